@@ -1,0 +1,171 @@
+"""The ledger: builds, releases, their states, and which release is current. TRANSITIONS is the one state machine."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from paasd.domain.access import Actor
+from paasd.domain.errors import InvalidParams
+
+
+class Status(StrEnum):
+    """State of a release. Values are Heroku's words on the wire."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    EXPIRED = "expired"  # its artifact was pruned
+
+
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.SUCCEEDED, Status.FAILED}),
+    Status.SUCCEEDED: frozenset({Status.EXPIRED}),
+    Status.FAILED: frozenset({Status.EXPIRED}),
+    Status.EXPIRED: frozenset(),
+}
+
+
+class BuildStatus(StrEnum):
+    """State of a build."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Stage(StrEnum):
+    """The stages a release passes, in the order of the story; FAILED holds the reason and exit code."""
+
+    RECORD = "record"
+    RELEASE_PHASE = "release phase"
+    START_DYNOS = "start dynos"
+    AWAIT_HEALTHY = "await healthy"
+    SWAP_ROUTE = "swap route"
+    PROMOTE = "promote"
+    RETIRE_PREVIOUS = "retire previous"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A git commit: 40 hex digits, "Name <mail>", first line of the message."""
+
+    sha: str
+    author: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTypes:
+    """What an artifact can run. A command of None means the image's own command.
+
+    `commands` excludes `release`; `health_paths` maps a process type to the HTTP path its dynos are probed at.
+    """
+
+    commands: Mapping[str, str | None] = field(default_factory=dict)
+    release: str | None = None
+    health_paths: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One attempt to turn a source into an artifact. A succeeded build is also Heroku's slug, under the same id."""
+
+    id: str
+    app_id: str
+    status: BuildStatus
+    actor: Actor
+    commit: Commit | None
+    created_at: datetime
+    updated_at: datetime
+    builder: str | None = None  # "dockerfile", "python"
+    stack: str | None = None
+    artifact: str | None = None  # the engine's name for the result, by digest
+    processes: ProcessTypes = field(default_factory=ProcessTypes)
+    size: int | None = None  # bytes
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewRelease:
+    """A release about to be recorded: everything but its number, id, time and status."""
+
+    app_id: str
+    description: str
+    actor: Actor
+    config: Mapping[str, str]
+    formation: Mapping[str, int]
+    processes: ProcessTypes = field(default_factory=ProcessTypes)
+    build_id: str | None = None
+    artifact: str | None = None
+    commit: Commit | None = None
+    status: Status = Status.PENDING
+    has_output: bool = False  # a release command will run, so there is output to stream
+    rollback_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A row of the ledger. Only `status` (and `updated_at` with it) ever changes."""
+
+    id: str
+    app_id: str
+    version: int
+    status: Status
+    description: str
+    actor: Actor
+    config: Mapping[str, str] = field(repr=False)
+    formation: Mapping[str, int]
+    processes: ProcessTypes
+    build_id: str | None
+    artifact: str | None
+    commit: Commit | None
+    has_output: bool
+    rollback_of: int | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def eligible_for_rollback(self) -> bool:
+        """Whether this release can be served again: it once succeeded and its artifact is still there."""
+        return self.status is Status.SUCCEEDED and self.artifact is not None
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """When a release entered a stage, and what there is to say about it."""
+
+    stage: Stage
+    detail: str
+    at: datetime
+
+
+def current(releases: Iterable[Release]) -> Release | None:
+    """The release that should be served: the highest version that succeeded."""
+    return max((r for r in releases if r.status is Status.SUCCEEDED), key=lambda r: r.version, default=None)
+
+
+def check_rollback_target(target: Release) -> Release:
+    """The release itself, if it can be rolled back to. Raises InvalidParams saying why not and what to do."""
+    if target.eligible_for_rollback:
+        return target
+    reasons = {
+        Status.PENDING: "is still being released; wait for it to finish",
+        Status.FAILED: "failed; choose a release that succeeded (see `heroku releases`)",
+        Status.EXPIRED: "has expired and its image is gone; push its commit again"
+        + (f" (git push heroku {target.commit.sha}:refs/heads/main)" if target.commit else ""),
+        Status.SUCCEEDED: "has no code to go back to; choose a release made by or after a deploy",
+    }
+    raise InvalidParams(f"Cannot roll back to v{target.version}: it {reasons[target.status]}.", resource="release")
+
+
+def default_rollback_target(newest_first: Sequence[Release]) -> Release:
+    """The release before the current one that can be served again. Raises InvalidParams when there is none."""
+    eligible = [release for release in newest_first if release.eligible_for_rollback]
+    if len(eligible) < 2:
+        raise InvalidParams(
+            "There is no earlier release to roll back to; deploy at least twice first.", resource="release"
+        )
+    return eligible[1]
