@@ -1,6 +1,6 @@
 """The routing table: the contract between the daemon, which derives it, and the router, which serves by it.
 
-The only module of the router that paasd may import. Tables are whole and numbered by their own counter; values are frozen.
+The only module of the router that paasd may import. Tables are whole, frozen, and numbered by their own counter.
 """
 
 from typing import Literal
@@ -68,15 +68,14 @@ def _check(table: RoutingTable) -> None:
     for route in table.routes:
         for host in route.hosts:
             if not host or host != host.lower() or any(mark in host for mark in " /:@\t\r\n"):
-                raise TableError(f"Route {route.name!r} has the host {host!r}: give lower-case host names without a port.")
+                raise TableError(f"Route {route.name!r} has host {host!r}: give lower-case host names without a port.")
             if host in owners:
                 raise TableError(f"Routes {owners[host]!r} and {route.name!r} both have the host {host!r}: keep one.")
             owners[host] = route.name
         for target in route.targets:
             if not 0 < target.port < 65536 or not target.host:
-                raise TableError(
-                    f"Route {route.name!r} has the target {target.host}:{target.port}: give a host and a port from 1 to 65535."
-                )
+                where = f"{target.host}:{target.port}"
+                raise TableError(f"Route {route.name!r} has target {where!r}: give a host and a port from 1 to 65535.")
             if target.app != route.app:
                 raise TableError(f"Route {route.name!r} has a target of another app ({target.app!r}): leave it out.")
 

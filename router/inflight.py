@@ -1,0 +1,56 @@
+"""How many requests each target has in flight (websockets included), and waiting for there to be none."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+Address = tuple[str, int]
+
+
+class InFlight:
+    """Counts by address. Waiting is told by the count itself: nothing polls."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Address, int] = {}
+        self._waiting: dict[asyncio.Future[None], frozenset[Address] | None] = {}
+
+    @contextmanager
+    def hold(self, address: Address) -> Iterator[None]:
+        """Count one request on `address` for the length of the block."""
+        self._counts[address] = self._counts.get(address, 0) + 1
+        try:
+            yield
+        finally:
+            left = self._counts[address] - 1
+            if left:
+                self._counts[address] = left
+            else:
+                del self._counts[address]
+                self._wake()
+
+    def count(self, addresses: Iterable[Address] | None = None) -> int:
+        """Requests in flight on `addresses`, or on all."""
+        if addresses is None:
+            return sum(self._counts.values())
+        return sum(self._counts.get(address, 0) for address in addresses)
+
+    async def idle(self, addresses: Iterable[Address] | None, timeout: float) -> bool:
+        """True as soon as `addresses` (None: all) have no request in flight; False after `timeout` seconds."""
+        wanted = None if addresses is None else frozenset(addresses)
+        if not self.count(wanted):
+            return True
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[future] = wanted
+        try:
+            async with asyncio.timeout(timeout):
+                await future
+        except TimeoutError:
+            return not self.count(wanted)
+        finally:
+            del self._waiting[future]
+        return True
+
+    def _wake(self) -> None:
+        for future, wanted in self._waiting.items():
+            if not future.done() and not self.count(wanted):
+                future.set_result(None)

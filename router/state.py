@@ -1,0 +1,84 @@
+"""The table in force and its copy on disk: a table is on disk before it is in force, and in force before it is acknowledged."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from router.inflight import Address
+from router.table import Route, RoutingTable, TableError, decode, encode
+
+
+class StaleTable(ValueError):
+    """A table older than the one in force (or another one under the same version) was offered."""
+
+
+class TableInForce:
+    """Host names to routes, by one reference that is swapped whole; `on_removed` hears of addresses no longer routed to."""
+
+    def __init__(self, directory: Path, on_removed: Callable[[frozenset[Address]], None]) -> None:
+        self._file = directory / "table.json"
+        self._on_removed = on_removed
+        self._publishing = asyncio.Lock()
+        self._table = RoutingTable(version=0)
+        self._by_host: dict[str, Route] = {}
+        self._addresses: frozenset[Address] = frozenset()
+
+    @property
+    def table(self) -> RoutingTable:
+        return self._table
+
+    def route(self, host: str) -> Route | None:
+        """The route for a lower-case host name without a port."""
+        return self._by_host.get(host)
+
+    def serves(self, address: Address) -> bool:
+        """Whether the table in force still routes to `address`."""
+        return address in self._addresses
+
+    def restore(self) -> str | None:
+        """Take the saved table, if there is one. A damaged file is set aside; the sentence that says so is returned."""
+        try:
+            self._put_in_force(decode(self._file.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except TableError as error:
+            aside = self._file.with_suffix(".json.damaged")
+            self._file.replace(aside)
+            return f"The saved routing table was damaged and is kept as {aside}; starting with an empty one. {error}"
+        return None
+
+    async def publish(self, table: RoutingTable) -> None:
+        """Save `table` durably, then swap to it. The table in force again is a no-op. Raises StaleTable."""
+        async with self._publishing:
+            current = self._table
+            if table == current:
+                return
+            if table.version <= current.version:
+                raise StaleTable(
+                    f"Table {table.version} is not newer than table {current.version}, which is in force: "
+                    f"publish a version above {current.version}."
+                )
+            await asyncio.to_thread(_save, self._file, encode(table))
+            self._put_in_force(table)
+
+    def _put_in_force(self, table: RoutingTable) -> None:
+        by_host = {host: route for route in table.routes for host in route.hosts}
+        addresses = frozenset((target.host, target.port) for route in table.routes for target in route.targets)
+        removed = self._addresses - addresses
+        self._table, self._by_host, self._addresses = table, by_host, addresses
+        self._on_removed(removed)
+
+
+def _save(file: Path, data: bytes) -> None:
+    aside = file.with_suffix(".json.new")
+    with aside.open("wb") as handle:
+        handle.write(data)
+        handle.flush()
+        os.fsync(handle.fileno())
+    aside.replace(file)
+    directory = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
