@@ -1,0 +1,189 @@
+"""The tables of the store, in dialect-neutral words; the migrations make them, and a test holds the two together.
+
+Triggers (the ledger is append-only, gap-free, and its status only moves forward) live in the migrations alone.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class UTCTime(TypeDecorator[datetime]):
+    """A moment, kept as whole microseconds since 1970. Takes and gives datetimes that know their zone."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """TypeError for a datetime without a zone."""
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Always in UTC."""
+        return None if value is None else EPOCH + value * MICROSECOND
+
+
+def _uuid(name: str, *constraints: ForeignKey, nullable: bool = False) -> Column[str]:
+    return Column(name, String(36), *constraints, nullable=nullable)
+
+
+def _uuid_key() -> Column[str]:
+    return Column("id", String(36), primary_key=True)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[datetime]:
+    return Column(name, UTCTime, nullable=nullable)
+
+
+def _actor() -> list[Column[str]]:
+    return [Column(f"actor_{part}", String, nullable=False) for part in ("account_id", "email", "token", "address")]
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _uuid_key(),
+    Column("email", String, nullable=False, unique=True),
+    Column("name", String),
+    _time("created_at"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _uuid_key(),
+    _uuid("account_id", ForeignKey("accounts.id")),
+    Column("name", String, nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    _time("created_at"),
+    UniqueConstraint("account_id", "name"),
+)
+
+apps = Table(
+    "apps",
+    metadata,
+    _uuid_key(),
+    Column("name", String(30), nullable=False),
+    _uuid("owner_id", ForeignKey("accounts.id")),
+    Column("maintenance", Boolean, nullable=False),
+    Column("release_timeout", Float, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    _time("released_at", nullable=True),
+    _time("archived_at", nullable=True),
+)
+Index(
+    "ix_apps_live_name",
+    apps.c.name,
+    unique=True,
+    sqlite_where=text("archived_at IS NULL"),
+    postgresql_where=text("archived_at IS NULL"),
+)
+
+formations = Table(
+    "formations",
+    metadata,
+    Column("app_id", String(36), ForeignKey("apps.id"), primary_key=True),
+    Column("type", String, primary_key=True),
+    Column("quantity", Integer, nullable=False),
+    Column("size", String, nullable=False),
+    CheckConstraint("quantity >= 0", name="quantity"),
+)
+
+builds = Table(
+    "builds",
+    metadata,
+    _uuid_key(),
+    _uuid("app_id", ForeignKey("apps.id")),
+    Column("status", String, nullable=False),
+    *_actor(),
+    Column("commit", JSON(none_as_null=True)),
+    Column("builder", String),
+    Column("stack", String),
+    Column("artifact", String),
+    Column("processes", JSON, nullable=False),
+    Column("size", BigInteger),
+    Column("failure", String),
+    _time("created_at"),
+    _time("updated_at"),
+    CheckConstraint("status IN ('pending', 'succeeded', 'failed')", name="status"),
+)
+Index("ix_builds_app_id_created_at", builds.c.app_id, builds.c.created_at)
+Index(
+    "ix_builds_pending",
+    builds.c.created_at,
+    sqlite_where=text("status = 'pending'"),
+    postgresql_where=text("status = 'pending'"),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    _uuid_key(),
+    _uuid("app_id", ForeignKey("apps.id")),
+    Column("version", Integer, nullable=False),
+    Column("status", String, nullable=False),
+    Column("description", String, nullable=False),
+    *_actor(),
+    Column("config", LargeBinary, nullable=False),  # sealed by adapters/secrets.py
+    Column("formation", JSON, nullable=False),
+    Column("processes", JSON, nullable=False),
+    _uuid("build_id", ForeignKey("builds.id"), nullable=True),
+    Column("artifact", String),
+    Column("commit", JSON(none_as_null=True)),
+    Column("has_output", Boolean, nullable=False),
+    Column("rollback_of", Integer),
+    _time("created_at"),
+    _time("updated_at"),
+    UniqueConstraint("app_id", "version"),
+    CheckConstraint("status IN ('pending', 'succeeded', 'failed', 'expired')", name="status"),
+    CheckConstraint("version >= 1", name="version"),
+)
+Index(
+    "ix_releases_one_pending",
+    releases.c.app_id,
+    unique=True,
+    sqlite_where=text("status = 'pending'"),
+    postgresql_where=text("status = 'pending'"),
+)
+
+release_stages = Table(
+    "release_stages",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _uuid("release_id", ForeignKey("releases.id")),
+    Column("stage", String, nullable=False),
+    Column("detail", String, nullable=False),
+    _time("at"),
+)
+Index("ix_release_stages_release_id", release_stages.c.release_id, release_stages.c.id)
