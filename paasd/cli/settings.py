@@ -1,0 +1,148 @@
+"""Where the API is and which token to send. The only file of the client that reads the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from paasd.cli.errors import CliError
+
+_URL = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?/?")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One API and its token.
+
+    `api` is the base URL without a slash at its end; `token_source` names where the token was found; `home` is the
+    daemon's home if `api` is that home's own, else None (a daemon on another machine).
+    """
+
+    api: str
+    token: str = field(repr=False)
+    token_source: str
+    home: Path | None
+
+    @property
+    def scheme(self) -> str:
+        return urlsplit(self.api).scheme
+
+    @property
+    def host(self) -> str:
+        """HOST:PORT, as it stands in git's URLs."""
+        return urlsplit(self.api).netloc
+
+    @property
+    def host_name(self) -> str:
+        return urlsplit(self.api).hostname or ""
+
+
+def load(home: str | None) -> Settings:
+    """An explicit `home` wins over everything; else HEROKU_HOST and HEROKU_API_KEY, each falling back to the home.
+
+    A token kept in a home is only ever sent to that home's own API. Raises CliError.
+    """
+    host = os.environ.get("HEROKU_HOST")
+    key = os.environ.get("HEROKU_API_KEY")
+    if home is not None or not (host or key):
+        return load_home(home)
+    directory = home_directory(None)
+    if host is None:
+        host, own = _read_api(directory), True
+    else:
+        host = _checked_url(host, "HEROKU_HOST")
+        own = _api_or_none(directory) == host
+    if not host:
+        raise CliError('HEROKU_HOST is empty: unset it, or run: eval "$(paas env)"')
+    known = directory if own else None
+    if key:
+        return Settings(host, _checked_token(key, "HEROKU_API_KEY"), "the variable HEROKU_API_KEY", known)
+    if not own:
+        raise CliError(
+            f"HEROKU_HOST is {host}, which is not the daemon of {directory}, and HEROKU_API_KEY is not set: "
+            "set it to that host's token, or unset HEROKU_HOST."
+        )
+    return Settings(host, _read_token(directory), str(directory / "token"), known)
+
+
+def load_home(home: str | None) -> Settings:
+    """Whatever the environment says, the API and the token kept in `home` (else PAASD_HOME, else ~/.paasd)."""
+    directory = home_directory(home)
+    return Settings(_read_api(directory), _read_token(directory), str(directory / "token"), directory)
+
+
+def home_directory(home: str | None) -> Path:
+    chosen = home or os.environ.get("PAASD_HOME")
+    return Path(chosen).expanduser().absolute() if chosen else default_home()
+
+
+def default_home() -> Path:
+    return Path("~/.paasd").expanduser()
+
+
+def chosen_app() -> str | None:
+    return os.environ.get("HEROKU_APP") or None
+
+
+def search_path() -> list[str]:
+    """The directories of PATH."""
+    return [part for part in os.environ.get("PATH", "").split(os.pathsep) if part]
+
+
+def child_environment() -> dict[str, str]:
+    """For git: our own, with messages in one language so that they can be told apart."""
+    return {**os.environ, "LC_ALL": "C"}
+
+
+def colors_wanted() -> bool:
+    """False if the user switched colours off the way Heroku's client or https://no-color.org lets them."""
+    off = any(os.environ.get(name) == "0" for name in ("HEROKU_COLOR", "HEROKU_LOGS_COLOR"))
+    return not off and not os.environ.get("NO_COLOR")
+
+
+def _read_api(home: Path) -> str:
+    return _checked_url(_read_line(home / "api"), str(home / "api"))
+
+
+def _read_token(home: Path) -> str:
+    return _checked_token(_read_line(home / "token"), str(home / "token"))
+
+
+def _api_or_none(home: Path) -> str | None:
+    try:
+        return _read_api(home)
+    except CliError:
+        return None
+
+
+def _read_line(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        raise CliError(
+            f"There is no {path}: start the daemon with `paasd serve --home {path.parent}`, "
+            "or name the home of a running one with --home DIR or PAASD_HOME."
+        ) from None
+    except PermissionError:
+        raise CliError(
+            f"{path} can't be read by this user: run paas as the user that runs `paasd serve`, or name a home of your "
+            "own with --home DIR or PAASD_HOME."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CliError(f"{path} can't be read ({error}): name another home with --home DIR or PAASD_HOME.") from error
+
+
+def _checked_url(text: str, source: str) -> str:
+    if not _URL.fullmatch(text):
+        raise CliError(f"{source} holds no URL such as http://127.0.0.1:5500: correct it, or restart `paasd serve`.")
+    return text.rstrip("/")
+
+
+def _checked_token(text: str, source: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise CliError(f"{source} does not hold a token: take the one that `paasd token` prints.")
+    return text
