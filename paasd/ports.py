@@ -286,6 +286,36 @@ class Router(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class RouterHealth:
+    """What the router says of itself. `listen` is "127.0.0.1:8080"; `table` the counter in force."""
+
+    pid: int
+    listen: str
+    table: int
+    started_at: str
+
+
+class RouterHost(Protocol):
+    """The router's process."""
+
+    async def ensure(self) -> None:
+        """Running when this returns, with the newest code it was started with. RouterUnavailable saying why not."""
+        ...
+
+    async def health(self) -> RouterHealth:
+        """RouterUnavailable when it does not answer."""
+        ...
+
+    async def stop(self) -> None:
+        """Let it finish what is in flight, and end. Not running: fine."""
+        ...
+
+    async def upgrade(self) -> None:
+        """A fresh process on the same listening socket; the old one finishes what it has in flight."""
+        ...
+
+
 class Sources(Protocol):
     """Where an app's source is kept: its git repository."""
 
@@ -309,7 +339,7 @@ class Sources(Protocol):
         ...
 
     def unpack(self, app_id: str, sha: str) -> AbstractAsyncContextManager[Path]:
-        """The commit's tree in a directory of its own, removed on leaving. BuildFailed when it holds what may not be."""
+        """The commit's tree in a directory of its own, removed on leaving. BuildFailed on what may not be."""
         ...
 
 

@@ -1,0 +1,66 @@
+"""Work that outlives the call that began it: owned tasks, one lock per app. The only caller of asyncio.create_task."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+from paasd.domain.errors import PaasError
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class Background:
+    """Owns tasks until they end. A task's unexpected error is logged once, here; close() ends what is left."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._locks: dict[str, asyncio.Lock] = {}
+        self.closing = False
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start `work`; whoever awaits the task sees its result or error."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, PaasError):
+            log.error("task failed", task=task.get_name(), exc_info=error)
+
+    async def finish(self, name: str, work: Coroutine[Any, Any, T]) -> T:
+        """Carry `work` to its end though the caller be cancelled: for a commit there is no half way.
+
+        A cancellation that came meanwhile is delivered to the caller at its next await, unless it has ended by then.
+        """
+        task = self.spawn(name, work)
+        cancelled = False
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:
+                cancelled = True
+        if cancelled and (caller := asyncio.current_task()) is not None:
+            caller.cancel()
+        return task.result()
+
+    def lock(self, app_id: str) -> asyncio.Lock:
+        """The lock of one app's releases: held from the recording of a release until it is served or failed."""
+        return self._locks.setdefault(app_id, asyncio.Lock())
+
+    def forget(self, app_id: str) -> None:
+        """Drop a destroyed app's lock."""
+        self._locks.pop(app_id, None)
+
+    async def close(self) -> None:
+        """Cancel all tasks and wait until each has cleaned up after itself."""
+        self.closing = True
+        while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)

@@ -1,0 +1,176 @@
+"""Bringing dynos up: what to start for a release, starting it, and waiting until each one serves."""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from paasd.domain.app import App
+from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, Limits
+from paasd.domain.errors import DynoUnhealthy, NotFound
+from paasd.domain.release import Release
+from paasd.ports import Engine, Probe, ProbeResult
+from paasd.services.logs import AppLogs
+
+WEB = "web"
+LAST_LINES = 10  # of a crashed dyno's log, shown to whoever deployed it
+LAST_LINES_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class BootRules:
+    """Figures of the boot: seconds, and the port each web dyno is told to bind."""
+
+    port: int = 5000
+    timeout: float = 60.0
+    probe_interval: float = 0.1
+    confirm_interval: float = 0.02
+    confirmations: int = 2
+    steady: float = 2.0  # a dyno that serves nothing is healthy when it still runs after this long
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """Starts dynos and judges their health."""
+
+    engine: Engine
+    probe: Probe
+    logs: AppLogs
+    rules: BootRules
+
+    def specs(self, app: App, release: Release, quantities: Mapping[str, int]) -> tuple[DynoSpec, ...]:
+        """A spec for each dyno of the formation; every call makes new ids, so old and new stand side by side."""
+        return tuple(
+            self.spec(app, release, f"{kind}.{number}", DynoKind.FORMATION, release.processes.commands[kind])
+            for kind, quantity in quantities.items()
+            if kind in release.processes.commands
+            for number in range(1, quantity + 1)
+        )
+
+    def spec(self, app: App, release: Release, name: str, kind: DynoKind, command: str | None) -> DynoSpec:
+        """One dyno of a release. The release must have an artifact."""
+        port = self.rules.port if name.partition(".")[0] == WEB else None
+        return DynoSpec(
+            id=f"{app.name}.{name}.v{release.version}-{secrets.token_hex(3)}",
+            name=name,
+            kind=kind,
+            app_id=app.id,
+            app_name=app.name,
+            release_id=release.id,
+            release_version=release.version,
+            artifact=release.artifact or "",
+            command=command,
+            env=environment(app, release, name, self.rules.port),
+            port=port,
+            limits=self.rules.limits,
+        )
+
+    async def start(self, specs: Sequence[DynoSpec]) -> tuple[Dyno, ...]:
+        """Start them all at once. Raises DynoUnhealthy or EngineUnavailable; what had started goes on."""
+        results = await asyncio.gather(*(self.engine.start(spec) for spec in specs), return_exceptions=True)
+        started = [result for result in results if isinstance(result, Dyno)]
+        for dyno in started:
+            self.logs.note(dyno.app_id, dyno.name, f"Starting process with command `{dyno.command or 'image default'}`")
+            self.logs.follow(dyno)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return tuple(started)
+
+    async def await_healthy(self, release: Release, dynos: Sequence[Dyno]) -> None:
+        """Until each serves. Raises DynoUnhealthy naming the first that does not, with its last lines."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for dyno in dynos:
+                    group.create_task(self._await_one(dyno, release.processes.health_paths.get(dyno.type)))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        for dyno in dynos:
+            self.logs.note(dyno.app_id, dyno.name, "State changed from starting to up")
+
+    async def _await_one(self, dyno: Dyno, path: str | None) -> None:
+        try:
+            async with asyncio.timeout(self.rules.timeout), asyncio.TaskGroup() as group:
+                watcher = group.create_task(self._fail_when_it_ends(dyno))
+                if dyno.port is None:
+                    await asyncio.sleep(self.rules.steady)
+                else:
+                    await self._probe_until_steady(dyno, path)
+                watcher.cancel()
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        except TimeoutError:
+            reason = await self._why_not_bound(dyno, path)
+            self.logs.note(dyno.app_id, dyno.name, f"Error R10 (Boot timeout) -> {reason}")
+            raise DynoUnhealthy(reason + await self._last_lines(dyno)) from None
+
+    async def _probe_until_steady(self, dyno: Dyno, path: str | None) -> None:
+        """Returns after the first success and `confirmations` more in a row."""
+        successes = 0
+        while successes <= self.rules.confirmations:
+            result = await self._probe(dyno, path)
+            successes = successes + 1 if result.healthy else 0
+            if successes <= self.rules.confirmations:
+                await asyncio.sleep(self.rules.confirm_interval if successes else self.rules.probe_interval)
+
+    async def _probe(self, dyno: Dyno, path: str | None) -> ProbeResult:
+        if dyno.address is None or dyno.port is None:
+            return ProbeResult(False, "it has no address")
+        return await self.probe.check(dyno.address, dyno.port, path)
+
+    async def _fail_when_it_ends(self, dyno: Dyno) -> None:
+        try:
+            how = (await self.engine.wait(dyno.id)).describe()
+        except NotFound:
+            how = "was removed"
+        self.logs.note(dyno.app_id, dyno.name, "State changed from starting to crashed")
+        raise DynoUnhealthy(
+            f"{dyno.name} {how} before it was up; mend the command `{dyno.command or 'of the image'}` and try again."
+            + await self._last_lines(dyno)
+        )
+
+    async def _why_not_bound(self, dyno: Dyno, path: str | None) -> str:
+        port, seconds = dyno.port, f"{self.rules.timeout:g}"
+        listening = await self.engine.listeners(dyno.id)
+        if any(where == (address, self.rules.port) for where in listening for address in ("127.0.0.1", "::1")):
+            return (
+                f"{dyno.name} bound to 127.0.0.1 within {seconds} seconds, must be 0.0.0.0:$PORT "
+                "(R10); bind to 0.0.0.0 so that the router can reach it."
+            )
+        if any(number == self.rules.port for _, number in listening):
+            detail = (await self._probe(dyno, path)).detail
+            return f"{dyno.name} bound to $PORT but its check at {path or 'TCP'} did not pass in {seconds} s: {detail}."
+        ports = sorted({number for _, number in listening})
+        instead = f" but listens on {', '.join(map(str, ports))}" if ports else ""
+        return (
+            f"{dyno.name} failed to bind to $PORT ({port}) within {seconds} seconds of launch{instead} (R10); "
+            "make the process listen on 0.0.0.0:$PORT."
+        )
+
+    async def _last_lines(self, dyno: Dyno) -> str:
+        lines: deque[str] = deque(maxlen=LAST_LINES)
+        try:
+            async with asyncio.timeout(LAST_LINES_SECONDS):
+                async for _, text in self.engine.logs(dyno.id):
+                    lines.append(text)
+        except (TimeoutError, NotFound):
+            pass  # a dyno that still runs never ends its log: what came is enough
+        return "".join(f"\n       {dyno.name}: {line}" for line in lines)
+
+
+def environment(app: App, release: Release, dyno_name: str, port: int) -> dict[str, str]:
+    """The release's config with what the platform says of the dyno on top."""
+    commit = release.commit
+    platform = {
+        "PORT": str(port),
+        "DYNO": dyno_name,
+        "HEROKU_APP_ID": app.id,
+        "HEROKU_APP_NAME": app.name,
+        "HEROKU_RELEASE_VERSION": f"v{release.version}",
+        "HEROKU_RELEASE_CREATED_AT": release.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "HEROKU_SLUG_COMMIT": commit.sha if commit else "",
+        "HEROKU_SLUG_DESCRIPTION": f"Deploy {commit.sha[:8]}" if commit else "",
+    }
+    return {**release.config, **platform}

@@ -1,0 +1,227 @@
+"""One deploy as one story: from a recorded release to served traffic. STEPS is the order, `promote` the commit point.
+
+On failure or cancellation the undos run backwards, the failed step's first. An undo that fails is logged and left to
+recovery, so that it can never block the next deploy.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from paasd.domain.app import App
+from paasd.domain.dyno import Dyno, DynoKind, DynoSpec
+from paasd.domain.errors import DeployCancelled, DeployFailed, PaasError
+from paasd.domain.release import Release, Stage, Status
+from paasd.ports import Engine, Store, Write
+from paasd.services.background import Background
+from paasd.services.boot import Boot
+from paasd.services.logs import AppLogs
+from paasd.services.release_phase import ReleasePhase
+from paasd.services.routing import Routing
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DeployRules:
+    """Seconds given to requests in flight on old dynos, and then between SIGTERM and SIGKILL."""
+
+    drain: float = 30.0
+    grace: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stagehands:
+    """The ports and services that the steps take."""
+
+    store: Store
+    engine: Engine
+    routing: Routing
+    boot: Boot
+    release_phase: ReleasePhase
+    logs: AppLogs
+    background: Background
+    rules: DeployRules
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """One deploy, passed from step to step. `previous` are the formation dynos that ran before it."""
+
+    app: App
+    release: Release
+    output: Write
+    run_release_phase: bool = True
+    specs: tuple[DynoSpec, ...] = ()
+    dynos: tuple[Dyno, ...] = ()
+    previous: tuple[Dyno, ...] = field(default=(), repr=False)
+
+    async def say(self, text: str) -> None:
+        """A line for whoever watches the deploy."""
+        await self.output(f"{text}\n".encode())
+
+
+Run = Callable[[Stagehands, Deploy], Coroutine[Any, Any, Deploy]]
+Undo = Callable[[Stagehands, Deploy], Coroutine[Any, Any, None]]
+
+
+async def run_release_phase(hands: Stagehands, deploy: Deploy) -> Deploy:
+    """The release command, if there is one, in a dyno of the new release."""
+    command = deploy.release.processes.release
+    if deploy.run_release_phase and command is not None:
+        await deploy.say(f"-----> Running the release command: {command}")
+        await hands.release_phase.run(deploy.app, deploy.release, deploy.output)
+    return deploy
+
+
+async def start_dynos(hands: Stagehands, deploy: Deploy) -> Deploy:
+    """New dynos of every process type, beside the old ones."""
+    if deploy.specs:
+        await deploy.say(f"-----> Starting {', '.join(spec.name for spec in deploy.specs)}")
+    existing = await hands.engine.dynos(deploy.app.id)
+    own = {spec.id for spec in deploy.specs}
+    previous = [dyno for dyno in existing if dyno.kind is DynoKind.FORMATION and dyno.id not in own]
+    return replace(deploy, dynos=await hands.boot.start(deploy.specs), previous=tuple(previous))
+
+
+async def stop_started(hands: Stagehands, deploy: Deploy) -> None:
+    """Undo of start_dynos: by the ids of the specs, so that what started before a failure goes too."""
+    await asyncio.gather(*(hands.engine.stop(spec.id, grace=hands.rules.grace) for spec in deploy.specs))
+
+
+async def await_healthy(hands: Stagehands, deploy: Deploy) -> Deploy:
+    """Each new dyno answers its probe."""
+    await hands.boot.await_healthy(deploy.release, deploy.dynos)
+    return deploy
+
+
+async def swap_route(hands: Stagehands, deploy: Deploy) -> Deploy:
+    """The router has acknowledged a table with the new targets."""
+    hands.routing.serving[deploy.app.id] = deploy.release
+    await hands.routing.publish(deploy.app.id)
+    return deploy
+
+
+async def swap_back(hands: Stagehands, deploy: Deploy) -> None:
+    """Undo of swap_route: the ledger's route again. Drained first, for the new dynos may have requests in flight."""
+    if hands.routing.serving.pop(deploy.app.id, None) is not None:
+        await hands.routing.publish(deploy.app.id)
+        await hands.routing.drain(deploy.dynos, hands.rules.drain)
+
+
+async def promote(hands: Stagehands, deploy: Deploy) -> Deploy:
+    """The commit point: from here on the release is what the app serves."""
+    if not await hands.store.transition(deploy.release.id, Status.PENDING, Status.SUCCEEDED):
+        raise DeployCancelled(f"Release v{deploy.release.version} was ended by another daemon; see `heroku releases`.")
+    hands.routing.serving.pop(deploy.app.id, None)
+    return replace(deploy, release=replace(deploy.release, status=Status.SUCCEEDED))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage of the story: what it does, and what takes it back. A commit can't be cancelled half way."""
+
+    stage: Stage
+    run: Run
+    undo: Undo | None = None
+    commit: bool = False
+
+
+STEPS: tuple[Step, ...] = (
+    Step(Stage.RELEASE_PHASE, run_release_phase),
+    Step(Stage.START_DYNOS, start_dynos, stop_started),
+    Step(Stage.AWAIT_HEALTHY, await_healthy),
+    Step(Stage.SWAP_ROUTE, swap_route, swap_back),
+    Step(Stage.PROMOTE, promote, commit=True),
+)
+
+
+async def carry_out(hands: Stagehands, deploy: Deploy) -> Deploy:
+    """All of STEPS. On failure the release is `failed` with its reason, the old one serves on, the error is raised."""
+    deploy = replace(deploy, specs=hands.boot.specs(deploy.app, deploy.release, deploy.release.formation))
+    begun: list[Step] = []
+    try:
+        for step in STEPS:
+            begun.append(step)
+            deploy = await (commit if step.commit else play)(hands, deploy, step)
+    except BaseException as error:
+        await take_back(hands, deploy, begun)
+        failure = reason(error, begun[-1].stage)
+        await fail(hands, deploy, failure)
+        if isinstance(error, asyncio.CancelledError | DeployFailed) or not isinstance(error, Exception):
+            raise
+        raise DeployFailed(failure) from error
+    hands.logs.note(deploy.app.id, "api", f"Release v{deploy.release.version} is served")
+    return deploy
+
+
+async def play(hands: Stagehands, deploy: Deploy, step: Step) -> Deploy:
+    """One step. The record of its stage reaches the disk while it runs: a deploy must not wait for its diary."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(hands.store.add_stage(deploy.release.id, step.stage))
+            played = group.create_task(step.run(hands, deploy))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return played.result()
+
+
+async def commit(hands: Stagehands, deploy: Deploy, step: Step) -> Deploy:
+    """A step without a half way: recorded before, and carried to its end though the deploy be cancelled meanwhile."""
+    await hands.store.add_stage(deploy.release.id, step.stage)
+    return await hands.background.finish(f"commit {deploy.release.id}", step.run(hands, deploy))
+
+
+async def take_back(hands: Stagehands, deploy: Deploy, begun: Sequence[Step]) -> None:
+    """The undos of the steps that were begun, backwards. One that fails is logged and left to recovery."""
+    for step in reversed(begun):
+        if step.undo is None:
+            continue
+        try:
+            await step.undo(hands, deploy)
+        except PaasError as error:
+            log.warning("undo left to recovery", stage=step.stage, app=deploy.app.name, reason=error.message)
+        except Exception:
+            log.exception("undo left to recovery", stage=step.stage, app=deploy.app.name)
+
+
+async def fail(hands: Stagehands, deploy: Deploy, failure: str) -> None:
+    """Mark the release failed with its reason. A store that is down leaves that to recovery."""
+    try:
+        await hands.store.add_stage(deploy.release.id, Stage.FAILED, failure)
+        await hands.store.transition(deploy.release.id, Status.PENDING, Status.FAILED)
+    except PaasError as error:
+        log.warning("failed release left to recovery", app=deploy.app.name, reason=error.message)
+    hands.logs.note(deploy.app.id, "api", f"Release v{deploy.release.version} failed: {failure.splitlines()[0]}")
+
+
+def reason(error: BaseException, stage: Stage) -> str:
+    """What is stored with a failed release, for the person who caused it."""
+    if isinstance(error, PaasError):
+        return error.message
+    if isinstance(error, asyncio.CancelledError):
+        return f"Cancelled during {stage.value}: the pusher went away or the daemon was stopped; push again."
+    log.error("deploy failed unexpectedly", stage=stage, exc_info=error)
+    return f"Internal error during {stage.value} ({type(error).__name__}); see the daemon's log."
+
+
+async def retire_previous(hands: Stagehands, deploy: Deploy) -> None:
+    """After the commit: drain the old targets, then stop the old dynos. What fails here is reconciled away later."""
+    record = hands.store.add_stage
+    try:
+        await record(deploy.release.id, Stage.RETIRE_PREVIOUS)
+        await retire(hands, deploy.previous)
+        await record(deploy.release.id, Stage.DONE)
+    except PaasError as error:
+        log.warning("old dynos left to recovery", app=deploy.app.name, reason=error.message)
+
+
+async def retire(hands: Stagehands, dynos: Sequence[Dyno]) -> None:
+    """Wait for what the dynos have in flight, then SIGTERM, grace, SIGKILL."""
+    await hands.routing.drain(dynos, hands.rules.drain)
+    for dyno in dynos:
+        hands.logs.note(dyno.app_id, dyno.name, "Stopping all processes with SIGTERM")
+    await asyncio.gather(*(hands.engine.stop(dyno.id, grace=hands.rules.grace) for dyno in dynos))

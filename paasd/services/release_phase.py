@@ -1,0 +1,76 @@
+"""The release phase: a one-off dyno of the new artifact with the new config, before anything is swapped."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+
+from paasd.domain.app import App
+from paasd.domain.dyno import DynoKind, Exit
+from paasd.domain.errors import ReleasePhaseFailed
+from paasd.domain.release import Release
+from paasd.ports import Engine, OutputFile, Outputs, Terminal, Write
+from paasd.services.boot import Boot
+from paasd.services.logs import AppLogs
+
+LOG_LINE_BYTES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePhase:
+    """Runs release commands and keeps their output."""
+
+    engine: Engine
+    outputs: Outputs
+    logs: AppLogs
+    boot: Boot
+
+    async def run(self, app: App, release: Release, output: Write) -> None:
+        """Run the release command to its end. Raises ReleasePhaseFailed unless it exits 0.
+
+        Its output goes to the release's kept output byte for byte, to `output` as it comes, and to the app's log.
+        """
+        command = release.processes.release
+        if command is None:
+            return
+        name = f"release.{secrets.randbelow(9000) + 1000}"
+        spec = self.boot.spec(app, release, name, DynoKind.RELEASE, command)
+        kept = await self.outputs.open(app.id, ("releases", str(release.version)))
+        self.logs.note(app.id, name, f"Starting process with command `{command}`")
+        try:
+            terminal = await self.engine.attach(spec)
+            try:
+                ended = await self._copy(app, name, terminal, kept, output)
+            finally:
+                await terminal.close()
+        finally:
+            await kept.close()
+        self.logs.note(app.id, name, f"Process {ended.describe()}")
+        if ended != Exit(0):
+            raise ReleasePhaseFailed(
+                f"The release command `{command}` {ended.describe()}; see `heroku releases:output v{release.version}`.",
+                exit_code=ended.code,
+            )
+
+    async def _copy(self, app: App, name: str, terminal: Terminal, kept: OutputFile, output: Write) -> Exit:
+        tail = b""
+        try:
+            async with asyncio.timeout(app.release_timeout):
+                async for chunk in terminal.output():
+                    await kept.write(chunk)
+                    await output(chunk)
+                    *lines, tail = (tail + chunk).split(b"\n")
+                    for line in lines:
+                        self._note(app, name, line)
+                    tail = tail[-LOG_LINE_BYTES:]
+                return await terminal.wait()
+        except TimeoutError:
+            raise ReleasePhaseFailed(
+                f"The release command was still running after {app.release_timeout:g} seconds and was stopped; make it "
+                "quicker, or allow it longer with PATCH /apps/{app} release_timeout."
+            ) from None
+        finally:
+            if tail:
+                self._note(app, name, tail)
+
+    def _note(self, app: App, name: str, line: bytes) -> None:
+        self.logs.note(app.id, name, line.rstrip(b"\r").decode(errors="replace"), source="app")

@@ -1,0 +1,197 @@
+"""The doors to a deploy: record a release, then carry it out. A push, a config change and a rollback enter here."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from paasd.domain.access import Actor
+from paasd.domain.app import App
+from paasd.domain.errors import InvalidParams, PaasError, ReleaseInProgress
+from paasd.domain.release import Build, BuildStatus, NewRelease, Release, Stage, Status, check_rollback_target
+from paasd.ports import Write
+from paasd.services.deploy import Deploy, Stagehands, carry_out, retire_previous
+
+WAIT_SECONDS = 50.0  # clients give up at 60
+RETRY_SECONDS = 0.5  # between looks at a pending release that another daemon holds
+
+Draft = Callable[[], Awaitable[NewRelease | None]]
+
+
+async def discard(_: bytes) -> None:
+    """Output nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A recorded release and the task that carries it out, None where nothing had to be started."""
+
+    release: Release
+    task: "asyncio.Task[Deploy] | None"
+
+
+class Releases:
+    """Records releases and carries them out. `live` are the ids of pending releases that a task of ours owns."""
+
+    def __init__(self, hands: Stagehands, *, wait: float = WAIT_SECONDS) -> None:
+        self._hands = hands
+        self._wait = wait
+        self.live: set[str] = set()
+
+    async def roll_back(self, actor: Actor, app: App, target: str, *, skip_release_phase: bool = False) -> Release:
+        """Append a copy of an earlier release; acknowledged means recorded. Raises NotFound, InvalidParams."""
+        check_rollback_target(await self._hands.store.release(app.id, target))
+
+        async def draft() -> NewRelease:
+            source = check_rollback_target(await self._hands.store.release(app.id, target))
+            return NewRelease(
+                app_id=app.id,
+                description=f"Rollback to v{source.version}",
+                actor=actor,
+                config=source.config,
+                formation=await self.formation(app, source),
+                processes=source.processes,
+                build_id=source.build_id,
+                artifact=source.artifact,
+                commit=source.commit,
+                rollback_of=source.version,
+                has_output=source.processes.release is not None and not skip_release_phase,
+            )
+
+        under_way = await self.begin(app, draft, run_release_phase=not skip_release_phase)
+        return under_way.release
+
+    async def release_build(self, actor: Actor, app: App, build_id: str, description: str | None) -> Release:
+        """Release a succeeded build (a slug, in Heroku's words) with the app's config. Raises NotFound, InvalidParams."""
+        build = await self._hands.store.build(app.id, build_id)
+        if build.status is not BuildStatus.SUCCEEDED:
+            raise InvalidParams(f"Build {build_id} is {build.status.value}; release a build that succeeded.")
+        under_way = await self.begin(app, lambda: self.draft_of_build(actor, app, build, description))
+        return under_way.release
+
+    async def draft_of_build(self, actor: Actor, app: App, build: Build, description: str | None = None) -> NewRelease:
+        """The release that a build makes with the app's newest config."""
+        label = build.commit.sha[:8] if build.commit else build.id[:8]
+        wanted = NewRelease(
+            app_id=app.id,
+            description=description or f"Deploy {label}",
+            actor=actor,
+            config=await self._hands.store.newest_config(app.id),
+            formation={},
+            processes=build.processes,
+            build_id=build.id,
+            artifact=build.artifact,
+            commit=build.commit,
+            has_output=build.processes.release is not None,
+        )
+        return replace(wanted, formation=await self.formation(app, wanted))
+
+    async def with_code_of(self, app: App, served: Release, new: NewRelease) -> NewRelease:
+        """A release of `new`'s config with the code that is served now; it has to be carried out."""
+        return replace(
+            new,
+            status=Status.PENDING,
+            formation=await self.formation(app, served),
+            processes=served.processes,
+            build_id=served.build_id,
+            artifact=served.artifact,
+            commit=served.commit,
+            has_output=served.processes.release is not None,
+        )
+
+    async def formation(self, app: App, release: Release | NewRelease) -> dict[str, int]:
+        """Quantity of each of the release's process types: what was asked for, else one web and none of the others."""
+        wanted = {entry.type: entry.quantity for entry in await self._hands.store.formation(app.id)}
+        return {kind: wanted.get(kind, int(kind == "web")) for kind in release.processes.commands}
+
+    async def begin(
+        self, app: App, draft: Draft, *, output: Write = discard, run_release_phase: bool = True
+    ) -> UnderWay:
+        """Wait for the app's turn, draft, record, and carry out in a task of its own. Returns once it is recorded.
+
+        A draft of None means there is nothing to release: the newest release is returned. Raises ReleaseInProgress
+        after waiting, and whatever the draft raises.
+        """
+        lock = await self._take_turn(app)
+        return await self._hands.background.finish(
+            f"record a release of {app.name}", self._record(app, lock, draft, output, run_release_phase)
+        )
+
+    @contextlib.asynccontextmanager
+    async def turn(self, app: App) -> AsyncIterator[None]:
+        """Hold the app's turn: no release of it is under way inside. Raises ReleaseInProgress after waiting."""
+        lock = await self._take_turn(app)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def _take_turn(self, app: App) -> asyncio.Lock:
+        lock = self._hands.background.lock(app.id)
+        try:
+            async with asyncio.timeout(self._wait):
+                await lock.acquire()
+        except TimeoutError:
+            raise await self._in_progress(app) from None
+        return lock
+
+    async def _record(
+        self, app: App, lock: asyncio.Lock, draft: Draft, output: Write, run_release_phase: bool
+    ) -> UnderWay:
+        """Holds the lock on entry; hands it to the task that carries the release out."""
+        store = self._hands.store
+        try:
+            new = await draft()
+            if new is None:
+                newest = await store.releases(app.id, newest_first=True, limit=1)
+                lock.release()
+                return UnderWay(newest[0], None)
+            release = await self._record_in_turn(app, new)
+            self.live.add(release.id)
+            if release.status is not Status.PENDING:
+                self.live.discard(release.id)
+                lock.release()
+                return UnderWay(release, None)
+        except BaseException:
+            lock.release()
+            raise
+        self._hands.logs.note(app.id, "api", f"Release v{release.version} created by user {release.actor.email}")
+        deploy = Deploy(app, release, output, run_release_phase=run_release_phase)
+        task = self._hands.background.spawn(f"release {app.name} v{release.version}", self._carry_out(deploy, lock))
+        return UnderWay(release, task)
+
+    async def _record_in_turn(self, app: App, new: NewRelease) -> Release:
+        """A release that another daemon, or a dead task, holds pending is waited for too."""
+        deadline = asyncio.get_running_loop().time() + self._wait
+        while True:
+            try:
+                release = await self._hands.store.record_release(new)
+            except ReleaseInProgress:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                await self._hands.store.add_stage(release.id, Stage.RECORD)
+                return release
+
+    async def _carry_out(self, deploy: Deploy, lock: asyncio.Lock) -> Deploy:
+        try:
+            done = await carry_out(self._hands, deploy)
+        finally:
+            self.live.discard(deploy.release.id)
+            lock.release()
+        self._hands.background.spawn(
+            f"retire before {deploy.app.name} v{deploy.release.version}", retire_previous(self._hands, done)
+        )
+        return done
+
+    async def _in_progress(self, app: App) -> PaasError:
+        for release in await self._hands.store.pending_releases(app.id):
+            stages = await self._hands.store.stages(release.id)
+            stage = stages[-1].stage.value if stages else Stage.RECORD.value
+            return ReleaseInProgress(
+                f"v{release.version} ({release.description}) is being released by {release.actor.email}, "
+                f"stage: {stage}; wait for it or try again later.",
+                app=app.name,
+            )
+        return ReleaseInProgress(f"Another change of {app.name} is under way; try again in a moment.", app=app.name)
