@@ -57,10 +57,12 @@ def ping() -> int:
     try:
         connection.sock.connect(address.path)
         connection.request("GET", "/_ping")
-        return 0 if connection.getresponse().status == 200 else fault(f"the Docker Engine at {address.path} is not well.")
+        healthy = connection.getresponse().status == 200
+        return 0 if healthy else fault(f"the Docker Engine at {address.path} is not well.")
     except PermissionError:
         return fault(
-            f"you are not allowed to use {address.path}: run `sudo usermod -aG docker $USER` and log in again, or be root."
+            f"you are not allowed to use {address.path}: "
+            "run `sudo usermod -aG docker $USER` and log in again, or be root."
         )
     except OSError as error:
         return fault(f"no Docker Engine answers at {address.path} ({error}).")
@@ -98,7 +100,7 @@ class Engine:
         """Whether the engine's registry tells of the image within seconds; silence counts as no."""
         quick = self.docker.from_env(timeout=REGISTRY_SECONDS)
         try:
-            quick.api.inspect_distribution(image)
+            quick.images.get_registry_data(image)
         except (self.docker.errors.DockerException, OSError):
             return False
         finally:
@@ -197,7 +199,7 @@ def sweep(engine: Engine, arguments: argparse.Namespace) -> int:
             continue
     for image in engine.client.images.list(all=False, filters=wanted):
         try:
-            engine.client.images.remove(image.id, force=True)
+            engine.client.images.remove(str(image.id), force=True)
             count["images"] += 1
         except gone:
             continue

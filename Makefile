@@ -1,0 +1,65 @@
+# `make` alone prints what there is. Overrides: ENGINE=none, PYTHON=…, API=HOST:PORT, ROUTER=HOST:PORT, HEROKU_CLI=1, ARGS='-k lesson -x'.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+export ENGINE PYTHON API ROUTER HEROKU_CLI
+
+BIN := .venv/bin
+SETUP := deploy/setup
+# The checkout's own tools first; a test run meets the CLI that `make heroku-cli` put there.
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: python-env setup heroku-cli
+python-env: ## .venv with the locked requirements
+	@$(SETUP)/python-env
+
+setup: python-env ## all that paasd needs: Python environment, Docker Engine, base images
+	@$(SETUP)/docker-engine
+	@$(SETUP)/base-images
+
+heroku-cli: python-env ## the official heroku CLI and its Node, into .tools/
+	@$(SETUP)/heroku-cli
+
+.PHONY: demo down doctor
+demo: ## a real app live by git push, on this machine, in one command
+	@$(SETUP)/demo
+
+down: ## stop and remove all that `make demo` started
+	@$(SETUP)/down
+
+doctor: python-env ## what is missing on this machine, and how to mend it
+	@$(BIN)/paasd doctor --home .demo/home
+
+.PHONY: test test-all lint types
+test: setup heroku-cli ## everything but the slow runs, with the coverage gate
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not slow" $(ARGS)
+	$(BIN)/coverage report --fail-under=95 --skip-covered
+
+test-all: setup heroku-cli ## the fault and soak runs too
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: python-env ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: python-env ## mypy --strict
+	$(BIN)/mypy
+
+.PHONY: bench-swap bench-deploy bench-idle
+bench-swap: setup ## 50 deploys, rollbacks and config changes under load: 0 failed requests
+	$(BIN)/python -m bench.swap $(ARGS)
+
+bench-deploy: setup ## cached redeploy and rollback against the bare engine's floor
+	$(BIN)/python -m bench.deploy $(ARGS)
+
+bench-idle: setup ## memory and processor of an idle daemon and router
+	$(BIN)/python -m bench.idle $(ARGS)
+
+.PHONY: clean
+clean: down ## down, then remove .venv, .tools and caches (images stay)
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build dist *.egg-info
