@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from router.codes import Code
 
-_UNSAFE = re.compile(r'[^\x21\x23-\x5b\x5d-\x7e]')
+_UNSAFE = re.compile(r"[^\x21\x23-\x5b\x5d-\x7e]")
 
 
 @dataclass(slots=True)
 class Call:
-    """One request's record; times are the loop's, in seconds. Filled in as the request goes on, read once at its end."""
+    """One request's record, filled in as it goes on and read once at its end. Times are the loop's, in seconds."""
 
     started: float
     method: str = ""

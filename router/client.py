@@ -15,16 +15,16 @@ from aiohttp.web_request import BaseRequest
 
 
 class Sent(web.StreamResponse):
-    """What a handler returns after it wrote its answer itself: aiohttp is left to keep the connection, or to close it."""
+    """What a handler returns once it has written its answer: aiohttp is left to keep the connection, or close it."""
 
     def __init__(self, *, keep_alive: bool) -> None:
         super().__init__()
         self._keep_alive = keep_alive
 
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002
         return None
 
-    async def write_eof(self, data: bytes = b"") -> None:
+    async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002
         return None
 
 
@@ -73,7 +73,11 @@ class ClientConnection(RequestHandler):
                 content.set_exception(RequestPayloadError("The request's body is not well-formed."))
 
     def handle_error(
-        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: BaseRequest,  # noqa: ARG002
+        status: int = 500,  # noqa: ARG002
+        exc: BaseException | None = None,  # noqa: ARG002
+        message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         with suppress(ConnectionError):
             self._handler.refuse(self)

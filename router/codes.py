@@ -1,4 +1,4 @@
-"""The faults the router answers or logs with: Heroku's codes, their words and statuses; one definition for page and log."""
+"""The faults the router answers or logs with: Heroku's codes, words and statuses; one definition for page and log."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -36,6 +36,7 @@ class Code(Enum):
     H19 = _Words("Backend connection timeout", 503, "connect_timeout", "The app could not be reached: try again soon.")
     H20 = _Words("App boot timeout", 503, "booting", "The app is still starting: try again in a few seconds.")
     H21 = _Words("Backend connection refused", 503, "refused", "The app refused the connection: try again soon.")
+    H24 = _Words("Forced close", 503, "forced_close", "The router is going down: send it again.")
     H26 = _Words("Request Error", 400, "bad_request", "The request is not well-formed HTTP: mend it and send it again.")
     H27 = _Words("Client Request Interrupted", 499, "client_gone", "The client went away: send it again.", "warning")
     H28 = _Words("Client Connection Idle", 499, "client_idle", "The client was silent for too long: send it again.")

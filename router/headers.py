@@ -1,4 +1,4 @@
-"""Header rules, both directions: what a hop keeps for itself, what the app is told, what may never pass. Bytes in, bytes out."""
+"""Header rules, both directions: what a hop keeps for itself, what the app is told, what may never pass. Bytes only."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,15 @@ Header = tuple[bytes, bytes]
 
 VIA = b"1.1 paasd-router"
 _HOP = frozenset(
-    (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer")
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+    )
 ) | frozenset((b"transfer-encoding", b"upgrade", b"http2-settings"))
 _OURS = frozenset(
     (b"host", b"content-length", b"expect", b"proxy", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port")
@@ -23,7 +31,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{20,200}")
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """A client's request head, checked. `host` is for routing (lower case, no port), `authority` is what the app is told."""
+    """A client's request head, checked. `host` (lower case, no port) is for routing, `authority` is for the app."""
 
     method: bytes
     target: bytes
@@ -99,7 +107,9 @@ def request_to_app(head: RequestHead, *, client: bytes, port: int, request_id: b
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def response_to_client(status: int, reason: str, raw: tuple[Header, ...], *, drop_length: bool, ours: list[bytes]) -> bytes:
+def response_to_client(
+    status: int, reason: str, raw: tuple[Header, ...], *, drop_length: bool, ours: list[bytes]
+) -> bytes:
     """The head to send to the client: the app's headers, duplicates and all, then `ours`. Raises Fault (H17)."""
     nominated = _tokens([value for name, value in raw if name.lower() == b"connection"])
     lines = [b"HTTP/1.1 %d %s" % (status, reason.encode("utf-8", "surrogateescape"))]

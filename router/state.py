@@ -1,4 +1,4 @@
-"""The table in force and its copy on disk: a table is on disk before it is in force, and in force before it is acknowledged."""
+"""The table in force and its copy on disk: on disk before it is in force, in force before it is acknowledged."""
 
 import asyncio
 import os
@@ -14,11 +14,11 @@ class StaleTable(ValueError):
 
 
 class TableInForce:
-    """Host names to routes, by one reference that is swapped whole; `on_removed` hears of addresses no longer routed to."""
+    """Host names to routes; a new table takes the place of the old one as a whole, between two requests."""
 
-    def __init__(self, directory: Path, on_removed: Callable[[frozenset[Address]], None]) -> None:
+    def __init__(self, directory: Path) -> None:
         self._file = directory / "table.json"
-        self._on_removed = on_removed
+        self._on_removed: list[Callable[[frozenset[Address]], None]] = []
         self._publishing = asyncio.Lock()
         self._table = RoutingTable(version=0)
         self._by_host: dict[str, Route] = {}
@@ -35,6 +35,10 @@ class TableInForce:
     def serves(self, address: Address) -> bool:
         """Whether the table in force still routes to `address`."""
         return address in self._addresses
+
+    def when_removed(self, hear: Callable[[frozenset[Address]], None]) -> None:
+        """Have `hear` called, in the swap, with the addresses no longer routed to."""
+        self._on_removed.append(hear)
 
     def restore(self) -> str | None:
         """Take the saved table, if there is one. A damaged file is set aside; the sentence that says so is returned."""
@@ -67,7 +71,8 @@ class TableInForce:
         addresses = frozenset((target.host, target.port) for route in table.routes for target in route.targets)
         removed = self._addresses - addresses
         self._table, self._by_host, self._addresses = table, by_host, addresses
-        self._on_removed(removed)
+        for hear in self._on_removed:
+            hear(removed)
 
 
 def _save(file: Path, data: bytes) -> None:

@@ -19,7 +19,9 @@ _KEPT_FOR = 15.0
 class UpstreamConnection(ResponseHandler):
     """One connection to one target. `received` counts this request's bytes; `reset` says it was lost, not closed."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, address: Address, on_lost: "Callable[[UpstreamConnection], None]"):
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, address: Address, on_lost: "Callable[[UpstreamConnection], None]"
+    ):
         super().__init__(loop)
         self.address = address
         self.feeder: asyncio.Transport | None = None

@@ -1,0 +1,260 @@
+"""One request carried to a target and its answer back, streaming both ways.
+
+Nothing is sent twice that an app may have acted on: a request is tried again only when no connection was made, or when
+it is idempotent, has no body, and a kept connection turned out to be closed before a byte came back.
+"""
+
+import asyncio
+import random
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from aiohttp import ClientError
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestPayloadError
+
+from router import tasks
+from router.call import Call
+from router.client import ClientConnection
+from router.codes import Code, Fault
+from router.headers import RequestHead
+from router.inflight import Address, InFlight
+from router.reply import Reply
+from router.state import TableInForce
+from router.table import Route, Target
+from router.tunnel import Tunnel
+from router.upstream import UpstreamConnection, Upstreams
+
+_IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
+# A request that can't be sent twice takes a kept connection only while no sane app closes it.
+_FRESH = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds: to connect, to the answer's first byte, and of silence after it."""
+
+    connect: float = 5.0
+    first_byte: float = 30.0
+    idle: float = 55.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fabric:
+    """What exchanges share."""
+
+    table: TableInForce
+    upstreams: Upstreams
+    in_flight: InFlight
+    limits: Limits
+
+
+class _Stale(Exception):
+    """A kept connection was closed before a byte of the answer."""
+
+
+class Exchange:
+    """Serves one request by one route; `run` ends with the answer sent, or raises Fault."""
+
+    def __init__(
+        self, fabric: Fabric, call: Call, head: RequestHead, head_bytes: bytes, content: StreamReader, reply: Reply
+    ) -> None:
+        self._fabric = fabric
+        self._call = call
+        self._head = head
+        self._head_bytes = head_bytes
+        self._content = content
+        self._reply = reply
+        self._loop = asyncio.get_running_loop()
+        self._uploaded = not head.has_body
+        self._upload_fault: Fault | None = None
+        self._last_upload = 0.0
+        self._deadline: asyncio.Timeout | None = None
+
+    async def run(self, route: Route, client: ClientConnection) -> None:
+        """Find a target that takes the request and carry it there. Raises Fault."""
+        refused: set[Address] = set()
+        target, fresh_within = random.choice(route.targets), self._fresh_within()  # noqa: S311
+        while True:
+            address = (target.host, target.port)
+            with self._fabric.in_flight.hold(address):
+                try:
+                    connection = await self._connection(address, fresh_within)
+                except Fault:
+                    refused.add(address)
+                    another = self._another(refused)
+                    if another is None:
+                        raise
+                    target = another
+                    continue
+                self._call.dyno = target.dyno
+                try:
+                    await self._talk(connection, client)
+                except _Stale:
+                    fresh_within = -1.0
+                    continue
+                return
+
+    def _fresh_within(self) -> float:
+        replayable = self._head.method in _IDEMPOTENT and not self._head.has_body and not self._head.websocket
+        return float("inf") if replayable else _FRESH
+
+    def _another(self, refused: set[Address]) -> Target | None:
+        """A target not tried yet, by the table in force now: the one we began with may be history."""
+        route = self._fabric.table.route(self._head.host)
+        left = [target for target in route.targets if (target.host, target.port) not in refused] if route else []
+        return random.choice(left) if left else None  # noqa: S311
+
+    async def _connection(self, address: Address, fresh_within: float) -> UpstreamConnection:
+        kept = self._fabric.upstreams.kept(address, fresh_within=fresh_within)
+        if kept is not None:
+            self._call.connect = 0.0
+            return kept
+        began = self._loop.time()
+        try:
+            return await self._fabric.upstreams.connect(address)
+        finally:
+            self._call.connect = self._loop.time() - began
+
+    async def _talk(self, connection: UpstreamConnection, client: ClientConnection) -> None:
+        complete = False
+        connection.begin(bodyless=self._head.method == b"HEAD")
+        try:
+            async with AsyncExitStack() as stack:
+                if self._head.has_body and not self._content.is_eof():
+                    connection.send(self._head_bytes)
+                    await stack.enter_async_context(tasks.beside(self._upload(connection)))
+                else:
+                    connection.send(self._head_bytes + self._buffered_body())
+                complete = await self._answer(connection, client)
+        finally:
+            if complete and self._uploaded:
+                self._fabric.upstreams.keep(connection)
+            else:
+                connection.cut()
+        if not self._uploaded:
+            self._reply.keep_alive = False
+
+    def _buffered_body(self) -> bytes:
+        """The body where it has come in whole already, framed; no task is needed to send it."""
+        if not self._head.has_body:
+            return b""
+        body = self._content.read_nowait(-1)
+        self._uploaded = True
+        if not self._head.chunked:
+            return body
+        return (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+
+    async def _upload(self, connection: UpstreamConnection) -> None:
+        """Stream the request's body. A failure is kept for the reader of the answer, who is woken by the cut."""
+        try:
+            await self._send_body(connection)
+        except TimeoutError:
+            self._upload_fault = Fault(Code.H28)
+        except RequestPayloadError as error:
+            self._upload_fault = Fault(Code.H26)
+            self._upload_fault.__cause__ = error
+        except (OSError, ClientError):
+            return  # A side has gone: the reader of the answer learns which, and says so.
+        if self._upload_fault is not None:
+            connection.cut()
+
+    async def _send_body(self, connection: UpstreamConnection) -> None:
+        while True:
+            self._expect_answer(False)
+            async with asyncio.timeout(self._fabric.limits.idle):
+                chunk = await self._content.readany()
+            if not chunk:
+                break
+            self._last_upload = self._loop.time()
+            if not connection.send(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._head.chunked else chunk):
+                return
+            self._expect_answer(True)
+            await connection.drained()
+        self._uploaded = not self._head.chunked or connection.send(b"0\r\n\r\n")
+        self._expect_answer(True)
+
+    def _expect_answer(self, expected: bool) -> None:
+        """The first-byte clock runs only while it is the app we wait for."""
+        if self._deadline is not None:
+            self._deadline.reschedule(self._loop.time() + self._fabric.limits.first_byte if expected else None)
+
+    async def _answer(self, connection: UpstreamConnection, client: ClientConnection) -> bool:
+        """Read the answer and pass it on; True when it is complete and the connection can serve again."""
+        while True:
+            status, reason, raw, payload = await self._read_head(connection)
+            if status == 101 and self._head.websocket:
+                await self._tunnel(connection, client, reason, raw)
+                return False
+            if status == 101:
+                raise Fault(Code.H17)
+            if status >= 200:
+                break
+            if status != 100 or self._head.expects_continue:
+                self._reply.interim(status, reason, raw)
+        self._reply.begin(status, reason, raw, to_head=self._head.method == b"HEAD", first=payload.read_nowait(-1))
+        try:
+            await self._relay(connection, payload)
+        except TimeoutError as error:
+            raise Fault(Code.H15) from error
+        self._reply.finish()
+        return True
+
+    async def _read_head(
+        self, connection: UpstreamConnection
+    ) -> tuple[int, str, tuple[tuple[bytes, bytes], ...], StreamReader]:
+        first_byte = self._fabric.limits.first_byte
+        try:
+            async with asyncio.timeout(first_byte if self._uploaded else None) as self._deadline:
+                message, payload = await connection.read()
+        except TimeoutError as error:
+            raise Fault(Code.H12) from error
+        except HttpProcessingError as error:
+            raise self._upload_fault or Fault(Code.H17) from error
+        except (ClientError, OSError) as error:
+            if self._upload_fault is not None:
+                raise self._upload_fault from error
+            if connection.reused and connection.received == 0 and self._fresh_within() > _FRESH:
+                raise _Stale from error
+            raise Fault(Code.H13) from error
+        finally:
+            self._deadline = None
+        return message.code, message.reason, message.raw_headers, payload
+
+    async def _relay(self, connection: UpstreamConnection, payload: StreamReader) -> None:
+        """Pass the body on as it comes. Raises TimeoutError when both sides are silent, Fault (H18) when it breaks off."""
+        idle = self._fabric.limits.idle
+        while True:
+            if payload.at_eof():
+                if connection.reset:
+                    raise Fault(Code.H18)
+                return
+            waited_since = self._loop.time()
+            try:
+                async with asyncio.timeout(idle):
+                    chunk = await payload.readany()
+            except TimeoutError:
+                if self._last_upload <= waited_since:
+                    raise
+                continue
+            except (ClientError, HttpProcessingError, OSError, RuntimeError) as error:
+                raise self._upload_fault or Fault(Code.H18) from error
+            if chunk:
+                async with asyncio.timeout(idle):
+                    await self._reply.body(chunk)
+
+    async def _tunnel(
+        self,
+        connection: UpstreamConnection,
+        client: ClientConnection,
+        reason: str,
+        raw: tuple[tuple[bytes, bytes], ...],
+    ) -> None:
+        self._reply.switch(reason, raw)
+        tunnel = Tunnel(client, connection, self._fabric.limits.idle)
+        try:
+            if not await tunnel.run():
+                raise Fault(Code.H15, status=101)
+        finally:
+            self._call.sent = tunnel.sent

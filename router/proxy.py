@@ -1,0 +1,136 @@
+"""From a request to its end: match the host, answer ourselves or carry it to a target, and leave exactly one line."""
+
+import asyncio
+import sys
+import time
+import traceback
+import uuid
+
+from aiohttp.http import HttpVersion11
+from aiohttp.web_request import BaseRequest
+
+from router.access_log import AccessLog
+from router.answers import Answer, Answers
+from router.call import Call
+from router.client import ClientConnection, Sent
+from router.codes import Code, Fault
+from router.exchange import Exchange, Fabric
+from router.headers import RequestHead, read_request, request_to_app
+from router.reply import Reply
+from router.table import Route
+
+_REFUSED_METHODS = frozenset(("CONNECT", "TRACE"))
+
+
+class Proxy:
+    """Serves requests by the table in force. Once `stopping` is set, every answer asks its client to close."""
+
+    def __init__(self, fabric: Fabric, log: AccessLog, port: int) -> None:
+        self._fabric = fabric
+        self._log = log
+        self._port = port
+        self._answers = Answers()
+        self.stopping = False
+
+    async def serve(self, request: BaseRequest) -> Sent:
+        """Serve one request; every failure ends here."""
+        client = request.protocol
+        assert isinstance(client, ClientConnection)
+        http11 = request.version >= HttpVersion11
+        call = Call(asyncio.get_running_loop().time(), method=request.method, path=request.raw_path)
+        reply = Reply(client, call, http11=http11, keep_alive=request.keep_alive and not self.stopping)
+        try:
+            await self._serve(request, client, call, reply)
+        except asyncio.CancelledError:
+            if call.status != 101:
+                self._note(call, Fault(Code.H27 if client.transport is None else Code.H24))
+            raise
+        except ConnectionError:
+            self._note(call, Fault(Code.H27))
+            reply.keep_alive = False
+        except Fault as fault:
+            self._fail(request, call, reply, fault)
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            self._fail(request, call, reply, Fault(Code.H99))
+        finally:
+            self._log.add(call.app, call.line(asyncio.get_running_loop().time()))
+        return Sent(keep_alive=reply.keep_alive)
+
+    def refuse(self, client: ClientConnection) -> None:
+        """Answer what could not be read as a request."""
+        call = Call(
+            asyncio.get_running_loop().time(), method="UNKNOWN", request_id=str(uuid.uuid4()), fwd=client.address
+        )
+        reply = Reply(client, call, http11=True, keep_alive=False)
+        self._note(call, Fault(Code.H26))
+        try:
+            self._answer(Answer.of(Fault(Code.H26)), call, reply, accept="text/plain", to_head=False)
+        finally:
+            self._log.add(None, call.line(call.started))
+
+    async def _serve(self, request: BaseRequest, client: ClientConnection, call: Call, reply: Reply) -> None:
+        call.request_id, call.fwd = str(uuid.uuid4()), client.address
+        if request.method in _REFUSED_METHODS:
+            raise Fault(Code.H26, f"{request.method} is not served here: use another method.", 405)
+        head = read_request(request.method, request.raw_path, request.version >= HttpVersion11, request.raw_headers)
+        self._describe(call, head)
+        route = self._fabric.table.route(head.host)
+        if route is None:
+            message = f"There is no app at {head.host}: check its name, or create it."
+            answer = Answer(404, "not_found", message, "no_such_app")
+            self._answer(answer, call, reply, request.headers.get("Accept", ""), to_head=request.method == "HEAD")
+            return
+        call.app, call.app_name = route.app, route.name
+        self._check(route)
+        head_bytes = request_to_app(
+            head,
+            client=client.address.encode(),
+            port=self._port,
+            request_id=call.request_id.encode(),
+            started_ms=int(time.time() * 1000),
+        )
+        await Exchange(self._fabric, call, head, head_bytes, request.content, reply).run(route, client)
+
+    def _describe(self, call: Call, head: RequestHead) -> None:
+        call.host = head.host
+        call.path = head.target.decode("utf-8", "surrogateescape")
+        if head.request_id is not None:
+            call.request_id = head.request_id.decode()
+        if head.forwarded_for:
+            call.fwd = f"{head.forwarded_for.decode('utf-8', 'surrogateescape')}, {call.fwd}"
+
+    def _check(self, route: Route) -> None:
+        if route.maintenance:
+            raise Fault(Code.H80)
+        if not route.targets:
+            raise Fault(Code[route.no_target_code])
+
+    def _note(self, call: Call, fault: Fault) -> None:
+        call.code, call.status = fault.code, fault.status
+
+    def _fail(self, request: BaseRequest, call: Call, reply: Reply, fault: Fault) -> None:
+        """Answer with the fault where an answer can still be given; else cut."""
+        if reply.begun or fault.status == 499:
+            reply.cut()
+        else:
+            if fault.code is Code.H26:
+                reply.keep_alive = False
+            try:
+                accept = request.headers.get("Accept", "")
+                self._answer(Answer.of(fault), call, reply, accept, to_head=request.method == "HEAD")
+            except ConnectionError:
+                fault = Fault(Code.H27)
+                reply.keep_alive = False
+        self._note(call, fault)
+
+    def _answer(self, answer: Answer, call: Call, reply: Reply, accept: str, *, to_head: bool) -> None:
+        data, body_bytes = self._answers.render(
+            answer,
+            accept=accept,
+            app=call.app_name or call.host,
+            request_id=call.request_id,
+            to_head=to_head,
+            keep_alive=reply.keep_alive,
+        )
+        reply.whole(data, answer.status, body_bytes)
