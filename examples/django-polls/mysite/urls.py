@@ -1,0 +1,9 @@
+"""The polls are the front page; the admin stands beside them."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("", include("polls.urls")),
+]
