@@ -35,7 +35,7 @@ def migrate(path: Path) -> None:
 
 
 def schema_version(path: Path) -> str | None:
-    """The revision the database is at; None when there is no database or it is empty. StoreUnavailable if unreadable."""
+    """The revision the database is at; None when there is none, or it is empty. StoreUnavailable if unreadable."""
     if not path.exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Config vars at rest: sealed with AES-256-GCM under the key file, each bound to its app; never in plain text on disk."""
+"""Config vars at rest: sealed with AES-256-GCM under the key file, each bound to its app, never in plain text."""
 
 import base64
 import binascii
@@ -89,7 +89,7 @@ def create_key(key_file: Path) -> bytes:
             aside.unlink()
     except OSError as error:
         raise StoreUnavailable(
-            f"The key file {key_file} can't be written ({error.strerror}); free disk space or mend the directory's mode."
+            f"The key file {key_file} can't be written ({error.strerror}); free disk space or mend its directory."
         ) from error
     key = read_key(key_file)
     if key is None:

@@ -1,0 +1,223 @@
+"""Between rows of the store and the domain's values: pure, both ways, and the only place that knows both shapes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from paasd.adapters.secrets import ConfigSeal
+from paasd.domain.access import Account, Actor, Token
+from paasd.domain.app import App
+from paasd.domain.release import (
+    Build,
+    BuildStatus,
+    Commit,
+    NewRelease,
+    ProcessTypes,
+    Release,
+    Stage,
+    StageRecord,
+    Status,
+)
+
+Values = dict[str, Any]
+AnyRow = Row[Any]
+
+
+def account_values(account: Account) -> Values:
+    """A row of `accounts`."""
+    return {"id": account.id, "email": account.email, "name": account.name, "created_at": account.created_at}
+
+
+def to_account(row: AnyRow) -> Account:
+    """From a row with all columns of `accounts`."""
+    return Account(id=row.id, email=row.email, name=row.name, created_at=row.created_at)
+
+
+def token_values(token: Token) -> Values:
+    """A row of `tokens`."""
+    return {
+        "id": token.id,
+        "account_id": token.account_id,
+        "name": token.name,
+        "sha256": token.sha256,
+        "created_at": token.created_at,
+    }
+
+
+def app_values(app: App) -> Values:
+    """A row of `apps`; the owner's e-mail stays with the account."""
+    return {
+        "id": app.id,
+        "name": app.name,
+        "owner_id": app.owner_id,
+        "maintenance": app.maintenance,
+        "release_timeout": app.release_timeout,
+        "created_at": app.created_at,
+        "updated_at": app.updated_at,
+        "released_at": app.released_at,
+        "archived_at": app.archived_at,
+    }
+
+
+def to_app(row: AnyRow) -> App:
+    """From a row with all columns of `apps`, and `owner_email`."""
+    return App(
+        id=row.id,
+        name=row.name,
+        owner_id=row.owner_id,
+        owner_email=row.owner_email,
+        maintenance=row.maintenance,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        released_at=row.released_at,
+        release_timeout=row.release_timeout,
+        archived_at=row.archived_at,
+    )
+
+
+def build_values(build: Build) -> Values:
+    """A row of `builds`."""
+    return {
+        "id": build.id,
+        "app_id": build.app_id,
+        "status": build.status.value,
+        **_actor_values(build.actor),
+        "commit": commit_json(build.commit),
+        "builder": build.builder,
+        "stack": build.stack,
+        "artifact": build.artifact,
+        "processes": processes_json(build.processes),
+        "size": build.size,
+        "failure": build.failure,
+        "created_at": build.created_at,
+        "updated_at": build.updated_at,
+    }
+
+
+def to_build(row: AnyRow) -> Build:
+    """From a row with all columns of `builds`."""
+    return Build(
+        id=row.id,
+        app_id=row.app_id,
+        status=BuildStatus(row.status),
+        actor=_to_actor(row),
+        commit=_to_commit(row.commit),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        builder=row.builder,
+        stack=row.stack,
+        artifact=row.artifact,
+        processes=_to_processes(row.processes),
+        size=row.size,
+        failure=row.failure,
+    )
+
+
+def new_release(release_id: str, version: int, at: datetime, new: NewRelease) -> Release:
+    """The release that recording `new` makes."""
+    return Release(
+        id=release_id,
+        app_id=new.app_id,
+        version=version,
+        status=new.status,
+        description=new.description,
+        actor=new.actor,
+        config=dict(new.config),
+        formation=dict(new.formation),
+        processes=new.processes,
+        build_id=new.build_id,
+        artifact=new.artifact,
+        commit=new.commit,
+        has_output=new.has_output,
+        rollback_of=new.rollback_of,
+        created_at=at,
+        updated_at=at,
+    )
+
+
+def release_values(release: Release, seal: ConfigSeal) -> Values:
+    """A row of `releases`, its config sealed."""
+    return {
+        "id": release.id,
+        "app_id": release.app_id,
+        "version": release.version,
+        "status": release.status.value,
+        "description": release.description,
+        **_actor_values(release.actor),
+        "config": seal.seal(release.config, release.app_id),
+        "formation": dict(release.formation),
+        "processes": processes_json(release.processes),
+        "build_id": release.build_id,
+        "artifact": release.artifact,
+        "commit": commit_json(release.commit),
+        "has_output": release.has_output,
+        "rollback_of": release.rollback_of,
+        "created_at": release.created_at,
+        "updated_at": release.updated_at,
+    }
+
+
+def to_release(row: AnyRow, seal: ConfigSeal) -> Release:
+    """From a row with all columns of `releases`. StoreUnavailable when the config can't be opened."""
+    return Release(
+        id=row.id,
+        app_id=row.app_id,
+        version=row.version,
+        status=Status(row.status),
+        description=row.description,
+        actor=_to_actor(row),
+        config=seal.open(row.config, row.app_id),
+        formation=row.formation,
+        processes=_to_processes(row.processes),
+        build_id=row.build_id,
+        artifact=row.artifact,
+        commit=_to_commit(row.commit),
+        has_output=row.has_output,
+        rollback_of=row.rollback_of,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def to_stage(row: AnyRow) -> StageRecord:
+    """From a row with `stage`, `detail` and `at`."""
+    return StageRecord(stage=Stage(row.stage), detail=row.detail, at=row.at)
+
+
+def processes_json(processes: ProcessTypes) -> Values:
+    """Process types as JSON keeps them; the order of the commands stays."""
+    return {
+        "commands": dict(processes.commands),
+        "release": processes.release,
+        "health_paths": dict(processes.health_paths),
+    }
+
+
+def commit_json(commit: Commit | None) -> Values | None:
+    """A commit as JSON keeps it."""
+    if commit is None:
+        return None
+    return {"sha": commit.sha, "author": commit.author, "subject": commit.subject}
+
+
+def _to_processes(document: Mapping[str, Any]) -> ProcessTypes:
+    return ProcessTypes(document["commands"], document["release"], document["health_paths"])
+
+
+def _to_commit(document: Mapping[str, str] | None) -> Commit | None:
+    return None if document is None else Commit(document["sha"], document["author"], document["subject"])
+
+
+def _actor_values(actor: Actor) -> Values:
+    return {
+        "actor_account_id": actor.account_id,
+        "actor_email": actor.email,
+        "actor_token": actor.token,
+        "actor_address": actor.address,
+    }
+
+
+def _to_actor(row: AnyRow) -> Actor:
+    return Actor(row.actor_account_id, row.actor_email, row.actor_token, row.actor_address)

@@ -1,0 +1,140 @@
+"""The part of the store that knows accounts, tokens, apps and their formation."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from paasd.adapters.database import Database
+from paasd.adapters.rows import account_values, app_values, to_account, to_app, token_values
+from paasd.adapters.tables import accounts, apps, formations, tokens
+from paasd.domain.access import Account, Token
+from paasd.domain.app import App
+from paasd.domain.dyno import Formation
+from paasd.domain.errors import Conflict, InvalidParams, NotFound
+
+
+class AppTables:
+    """Port Store, the half without builds and releases."""
+
+    _database: Database
+
+    async def insert_account(self, account: Account, token: Token) -> None:
+        """Conflict when the e-mail is taken."""
+        async with self._database.write() as connection:
+            if await connection.scalar(select(exists().where(accounts.c.email == account.email))):
+                raise Conflict(f"There is an account for {account.email} already; choose another e-mail address.")
+            await connection.execute(insert(accounts), account_values(account))
+            await connection.execute(insert(tokens), token_values(token))
+
+    async def accounts(self) -> Sequence[Account]:
+        """All, oldest first."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(accounts).order_by(accounts.c.created_at, accounts.c.id))
+            return [to_account(row) for row in rows]
+
+    async def account_of_token(self, sha256: str) -> tuple[Account, Token] | None:
+        """Who a token belongs to; None when nobody."""
+        joined = accounts.join(tokens, tokens.c.account_id == accounts.c.id)
+        query = select(accounts, *(column.label(f"token_{column.name}") for column in tokens.c)).select_from(joined)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query.where(tokens.c.sha256 == sha256))).first()
+        if row is None:
+            return None
+        return to_account(row), Token(row.token_id, row.id, row.token_name, row.token_sha256, row.token_created_at)
+
+    async def replace_token(self, token: Token) -> None:
+        """Make it the account's only token of that name. NotFound when there is no such account."""
+        same = and_(tokens.c.account_id == token.account_id, tokens.c.name == token.name)
+        async with self._database.write() as connection:
+            await connection.execute(delete(tokens).where(same))
+            await connection.execute(insert(tokens), token_values(token))
+
+    async def app(self, name_or_id: str) -> App:
+        """NotFound when there is none, or it was destroyed."""
+        named = or_(apps.c.name == name_or_id, apps.c.id == name_or_id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(_live_apps().where(named))).first()
+        if row is None:
+            raise no_app()
+        return to_app(row)
+
+    async def apps(self) -> Sequence[App]:
+        """All that are not destroyed, by name."""
+        async with self._database.read() as connection:
+            return [to_app(row) for row in await connection.execute(_live_apps().order_by(apps.c.name))]
+
+    async def set_maintenance(self, app_id: str, maintenance: bool) -> App:
+        """The app as it then is. NotFound."""
+        return await self._change_app(app_id, maintenance=maintenance)
+
+    async def set_release_timeout(self, app_id: str, seconds: float) -> App:
+        """The app as it then is. NotFound."""
+        return await self._change_app(app_id, release_timeout=seconds)
+
+    async def _change_app(self, app_id: str, **values: Any) -> App:
+        async with self._database.write() as connection:
+            live = and_(apps.c.id == app_id, apps.c.archived_at.is_(None))
+            await connection.execute(update(apps).where(live).values(updated_at=now(), **values))
+            row = (await connection.execute(_live_apps().where(apps.c.id == app_id))).first()
+            if row is None:
+                raise no_app()
+        return to_app(row)
+
+    async def archive_app(self, app_id: str) -> None:
+        """Mark it destroyed and free its name; its ledger stays. May be repeated."""
+        live = and_(apps.c.id == app_id, apps.c.archived_at.is_(None))
+        at = now()
+        async with self._database.write() as connection:
+            await connection.execute(update(apps).where(live).values(archived_at=at, updated_at=at))
+
+    async def formation(self, app_id: str) -> Sequence[Formation]:
+        """By process type."""
+        query = select(formations).where(formations.c.app_id == app_id).order_by(formations.c.type)
+        async with self._database.read() as connection:
+            return [Formation(row.type, row.quantity, row.size) for row in await connection.execute(query)]
+
+    async def set_formation(self, app_id: str, formation: Sequence[Formation]) -> None:
+        """Replace it as a whole. NotFound when the app is gone."""
+        rows = [
+            {"app_id": app_id, "type": wanted.type, "quantity": wanted.quantity, "size": wanted.size}
+            for wanted in formation
+        ]
+        async with self._database.write() as connection:
+            await require_app(connection, app_id)
+            await connection.execute(delete(formations).where(formations.c.app_id == app_id))
+            if rows:
+                await connection.execute(insert(formations), rows)
+
+
+async def add_app(connection: AsyncConnection, app: App) -> None:
+    """Insert it, within the caller's transaction. InvalidParams when the name is taken."""
+    taken: ColumnElement[bool] = and_(apps.c.name == app.name, apps.c.archived_at.is_(None))
+    if await connection.scalar(select(exists().where(taken))):
+        raise InvalidParams(f"Name {app.name} is already taken; choose another name.", resource="app")
+    await connection.execute(insert(apps), app_values(app))
+
+
+async def require_app(connection: AsyncConnection, app_id: str) -> None:
+    """NotFound when there is no such app, or it was destroyed."""
+    live = and_(apps.c.id == app_id, apps.c.archived_at.is_(None))
+    if not await connection.scalar(select(exists().where(live))):
+        raise no_app()
+
+
+def no_app() -> NotFound:
+    """Heroku's words."""
+    return NotFound("Couldn't find that app; list yours with `heroku apps`.", resource="app")
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def _live_apps() -> Select[Any]:
+    joined = apps.join(accounts, accounts.c.id == apps.c.owner_id)
+    query = select(apps, accounts.c.email.label("owner_email")).select_from(joined)
+    return query.where(apps.c.archived_at.is_(None))
