@@ -1,0 +1,173 @@
+"""Outputs as files, HOME/apps/<app id>/{releases/<version>.out,builds/<id>.log}: one writer each, readers follow live.
+
+A file whose writer is gone (the daemon was restarted) simply ends where it was left.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from paasd.domain.errors import NotFound, StoreUnavailable
+from paasd.ports import OutputFile
+
+log = structlog.get_logger(__name__)
+
+MAX_BYTES = 300 * 1000**2
+CHUNK_BYTES = 256 * 1024
+INLINE_BYTES = 64 * 1024  # more than that is written by a thread
+SUFFIXES = {"releases": ".out", "builds": ".log"}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+
+
+class LogFiles:
+    """Outputs below the daemon's `home`; `max_bytes` is the most that is kept of one output."""
+
+    def __init__(self, home: Path, *, max_bytes: int = MAX_BYTES) -> None:
+        self._apps = home / "apps"
+        self._max_bytes = max_bytes
+        self._growing: dict[Path, _Growing] = {}
+
+    async def open(self, app_id: str, key: tuple[str, str]) -> OutputFile:
+        """Begin it, empty. Begun before: that one is closed, and its readers keep what they follow."""
+        path = self._path(app_id, key)
+        before = self._growing.get(path)
+        if before is not None:
+            await before.close()
+        try:
+            descriptor = _create(path)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"The output of {key[0]} {key[1]} can't be kept ({error.strerror}); see `paasd doctor`."
+            ) from error
+        growing = self._growing[path] = _Growing(path, descriptor, self._max_bytes, self._growing)
+        return growing
+
+    async def read(self, app_id: str, key: tuple[str, str], *, offset: int = 0) -> AsyncIterator[bytes]:
+        """What is kept from `offset` on, then live until the writer closes. NotFound when there is none."""
+        path = self._path(app_id, key)
+        growing = self._growing.get(path)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise NotFound("There is no output of that; it was never made, or its app is gone.") from error
+        try:
+            while True:
+                # asked before reading, so that what is written while we read is not missed
+                ended = growing is None or growing.ended
+                grown = None if growing is None else growing.grown
+                chunk = await asyncio.to_thread(os.pread, descriptor, CHUNK_BYTES, offset)
+                if chunk:
+                    offset += len(chunk)
+                    yield chunk
+                elif ended or grown is None:
+                    return
+                else:
+                    await grown.wait()
+        finally:
+            os.close(descriptor)
+
+    def exists(self, app_id: str, key: tuple[str, str]) -> bool:
+        """Whether there is one, growing or ended."""
+        return self._path(app_id, key).is_file()
+
+    async def delete_app(self, app_id: str) -> None:
+        """All outputs of an app; those still being written are ended. Absent: fine."""
+        app = self._apps / _checked(app_id)
+        for growing in [found for path, found in self._growing.items() if path.is_relative_to(app)]:
+            await growing.close()
+        for directory in SUFFIXES:
+            await asyncio.to_thread(shutil.rmtree, app / directory, ignore_errors=True)
+        with suppress(OSError):
+            app.rmdir()  # only when nothing else of the app is left
+
+    def _path(self, app_id: str, key: tuple[str, str]) -> Path:
+        return self._apps / _checked(app_id) / key[0] / (_checked(key[1]) + SUFFIXES[key[0]])
+
+
+class _Growing:
+    """An output being written. Its readers wait for `grown`, which is replaced each time it is set."""
+
+    def __init__(self, path: Path, descriptor: int, max_bytes: int, siblings: "dict[Path, _Growing]") -> None:
+        self.ended = False
+        self.grown = asyncio.Event()
+        self._path = path
+        self._descriptor = descriptor
+        self._room = max_bytes
+        self._left_out = 0
+        self._siblings = siblings
+        self._order = asyncio.Lock()
+
+    async def write(self, data: bytes) -> None:
+        """Append. Never raises: what can't be kept, for its size or for a full disk, is counted and said at the end."""
+        async with self._order:
+            if self.ended:
+                return
+            kept = data[: self._room] if not self._left_out else b""
+            written = await self._append(kept)
+            self._room -= written
+            self._left_out += len(data) - written
+
+    async def close(self) -> None:
+        """The end, on the disk when it returns. May be repeated."""
+        async with self._order:
+            if self.ended:
+                return
+            if self._left_out:
+                line = f"\n !     Output too long, or disk full: {self._left_out} more bytes were left out.\n"
+                await self._append(line.encode())
+            self.ended = True
+            self._wake()
+            if self._siblings.get(self._path) is self:
+                del self._siblings[self._path]
+            await asyncio.shield(asyncio.to_thread(_finish, self._descriptor))
+
+    async def _append(self, data: bytes) -> int:
+        """How many bytes of it were kept."""
+        if not data:
+            return 0
+        if len(data) > INLINE_BYTES:
+            written = await asyncio.shield(asyncio.to_thread(self._put, data))
+        else:
+            written = self._put(data)
+        self._wake()
+        return written
+
+    def _put(self, data: bytes) -> int:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            if not self._left_out:
+                log.error("an output can't be kept", path=str(self._path), error=str(error))
+        return len(data) - len(view)
+
+    def _wake(self) -> None:
+        self.grown.set()
+        self.grown = asyncio.Event()
+
+
+def _create(path: Path) -> int:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # a new file: whoever reads the old one keeps it
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def _finish(descriptor: int) -> None:
+    try:
+        with suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _checked(name: str) -> str:
+    if NAME.fullmatch(name) is None:
+        raise ValueError(f"not a name that paasd gave: {name!r}")
+    return name
