@@ -64,7 +64,7 @@ class Apps:
         return await self.store.apps()
 
     async def destroy(self, actor: Actor, app: App) -> None:
-        """Archive the ledger, then take everything else away in the background. Raises ReleaseInProgress after a wait."""
+        """Archive the ledger, then take everything else away in the background. Raises ReleaseInProgress."""
         async with self.releases.turn(app):
             await self.background.finish(f"archive {app.name}", self.store.archive_app(app.id))
         log.info("app destroyed", app=app.name, by=actor.email)
@@ -103,7 +103,7 @@ class Apps:
         return await self.store.newest_config(app.id)
 
     async def set_config(self, actor: Actor, app: App, changes: Mapping[str, str | None]) -> Mapping[str, str]:
-        """Lay changes over the newest config and release that; None removes. Returns the new config once it is recorded.
+        """Lay changes over the newest config and release that; None removes. Returns the new config once recorded.
 
         Nothing changed: no release. Before the first build there is nothing to start, so it succeeds at once.
         Raises InvalidParams, ReleaseInProgress.

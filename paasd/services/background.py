@@ -38,7 +38,8 @@ class Background:
 
         A cancellation that came meanwhile is delivered to the caller at its next await, unless it has ended by then.
         """
-        task = self.spawn(name, work)
+        # Not among the tasks that close() cancels: whoever began it waits for it here.
+        task = asyncio.create_task(work, name=name)
         cancelled = False
         while not task.done():
             try:

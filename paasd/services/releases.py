@@ -62,7 +62,7 @@ class Releases:
         return under_way.release
 
     async def release_build(self, actor: Actor, app: App, build_id: str, description: str | None) -> Release:
-        """Release a succeeded build (a slug, in Heroku's words) with the app's config. Raises NotFound, InvalidParams."""
+        """Release a succeeded build (Heroku's slug) with the app's config. Raises NotFound, InvalidParams."""
         build = await self._hands.store.build(app.id, build_id)
         if build.status is not BuildStatus.SUCCEEDED:
             raise InvalidParams(f"Build {build_id} is {build.status.value}; release a build that succeeded.")
@@ -146,7 +146,7 @@ class Releases:
                 newest = await store.releases(app.id, newest_first=True, limit=1)
                 lock.release()
                 return UnderWay(newest[0], None)
-            release = await self._record_in_turn(app, new)
+            release = await self._record_in_turn(new)
             self.live.add(release.id)
             if release.status is not Status.PENDING:
                 self.live.discard(release.id)
@@ -160,7 +160,7 @@ class Releases:
         task = self._hands.background.spawn(f"release {app.name} v{release.version}", self._carry_out(deploy, lock))
         return UnderWay(release, task)
 
-    async def _record_in_turn(self, app: App, new: NewRelease) -> Release:
+    async def _record_in_turn(self, new: NewRelease) -> Release:
         """A release that another daemon, or a dead task, holds pending is waited for too."""
         deadline = asyncio.get_running_loop().time() + self._wait
         while True:

@@ -1,0 +1,81 @@
+"""A source with requirements.txt builds on the stack image. Its dependencies are a layer of their own, so that a changed
+line of code rebuilds in the time of a file copy."""
+
+import json
+import re
+from pathlib import Path
+
+from paasd.builders.dockerfile import Recipe
+from paasd.builders.source import read_text
+from paasd.builders.stack import PYTHON, STACK, STACK_IMAGE, UV_IMAGE
+from paasd.domain.errors import BuildFailed
+
+REQUIREMENTS = "requirements.txt"
+INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)", re.MULTILINE)
+LOCAL = re.compile(r"^\s*(?:-e\b|--editable\b|\.|/|file:|[^#\s]*@\s*file:)", re.MULTILINE)
+
+HEAD = f"""FROM {STACK_IMAGE}
+USER root
+WORKDIR /app
+ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/app
+"""
+
+WITH_UV = f"""RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
+    --mount=type=cache,target=/var/cache/uv,sharing=shared \\
+    UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_SYSTEM_CERTS=1 \\
+    sh -c 'uv venv -q --python python3 /opt/venv && uv pip install --compile-bytecode -r {REQUIREMENTS}'
+"""
+
+WITH_PIP = f"""RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -q -r {REQUIREMENTS}
+"""
+
+TAIL = """COPY --chown=app:app . /app
+USER app
+"""
+
+
+def plan(source: Path) -> Recipe | None:
+    """The recipe for a Python source, or None when it has no requirements.txt."""
+    text = read_text(source, REQUIREMENTS)
+    if text is None:
+        return None
+    copies = copy_lines(source, text)
+    return Recipe(
+        HEAD + copies + WITH_UV + TAIL,
+        (f"Python app: {REQUIREMENTS} found, building on the {STACK} stack", f"Using Python {PYTHON}"),
+        stack=STACK,
+        dockerfile_classic=HEAD + copies + WITH_PIP + TAIL,
+    )
+
+
+def copy_lines(source: Path, requirements: str) -> str:
+    """COPY lines for what the installation reads: the files it includes, or everything if it installs from the source.
+
+    Raises BuildFailed when an included file is missing.
+    """
+    files = included(source, REQUIREMENTS, requirements, ())
+    if files is None:
+        return "COPY . /app/\n"
+    # The JSON form keeps any file name one argument.
+    return "".join(f"COPY {json.dumps([name, f'/app/{name}'])}\n" for name in files)
+
+
+def included(source: Path, name: str, text: str, seen: tuple[str, ...]) -> tuple[str, ...] | None:
+    """`name` and the requirement files it names, each once; None when one installs from the source tree itself."""
+    seen = (*seen, name)
+    if LOCAL.search(text):
+        return None
+    for match in INCLUDE.finditer(text):
+        child = str(Path(name).parent / match[1])
+        if "://" in match[1] or child in seen:
+            continue
+        if ".." in Path(child).parts or child.startswith("/"):
+            return None
+        child_text = read_text(source, child)
+        if child_text is None:
+            raise BuildFailed(f"{name} includes {match[1]!r}, which is not in the repository; commit it.")
+        files = included(source, child, child_text, seen)
+        if files is None:
+            return None
+        seen = files
+    return seen
