@@ -73,6 +73,7 @@ def _engine(path: Path, busy_timeout: float, *, writes: bool) -> AsyncEngine:
         max_overflow=connections,
         hide_parameters=True,
         connect_args={"timeout": busy_timeout},
+        skip_autocommit_rollback=not writes,  # a reader has nothing to roll back
     )
     pragmas = ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -1024"]
     if not writes:

@@ -19,7 +19,7 @@ from paasd.adapters.rows import (
     to_stage,
 )
 from paasd.adapters.secrets import ConfigSeal
-from paasd.adapters.store_apps import add_app, now, require_app
+from paasd.adapters.store_apps import add_app, no_app, now, require_app
 from paasd.adapters.tables import apps, builds, release_stages, releases
 from paasd.domain.app import App
 from paasd.domain.errors import Conflict, NotFound, ReleaseInProgress
@@ -115,12 +115,8 @@ class ReleaseTables:
     async def record_release(self, release: NewRelease) -> Release:
         """Append it under the app's next number. ReleaseInProgress when one is pending; NotFound if the app is gone."""
         async with self._database.write() as connection:
-            await require_app(connection, release.app_id)
-            await _refuse_second(connection, release.app_id)
-            newest = await connection.scalar(
-                select(func.max(releases.c.version)).where(releases.c.app_id == release.app_id)
-            )
-            recorded = new_release(str(uuid.uuid4()), (newest or 0) + 1, now(), release)
+            version = await _next_version(connection, release.app_id)
+            recorded = new_release(str(uuid.uuid4()), version, now(), release)
             await connection.execute(insert(releases), release_values(recorded, self._seal))
             if recorded.status is Status.SUCCEEDED:
                 await _set_released(connection, recorded.app_id)
@@ -208,23 +204,29 @@ class ReleaseTables:
             return [to_stage(row) for row in await connection.execute(query)]
 
 
-async def _refuse_second(connection: AsyncConnection, app_id: str) -> None:
-    stage = (
-        select(release_stages.c.stage)
-        .where(release_stages.c.release_id == releases.c.id)
-        .order_by(release_stages.c.id.desc())
-        .limit(1)
-        .scalar_subquery()
+async def _next_version(connection: AsyncConnection, app_id: str) -> int:
+    # One statement for three questions: each costs a round trip to the driver's thread.
+    newest = select(func.max(releases.c.version)).where(releases.c.app_id == app_id).scalar_subquery()
+    stage = select(release_stages.c.stage).where(release_stages.c.release_id == releases.c.id)
+    stage = stage.order_by(release_stages.c.id.desc()).limit(1)
+    pending = and_(releases.c.app_id == apps.c.id, _is(releases.c.status, Status.PENDING))
+    query = (
+        select(
+            newest.label("newest"), releases.c.version, releases.c.actor_email, stage.scalar_subquery().label("stage")
+        )
+        .select_from(apps.outerjoin(releases, pending))
+        .where(apps.c.id == app_id, apps.c.archived_at.is_(None))
     )
-    query = select(releases.c.version, releases.c.actor_email, stage.label("stage"))
-    query = query.where(releases.c.app_id == app_id, _is(releases.c.status, Status.PENDING))
     row = (await connection.execute(query)).first()
-    if row is not None:
+    if row is None:
+        raise no_app()
+    if row.version is not None:
         raise ReleaseInProgress(
             f"v{row.version} is being released by {row.actor_email} (stage: {row.stage or Stage.RECORD.value}); "
             "wait for it or try again later.",
             resource="release",
         )
+    return int(row.newest or 0) + 1
 
 
 async def _set_released(connection: AsyncConnection, app_id: str) -> None:
