@@ -65,7 +65,7 @@ class AccessLog:
                 follower.offer(entry)
 
     async def follow(self, since: str | None) -> AsyncIterator[bytes]:
-        """NDJSON: the remembered lines newer than `since` (ISO), then each new one; {"dropped": n} says what was lost."""
+        """NDJSON: remembered lines newer than `since` (ISO), then each new one; {"dropped": n} says what was lost."""
         follower = _Follower()
         if since is not None:
             for entry in self._recent:

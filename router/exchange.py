@@ -77,7 +77,7 @@ class Exchange:
         refused: set[Address] = set()
         target, fresh_within = random.choice(route.targets), self._fresh_within()  # noqa: S311
         while True:
-            address = (target.host, target.port)
+            address, self._call.dyno = (target.host, target.port), target.dyno
             with self._fabric.in_flight.hold(address):
                 try:
                     connection = await self._connection(address, fresh_within)
@@ -88,7 +88,6 @@ class Exchange:
                         raise
                     target = another
                     continue
-                self._call.dyno = target.dyno
                 try:
                     await self._talk(connection, client)
                 except _Stale:
@@ -223,7 +222,7 @@ class Exchange:
         return message.code, message.reason, message.raw_headers, payload
 
     async def _relay(self, connection: UpstreamConnection, payload: StreamReader) -> None:
-        """Pass the body on as it comes. Raises TimeoutError when both sides are silent, Fault (H18) when it breaks off."""
+        """Pass the body on as it comes. Raises TimeoutError when both sides are silent, Fault when it breaks off."""
         idle = self._fabric.limits.idle
         while True:
             if payload.at_eof():
