@@ -1,0 +1,137 @@
+"""Formation (what should run) and dynos (what runs): scale and restart."""
+
+import re
+from typing import Any
+
+from aiohttp import web
+
+from paasd.api.paging import reply_list
+from paasd.api.parts import PARTS
+from paasd.api.replies import reply
+from paasd.api.requests import ACTOR, find_app, read_object
+from paasd.api.resources import dyno_resource, dyno_uuid, formation_resource
+from paasd.domain.app import App
+from paasd.domain.dyno import Formation
+from paasd.domain.errors import InvalidParams, NotFound
+
+Wanted = dict[str, tuple[Formation, str | None]]
+
+
+async def index_formation(request: web.Request) -> web.Response:
+    app = await find_app(request)
+    formation = await _formation(request, app)
+    shown = [formation_resource(wanted, command, app) for wanted, command in formation.values()]
+    return reply_list(request, shown, ("id", "type"))
+
+
+async def show_formation(request: web.Request) -> web.Response:
+    app = await find_app(request)
+    wanted, command = _of_type(await _formation(request, app), request.match_info["type"])
+    return reply(request, formation_resource(wanted, command, app))
+
+
+async def update_formation(request: web.Request) -> web.Response:
+    """Several types at once; answers with those that were named."""
+    body = await read_object(request)
+    app = await find_app(request)
+    updates = body.get("updates")
+    if not isinstance(updates, list) or not all(isinstance(update, dict) for update in updates):
+        raise InvalidParams('updates must be a list of objects, such as [{"type": "web", "quantity": 2}].')
+    after = await _scale(request, app, updates)
+    named = [str(update["type"]) for update in updates]
+    return reply(request, [formation_resource(*_of_type(after, kind), app) for kind in dict.fromkeys(named)])
+
+
+async def update_type(request: web.Request) -> web.Response:
+    kind = request.match_info["type"]
+    body = await read_object(request)
+    app = await find_app(request)
+    after = await _scale(request, app, [{**body, "type": kind}])
+    return reply(request, formation_resource(*_of_type(after, kind), app))
+
+
+async def index(request: web.Request) -> web.Response:
+    app = await find_app(request)
+    extended = "extended" in request.query
+    dynos = await request.app[PARTS].dynos.of(app)
+    return reply_list(request, [dyno_resource(dyno, app, extended=extended) for dyno in dynos], ("id", "name"))
+
+
+async def show(request: web.Request) -> web.Response:
+    app = await find_app(request)
+    wanted = request.match_info["dyno"]
+    for dyno in await request.app[PARTS].dynos.of(app):
+        if wanted in (dyno.name, dyno_uuid(dyno)):
+            return reply(request, dyno_resource(dyno, app, extended="extended" in request.query))
+    raise NotFound("Couldn't find that dyno; see `heroku ps` for those that run.", resource="dyno", app=app.name)
+
+
+async def restart(request: web.Request) -> web.Response:
+    """All dynos, one by name or id, or all of a type. Accepted: it goes on after the answer."""
+    app = await find_app(request)
+    dynos = request.app[PARTS].dynos
+    wanted = request.match_info.get("dyno") or request.match_info.get("type")
+    names = {dyno_uuid(dyno): dyno.name for dyno in await dynos.of(app)} if wanted else {}
+    await dynos.restart(app, names.get(wanted, wanted) if wanted else None)
+    return reply(request, {}, status=202)
+
+
+def quantity_after(current: int, asked: object) -> int:
+    """The quantity asked for: 3, "3", or "+1" and "-1" from the current one. Raises InvalidParams."""
+    if isinstance(asked, int) and not isinstance(asked, bool) and asked >= 0:
+        return asked
+    if isinstance(asked, str) and re.fullmatch(r"[+-]?[0-9]{1,6}", asked):
+        after = current + int(asked) if asked[0] in "+-" else int(asked)
+        if after >= 0:
+            return after
+    raise InvalidParams('quantity must be a whole number not below 0, or a change such as "+1"; send one of these.')
+
+
+async def _formation(request: web.Request, app: App) -> Wanted:
+    return {wanted.type: (wanted, command) for wanted, command in await request.app[PARTS].dynos.formation(app)}
+
+
+def _of_type(formation: Wanted, kind: str) -> tuple[Formation, str | None]:
+    if kind not in formation:
+        raise NotFound(
+            f"Couldn't find the process type {kind[:64]!r}; add it to the Procfile and push.", resource="formation"
+        )
+    return formation[kind]
+
+
+async def _scale(request: web.Request, app: App, updates: list[dict[str, Any]]) -> Wanted:
+    before = await _formation(request, app)
+    changes: dict[str, int] = {}
+    for update in updates:
+        kind = update.get("type")
+        if not isinstance(kind, str):
+            raise InvalidParams("Each update needs the type of the dynos it is about; send a string such as web.")
+        wanted, _ = _of_type(before, kind)
+        _check_size(update, wanted)
+        if update.get("quantity") is not None:
+            changes[kind] = quantity_after(changes.get(kind, wanted.quantity), update["quantity"])
+    if not changes:
+        return before
+    after = await request.app[PARTS].dynos.scale(request[ACTOR], app, changes)
+    return {wanted.type: (wanted, command) for wanted, command in after}
+
+
+def _check_size(update: dict[str, Any], wanted: Formation) -> None:
+    asked = update.get("size") or update.get("dyno_size")
+    if isinstance(asked, dict):
+        asked = asked.get("name")
+    if asked is not None and str(asked).lower() != wanted.size.lower():
+        raise InvalidParams(f"Dynos come in one size here, {wanted.size}; leave the size out.")
+
+
+ROUTES = (
+    web.get("/apps/{app}/formation", index_formation),
+    web.patch("/apps/{app}/formation", update_formation),
+    web.get("/apps/{app}/formation/{type}", show_formation),
+    web.patch("/apps/{app}/formation/{type}", update_type),
+    web.get("/apps/{app}/dynos", index),
+    web.delete("/apps/{app}/dynos", restart),
+    web.get("/apps/{app}/dynos/{dyno}", show),
+    web.delete("/apps/{app}/dynos/{dyno}", restart),
+    web.delete("/apps/{app}/formations/{type}", restart),
+)

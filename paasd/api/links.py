@@ -1,0 +1,58 @@
+"""The URLs that resources carry: where an app answers, where its source is, and capability URLs for streams."""
+
+import time
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from paasd.api import capability
+from paasd.domain.app import App
+from paasd.services.logs import LogQuery
+
+SIGNATURE = "cap"
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Makes URLs; checks those that were minted here."""
+
+    public_url: str
+    router_port: int
+    secret: bytes = field(repr=False)
+
+    def web(self, app: App) -> str:
+        return f"http://{self.hostname(app)}:{self.router_port}/"
+
+    def hostname(self, app: App) -> str:
+        return f"{app.name}.localhost"
+
+    def git(self, app: App) -> str:
+        return f"{self.public_url}/{app.name}.git"
+
+    def output(self, app_id: str, kind: str, key: str) -> str:
+        """Of a release's or build's output: `kind` is "releases" or "builds", `key` the version or build id."""
+        path = output_path(app_id, kind, key)
+        return f"{self.public_url}{path}?{urlencode({SIGNATURE: self._mint(path)})}"
+
+    def log(self, app_id: str, query: LogQuery) -> str:
+        """Of a log session."""
+        resource = log_resource(app_id, query)
+        return f"{self.public_url}{resource}&{urlencode({SIGNATURE: self._mint(resource)})}"
+
+    def opens(self, resource: str, signature: str) -> bool:
+        """Whether this signature was minted for this resource, and not too long ago."""
+        return capability.opens(self.secret, resource, signature, time.time())
+
+    def _mint(self, resource: str) -> str:
+        return capability.mint(self.secret, resource, time.time())
+
+
+def output_path(app_id: str, kind: str, key: str) -> str:
+    """The path of an output stream, which is also what its signature signs."""
+    return f"/streams/{app_id}/{kind}/{key}"
+
+
+def log_resource(app_id: str, query: LogQuery) -> str:
+    """The path and query of a log stream, which is also what its signature signs."""
+    chosen = {"lines": str(query.lines), "tail": str(int(query.tail))}
+    chosen |= {name: value for name, value in (("source", query.source), ("dyno", query.dyno)) if value is not None}
+    return f"/streams/{app_id}/logs?{urlencode(chosen)}"

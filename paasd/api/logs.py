@@ -1,0 +1,87 @@
+"""The app log: a session is a capability URL, read as server-sent events or as plain lines."""
+
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from aiohttp import hdrs, web
+
+from paasd.api.links import log_resource
+from paasd.api.parts import PARTS
+from paasd.api.replies import reply
+from paasd.api.requests import find_app, flag_of, read_object, text_of
+from paasd.api.resources import log_session_resource
+from paasd.api.streams import TEXT, check_capability, send, text_stream
+from paasd.domain.dyno import LogLine
+from paasd.domain.errors import InvalidParams
+from paasd.services.logs import RING_LINES, LogQuery
+
+EVENTS = "text/event-stream"
+DEFAULT_LINES = 100
+RETRY = b"retry: 10\n\n"  # milliseconds; without it the CLI lingers 3 s at the end
+
+Entries = AsyncIterator[tuple[int, LogLine] | None]
+
+
+async def create_session(request: web.Request) -> web.Response:
+    body = await read_object(request)
+    app = await find_app(request)
+    dyno = text_of(body, "dyno") or text_of(body, "dyno_name") or text_of(body, "type")
+    query = LogQuery(
+        lines=_lines_of(body.get("lines")),
+        tail=flag_of(body, "tail") or False,
+        source=text_of(body, "source") or None,
+        dyno=dyno or None,
+    )
+    url = request.app[PARTS].links.log(app.id, query)
+    return reply(request, log_session_resource(str(uuid.uuid4()), datetime.now(UTC), url), status=201)
+
+
+async def read(request: web.Request) -> web.StreamResponse:
+    """Server-sent events to those who accept them, resumed after Last-Event-ID; lines of text to all others."""
+    app_id, asked = request.match_info["app"], request.query
+    lines = asked.get("lines", "")
+    query = LogQuery(
+        int(lines) if lines.isdecimal() else 0, asked.get("tail") == "1", asked.get("source"), asked.get("dyno")
+    )
+    check_capability(request, log_resource(app_id, query))
+    last = request.headers.get("Last-Event-ID", "")
+    after = int(last) if last.isascii() and last.isdecimal() and len(last) < 16 else None
+    entries = request.app[PARTS].logs.read(app_id, query, after=after)
+    if EVENTS in request.headers.get(hdrs.ACCEPT, ""):
+        return await send(request, text_stream(EVENTS), _events(entries))
+    return await send(request, text_stream(TEXT), _texts(request, entries))
+
+
+async def _events(entries: Entries) -> AsyncIterator[bytes]:
+    yield RETRY
+    async for entry in entries:
+        if entry is None:
+            yield b": still here\n\n"
+        else:
+            yield f"id: {entry[0]}\ndata: {_line(entry[1])}\n\n".encode()
+
+
+async def _texts(request: web.Request, entries: Entries) -> AsyncIterator[bytes]:
+    async for entry in entries:
+        if entry is not None:
+            yield f"{_line(entry[1])}\n".encode()
+        elif request.transport is None or request.transport.is_closing():
+            return
+
+
+def _line(line: LogLine) -> str:
+    return line.render().replace("\r", " ").replace("\n", " ")
+
+
+def _lines_of(asked: object) -> int:
+    if asked is None:
+        return DEFAULT_LINES
+    text = str(asked) if isinstance(asked, int | str) and not isinstance(asked, bool) else ""
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise InvalidParams(f"lines must be a whole number, {RING_LINES} at most; send one or leave it out.")
+    return min(int(text), RING_LINES)
+
+
+PUBLIC_ROUTES = (web.get("/streams/{app}/logs", read, allow_head=False),)
+ROUTES = (web.post("/apps/{app}/log-sessions", create_session),)

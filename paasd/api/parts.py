@@ -1,0 +1,46 @@
+"""What the API is made of: the services it calls and the few facts it must know. Handlers reach all of it by PARTS."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from paasd.api.links import Links
+from paasd.ports import Outputs
+from paasd.services.access import Access
+from paasd.services.apps import Apps
+from paasd.services.deploy import Deploys
+from paasd.services.dynos import Dynos
+from paasd.services.ledger import Ledger
+from paasd.services.logs import AppLogs
+from paasd.services.routing import Routing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiParts:
+    """`secret` signs capability URLs (32 random bytes); `public_url` is what clients reach us by, without a slash.
+
+    `extra_routes` see to their own authentication and errors: git.
+    """
+
+    access: Access
+    apps: Apps
+    ledger: Ledger
+    deploys: Deploys
+    dynos: Dynos
+    logs: AppLogs
+    routing: Routing
+    outputs: Outputs
+    secret: bytes = field(repr=False)
+    public_url: str
+    router_port: int
+    version: str
+    extra_routes: Sequence[web.RouteDef] = ()
+
+    @property
+    def links(self) -> Links:
+        """The URLs that resources carry."""
+        return Links(self.public_url, self.router_port, self.secret)
+
+
+PARTS = web.AppKey("PARTS", ApiParts)

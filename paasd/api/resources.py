@@ -1,0 +1,314 @@
+"""The wire format, all of it: domain values in, Heroku's Platform API v3 resources out. Pure functions."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from paasd.api.links import Links
+from paasd.domain.access import Account, Actor
+from paasd.domain.app import App
+from paasd.domain.dyno import Dyno, Formation
+from paasd.domain.manifest import RELEASE
+from paasd.domain.release import Build, BuildStatus, ProcessTypes, Release
+from paasd.services.ledger import NameDiff, ReleaseDetails
+from paasd.services.routing import RouterStatus
+
+Resource = dict[str, Any]
+
+NAMESPACE = uuid.UUID("5f1d3f4e-6c0b-4c64-9d0e-0f6f70616173")  # ours: ids of things that have a name but no id
+STACK = "paasd-bookworm"
+REGION = "local"
+DYNO_SIZE = "Standard-1X"
+BUILT_IN_SINCE = "2026-01-01T00:00:00Z"
+
+
+def account_resource(account: Account) -> Resource:
+    created = stamp(account.created_at)
+    return {
+        "allow_tracking": False,
+        "beta": False,
+        "country_of_residence": None,
+        "created_at": created,
+        "default_organization": None,
+        "default_team": None,
+        "delinquent_at": None,
+        "email": account.email,
+        "federated": False,
+        "id": account.id,
+        "identity_provider": None,
+        "last_login": None,
+        "name": account.name,
+        "sms_number": None,
+        "suspended_at": None,
+        "two_factor_authentication": False,
+        "updated_at": created,
+        "verified": True,
+    }
+
+
+def app_resource(app: App, links: Links, *, slug_size: int | None = None) -> Resource:
+    """`slug_size` is in bytes, of the release that is served."""
+    stack = named(STACK, "stack")
+    return {
+        "acm": False,
+        "archived_at": stamp(app.archived_at) if app.archived_at else None,
+        "build_stack": stack,
+        "buildpack_provided_description": None,
+        "create_status": "complete",
+        "created_at": stamp(app.created_at),
+        "generation": named("cedar", "generation"),
+        "git_url": links.git(app),
+        "id": app.id,
+        "internal_routing": False,
+        "maintenance": app.maintenance,
+        "name": app.name,
+        "organization": None,
+        "owner": {"email": app.owner_email, "id": app.owner_id},
+        "region": named(REGION, "region"),
+        "release_timeout": app.release_timeout,
+        "released_at": stamp(app.released_at) if app.released_at else None,
+        "repo_size": 0,
+        "slug_size": slug_size or 0,
+        "space": None,
+        "stack": stack,
+        "team": None,
+        "updated_at": stamp(app.updated_at),
+        "web_url": links.web(app),
+    }
+
+
+def collaborator_resource(app: App) -> Resource:
+    """The owner, who is the only one there is."""
+    created = stamp(app.created_at)
+    return {
+        "app": app_reference(app),
+        "created_at": created,
+        "id": derived_id("collaborator", app.id, app.owner_id),
+        "role": "owner",
+        "updated_at": created,
+        "user": {"email": app.owner_email, "federated": False, "id": app.owner_id},
+    }
+
+
+def domain_resource(app: App, links: Links) -> Resource:
+    """The domain that every app has."""
+    created = stamp(app.created_at)
+    return {
+        "acm_status": None,
+        "acm_status_reason": None,
+        "app": app_reference(app),
+        "cname": None,
+        "created_at": created,
+        "hostname": links.hostname(app),
+        "id": derived_id("domain", app.id, links.hostname(app)),
+        "kind": "heroku",
+        "sni_endpoint": None,
+        "status": "none",
+        "updated_at": created,
+    }
+
+
+def release_resource(release: Release, app: App, links: Links, *, current: bool) -> Resource:
+    slug = {"id": release.build_id} if release.build_id else None
+    output = links.output(app.id, "releases", str(release.version)) if release.has_output else None
+    return {
+        "addon_plan_names": [],
+        "app": app_reference(app),
+        "artifacts": [{"id": release.build_id, "type": "slug"}] if release.build_id else [],
+        "created_at": stamp(release.created_at),
+        "current": current,
+        "description": release.description,
+        "eligible_for_rollback": release.eligible_for_rollback,
+        "id": release.id,
+        "output_stream_url": output,
+        "slug": slug,
+        "status": release.status.value,
+        "updated_at": stamp(release.updated_at),
+        "user": user_reference(release.actor),
+        "version": release.version,
+    }
+
+
+def release_extension(release: Release) -> Resource:
+    """What `heroku releases --extended` reads of each."""
+    return {"slug_id": release.build_id, "slug_uuid": release.build_id}
+
+
+def release_details(release: Release, details: ReleaseDetails) -> Resource:
+    """What Heroku's release lacks and `paas releases:info` shows. Config by name, never by value."""
+    commit = release.commit
+    return {
+        **release_extension(release),
+        "commit": {"sha": commit.sha, "author": commit.author, "subject": commit.subject} if commit else None,
+        "image": release.artifact,
+        "process_types": process_commands(release.processes),
+        "formation": dict(release.formation),
+        "stages": [
+            {
+                "stage": stage.stage,
+                "detail": stage.detail,
+                "at": stage.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "seconds": stage.seconds,
+            }
+            for stage in details.stages
+        ],
+        "failure": details.failure,
+        "exit_code": details.exit_code,
+        "user": {"email": release.actor.email, "token": release.actor.token, "address": release.actor.address},
+        "rollback_of": release.rollback_of,
+        "diff": {
+            "against": details.against,
+            "config": name_diff(details.config),
+            "process_types": name_diff(details.processes),
+            "image_changed": details.image_changed,
+            "commit_changed": details.commit_changed,
+        },
+    }
+
+
+def name_diff(diff: NameDiff) -> Resource:
+    return {"added": list(diff.added), "removed": list(diff.removed), "changed": list(diff.changed)}
+
+
+def build_resource(build: Build, app: App, links: Links, *, release_id: str | None) -> Resource:
+    """`release_id` is that of the release the build became, if it did."""
+    commit = build.commit
+    return {
+        "app": {"id": app.id},
+        "buildpacks": None,
+        "created_at": stamp(build.created_at),
+        "failure": build.failure,
+        "generation": "cedar",
+        "id": build.id,
+        "output_stream_url": links.output(app.id, "builds", build.id),
+        "release": {"id": release_id} if release_id else None,
+        "slug": {"id": build.id} if build.status is BuildStatus.SUCCEEDED else None,
+        "source_blob": {
+            "checksum": None,
+            "url": links.git(app),
+            "version": commit.sha if commit else None,
+            "version_description": commit.subject if commit else None,
+        },
+        "stack": build.stack or STACK,
+        "status": build.status.value,
+        "updated_at": stamp(build.updated_at),
+        "user": user_reference(build.actor),
+    }
+
+
+def slug_resource(build: Build, app: App, links: Links) -> Resource:
+    """A build that succeeded, under the same id. `checksum` is its image's digest; its blob is the repository."""
+    return {
+        "blob": {"method": "GET", "url": links.git(app)},
+        "buildpack_provided_description": build.builder,
+        "checksum": build.artifact,
+        "commit": build.commit.sha if build.commit else None,
+        "commit_description": build.commit.subject if build.commit else None,
+        "created_at": stamp(build.created_at),
+        "deleted_at": None,
+        "id": build.id,
+        "process_types": {kind: command or "" for kind, command in process_commands(build.processes).items()},
+        "size": build.size,
+        "stack": named(build.stack or STACK, "stack"),
+        "updated_at": stamp(build.updated_at),
+    }
+
+
+def formation_resource(formation: Formation, command: str | None, app: App) -> Resource:
+    return {
+        "app": app_reference(app),
+        "command": command or "",
+        "created_at": stamp(app.created_at),
+        "dyno_size": named(formation.size, "dyno-size"),
+        "id": derived_id("formation", app.id, formation.type),
+        "quantity": formation.quantity,
+        "size": formation.size,
+        "type": formation.type,
+        "updated_at": stamp(app.updated_at),
+    }
+
+
+def dyno_resource(dyno: Dyno, app: App, *, extended: bool = False) -> Resource:
+    """A dyno's id is derived from the engine's name for it, which is unique over all time."""
+    resource: Resource = {
+        "app": app_reference(app),
+        "attach_url": None,
+        "command": dyno.command or "",
+        "created_at": stamp(dyno.created_at),
+        "id": dyno_uuid(dyno),
+        "name": dyno.name,
+        "release": {"id": dyno.release_id, "version": dyno.release_version},
+        "size": DYNO_SIZE,
+        "state": dyno.state.value,
+        "type": dyno.type,
+        "updated_at": stamp(dyno.started_at or dyno.created_at),
+    }
+    if extended:
+        where = {"az": None, "execution_plane": None, "fleet": None, "route": None}
+        resource["extended"] = {**where, "instance": dyno.id, "ip": dyno.address, "port": dyno.port}
+    return resource
+
+
+def dyno_uuid(dyno: Dyno) -> str:
+    return derived_id("dyno", dyno.id)
+
+
+def log_session_resource(identity: str, now: datetime, url: str) -> Resource:
+    return {"created_at": stamp(now), "id": identity, "logplex_url": url, "updated_at": stamp(now)}
+
+
+def region_resource() -> Resource:
+    return {
+        **named(REGION, "region"),
+        "country": "This machine",
+        "created_at": BUILT_IN_SINCE,
+        "description": "This machine",
+        "locale": "Here",
+        "private_capable": False,
+        "provider": {"name": "paasd", "region": REGION},
+        "updated_at": BUILT_IN_SINCE,
+    }
+
+
+def stack_resource() -> Resource:
+    built_in = {"created_at": BUILT_IN_SINCE, "updated_at": BUILT_IN_SINCE}
+    return {**named(STACK, "stack"), **built_in, "default": True, "state": "public"}
+
+
+def router_resource(status: RouterStatus) -> Resource:
+    """Our own: what `paas router status` shows."""
+    return {
+        "listen": status.listen,
+        "pid": status.pid,
+        "started_at": status.started_at,
+        "status": status.status,
+        "table": status.table,
+    }
+
+
+def process_commands(processes: ProcessTypes) -> Mapping[str, str | None]:
+    """Process type -> command, `release` among them as on Heroku; None is the image's own command."""
+    return {**processes.commands, **({RELEASE: processes.release} if processes.release else {})}
+
+
+def app_reference(app: App) -> Resource:
+    return {"id": app.id, "name": app.name}
+
+
+def user_reference(actor: Actor) -> Resource:
+    return {"email": actor.email, "id": actor.account_id}
+
+
+def named(name: str, kind: str) -> Resource:
+    return {"id": derived_id(kind, name), "name": name}
+
+
+def derived_id(*parts: str) -> str:
+    """A UUID that is the same whenever the parts are."""
+    return str(uuid.uuid5(NAMESPACE, "/".join(parts)))
+
+
+def stamp(at: datetime) -> str:
+    """A time as Heroku writes it: `2026-11-23T06:00:00Z`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
