@@ -338,6 +338,10 @@ class Sources(Protocol):
         """Point refs/heads/<branch> at a commit the repository has."""
         ...
 
+    async def heads(self, app_id: str) -> Mapping[str, str]:
+        """Branch -> commit of every branch. Empty when there is no repository."""
+        ...
+
     def unpack(self, app_id: str, sha: str) -> AbstractAsyncContextManager[Path]:
         """The commit's tree in a directory of its own, removed on leaving. BuildFailed on what may not be."""
         ...

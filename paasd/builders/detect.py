@@ -1,4 +1,4 @@
-"""What turns a source into a build recipe. Builders are asked in order; the first to take the source plans its build."""
+"""What turns a source into a build recipe. Builders are asked in order; the first to take it plans the build."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""A source with requirements.txt builds on the stack image. Its dependencies are a layer of their own, so that a changed
-line of code rebuilds in the time of a file copy."""
+"""A source with requirements.txt builds on the stack image. Its dependencies are a layer of their own, so that a
+changed line of code rebuilds in the time of a file copy."""
 
 import json
 import re

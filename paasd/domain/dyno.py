@@ -72,11 +72,15 @@ class DynoSpec:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a dyno ended. `signal` is set when it was killed by one; `oom` when by the kernel for memory."""
+    """How a dyno ended, and when if the engine tells.
+
+    `signal` is set when it was killed by one, `oom` when by the kernel for memory.
+    """
 
     code: int
     signal: int | None = None
     oom: bool = False
+    at: datetime | None = None
 
     def describe(self) -> str:
         """The sentence part that says how it ended: "exited with status 1"."""

@@ -83,6 +83,10 @@ class Builds:
             holder.stage = "releasing"
             await self._release(push, build, output)
 
+    def pushing(self, app_id: str) -> bool:
+        """Whether a push to the app is under way."""
+        return app_id in self._holders
+
     @contextlib.contextmanager
     def _hold(self, app: App, actor: Actor) -> Iterator[Holder]:
         holder = self._holders.get(app.id)

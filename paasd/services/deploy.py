@@ -117,6 +117,7 @@ async def promote(hands: Stagehands, deploy: Deploy) -> Deploy:
     if not await hands.store.transition(deploy.release.id, Status.PENDING, Status.SUCCEEDED):
         raise DeployCancelled(f"Release v{deploy.release.version} was ended by another daemon; see `heroku releases`.")
     hands.routing.serving.pop(deploy.app.id, None)
+    hands.routing.leaving.update(dyno.id for dyno in deploy.previous)
     return replace(deploy, release=replace(deploy.release, status=Status.SUCCEEDED))
 
 
@@ -221,7 +222,12 @@ async def retire_previous(hands: Stagehands, deploy: Deploy) -> None:
 
 async def retire(hands: Stagehands, dynos: Sequence[Dyno]) -> None:
     """Wait for what the dynos have in flight, then SIGTERM, grace, SIGKILL."""
-    await hands.routing.drain(dynos, hands.rules.drain)
-    for dyno in dynos:
-        hands.logs.note(dyno.app_id, dyno.name, "Stopping all processes with SIGTERM")
-    await asyncio.gather(*(hands.engine.stop(dyno.id, grace=hands.rules.grace) for dyno in dynos))
+    ids = {dyno.id for dyno in dynos}
+    hands.routing.leaving |= ids
+    try:
+        await hands.routing.drain(dynos, hands.rules.drain)
+        for dyno in dynos:
+            hands.logs.note(dyno.app_id, dyno.name, "Stopping all processes with SIGTERM")
+        await asyncio.gather(*(hands.engine.stop(dyno.id, grace=hands.rules.grace) for dyno in dynos))
+    finally:
+        hands.routing.leaving -= ids

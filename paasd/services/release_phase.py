@@ -45,7 +45,7 @@ class ReleasePhase:
         finally:
             await kept.close()
         self.logs.note(app.id, name, f"Process {ended.describe()}")
-        if ended != Exit(0):
+        if ended.code != 0 or ended.signal is not None or ended.oom:
             raise ReleasePhaseFailed(
                 f"The release command `{command}` {ended.describe()}; see `heroku releases:output v{release.version}`.",
                 exit_code=ended.code,

@@ -29,7 +29,7 @@ class Routing:
     """Derives routes and publishes them.
 
     `serving` overrides the ledger for an app between its swap and its promotion; `booting` are running dynos not yet
-    found healthy, which get no requests.
+    found healthy, which get no requests; `leaving` are dynos that somebody is stopping already.
     """
 
     def __init__(self, store: Store, engine: Engine, router: Router, host: RouterHost, domain: str) -> None:
@@ -42,6 +42,7 @@ class Routing:
         self._turn = asyncio.Lock()
         self.serving: dict[str, Release] = {}
         self.booting: set[str] = set()
+        self.leaving: set[str] = set()
 
     async def publish(self, app_id: str) -> None:
         """Derive one app's route anew and put the whole table in force. Raises RouterUnavailable, EngineUnavailable."""

@@ -1,0 +1,83 @@
+"""The dynos of an app as people see them: listing, scaling, restarting."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from paasd.domain.access import Actor
+from paasd.domain.app import App
+from paasd.domain.dyno import Dyno, DynoKind, Formation
+from paasd.domain.errors import InvalidParams, NotFound
+from paasd.ports import Engine, Store
+from paasd.services.logs import AppLogs
+from paasd.services.releases import Releases
+from paasd.services.routing import Routing
+
+QUANTITY_MAX = 100
+Converge = Callable[[App], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dynos:
+    """Use cases on dynos. `converge` brings what runs to what is wanted."""
+
+    store: Store
+    engine: Engine
+    routing: Routing
+    releases: Releases
+    logs: AppLogs
+    converge: Converge
+
+    async def of(self, app: App) -> Sequence[Dyno]:
+        """Those of the release that is served, and release-phase dynos under way; not those being retired."""
+        served = await self.store.current_release(app.id)
+        return [
+            dyno
+            for dyno in await self.engine.dynos(app.id)
+            if dyno.id not in self.routing.leaving
+            and (dyno.kind is not DynoKind.FORMATION or (served is not None and dyno.release_id == served.id))
+        ]
+
+    async def formation(self, app: App) -> Sequence[tuple[Formation, str | None]]:
+        """Each process type of the served release with its wanted quantity and its command."""
+        served = await self.store.current_release(app.id)
+        if served is None:
+            return []
+        quantities = await self.releases.formation(app, served)
+        sizes = {entry.type: entry.size for entry in await self.store.formation(app.id)}
+        return [
+            (Formation(kind, quantities[kind], sizes.get(kind, Formation.size)), command)
+            for kind, command in served.processes.commands.items()
+        ]
+
+    async def scale(self, actor: Actor, app: App, changes: Mapping[str, int]) -> Sequence[tuple[Formation, str | None]]:
+        """Set quantities; returns once the new ones are kept and the dynos were told. Raises NotFound, InvalidParams."""
+        known = [entry for entry, _ in await self.formation(app)]
+        for kind, quantity in changes.items():
+            if kind not in {entry.type for entry in known}:
+                raise NotFound(
+                    f"Couldn't find that process type ({kind}); {app.name} has "
+                    f"{', '.join(entry.type for entry in known) or 'none: deploy first'}.",
+                    resource="formation",
+                )
+            if not 0 <= quantity <= QUANTITY_MAX:
+                raise InvalidParams(f"Quantity of {kind} must be from 0 to {QUANTITY_MAX}.")
+        wanted = [Formation(entry.type, changes.get(entry.type, entry.quantity), entry.size) for entry in known]
+        await self.store.set_formation(app.id, wanted)
+        text = ", ".join(f"{entry.type}@{entry.quantity}:{entry.size}" for entry in wanted)
+        self.logs.note(app.id, "api", f"Scaled to {text} by user {actor.email}", source="app")
+        await self.converge(app)
+        return await self.formation(app)
+
+    async def restart(self, app: App, name_or_type: str | None) -> None:
+        """Stop dynos (all, of a type, or one) and let them be started anew. Raises NotFound when there is none such."""
+        chosen = [
+            dyno
+            for dyno in await self.of(app)
+            if dyno.kind is DynoKind.FORMATION and name_or_type in (None, dyno.name, dyno.type)
+        ]
+        if not chosen and name_or_type is not None:
+            raise NotFound(f"Couldn't find that dyno ({name_or_type}); see `heroku ps`.", resource="dyno")
+        for dyno in chosen:
+            self.logs.note(app.id, dyno.name, "Restarting")
+            await self.engine.stop(dyno.id)
+        await self.converge(app)

@@ -1,0 +1,261 @@
+"""Mending: at boot what a killed daemon left, every 30 s and on engine events whatever differs from the ledger."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import structlog
+
+from paasd.domain.app import App
+from paasd.domain.dyno import Dyno, DynoKind, DynoSpec
+from paasd.domain.errors import NotFound, PaasError, Unavailable
+from paasd.domain.push import DEPLOYED_BRANCHES
+from paasd.domain.release import BuildStatus, Release, Stage, Status
+from paasd.ports import RouterHost, Sources
+from paasd.services.apps import Apps
+from paasd.services.builds import Builds
+from paasd.services.deploy import Stagehands, retire
+from paasd.services.releases import Releases
+
+log = structlog.get_logger(__name__)
+
+BACKOFF_MAX = 300.0
+STEADY_AFTER = 600.0  # a dyno that ran this long is not crash-looping
+EVENTS_RETRY = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Crashes:
+    """How often a dyno of a release came to nothing in a row, and when (monotonic) it may be started again."""
+
+    count: int
+    not_before: float
+
+
+class Recovery:
+    """Desired is the ledger times the formation; observed is what the engine says; the difference is mended."""
+
+    def __init__(
+        self, hands: Stagehands, host: RouterHost, sources: Sources, apps: Apps, releases: Releases, builds: Builds
+    ) -> None:
+        self._hands = hands
+        self._host = host
+        self._sources = sources
+        self._apps = apps
+        self._releases = releases
+        self._builds = builds
+        self._crashes: dict[tuple[str, str], Crashes] = {}
+
+    async def boot(self) -> None:
+        """Settle what no task of ours owns, before anything is published over what the router has saved."""
+        await self._try("settle", self.settle())
+        await self.reconcile()
+
+    async def reconcile(self) -> None:
+        """One round over everything. What can't be mended now is tried again in the next round."""
+        await self._try("router", self._host.ensure())
+        await self._try("settle", self.settle())
+        await self._try("publish", self._hands.routing.publish_all())
+        await self._try("sweep", self._sweep())
+        for app in await self._hands.store.apps():
+            await self._try(f"converge {app.name}", self.converge(app))
+            await self._try(f"branch of {app.name}", self._move_branch(app))
+
+    async def watch(self) -> None:
+        """Converge the app of each engine event, for ever; an engine that went away is asked again."""
+        while True:
+            try:
+                async for app_id in self._hands.engine.changes():
+                    self._hands.background.spawn(f"observe {app_id}", self._observe(app_id))
+            except Unavailable as error:
+                log.warning("engine events lost", reason=error.message)
+            await asyncio.sleep(EVENTS_RETRY)
+
+    async def settle(self) -> None:
+        """Finish or fail every pending build and release that no live task owns."""
+        store = self._hands.store
+        for build in await store.pending_builds():
+            if build.id not in self._builds.live:
+                failure = "The daemon was restarted during the build; push again."
+                await store.finish_build(build.id, BuildStatus.FAILED, failure=failure)
+        for release in await store.pending_releases():
+            if release.id not in self._releases.live:
+                await self._settle(release)
+
+    async def _settle(self, release: Release) -> None:
+        """Served by the router already and healthy: promoted. Otherwise the old table again, then failed."""
+        hands = self._hands
+        own = [dyno for dyno in await hands.engine.dynos(release.app_id) if dyno.release_id == release.id]
+        served = await hands.routing.served_version(release.app_id) == release.version
+        if served and own and await self._answers(release, own):
+            await hands.store.transition(release.id, Status.PENDING, Status.SUCCEEDED)
+            await hands.store.add_stage(release.id, Stage.PROMOTE, "promoted after a restart of the daemon")
+            return
+        stages = await hands.store.stages(release.id)
+        stage = stages[-1].stage.value if stages else Stage.RECORD.value
+        await hands.routing.publish(release.app_id)
+        await retire(hands, own)
+        await hands.store.add_stage(
+            release.id, Stage.FAILED, f"The daemon was restarted during the stage {stage!r}; release it again."
+        )
+        await hands.store.transition(release.id, Status.PENDING, Status.FAILED)
+        log.info("release failed by a restart", app=release.app_id, version=release.version, stage=stage)
+
+    async def _answers(self, release: Release, dynos: Sequence[Dyno]) -> bool:
+        for dyno in dynos:
+            if not dyno.running:
+                return False
+            if dyno.port is not None and dyno.address is not None:
+                path = release.processes.health_paths.get(dyno.type)
+                if not (await self._hands.boot.probe.check(dyno.address, dyno.port, path)).healthy:
+                    return False
+        return True
+
+    async def converge(self, app: App) -> None:
+        """Start what is missing, stop what is too much, restart what crashed (with back-off). Skipped while a release
+        of the app is under way: that release looks after its dynos itself."""
+        lock = self._hands.background.lock(app.id)
+        if lock.locked():
+            return
+        async with lock:
+            release = await self._hands.store.current_release(app.id)
+            observed = [d for d in await self._hands.engine.dynos(app.id) if d.kind is DynoKind.FORMATION]
+            specs = await self._wanted(app, release)
+            keep, extra = self._sort_out(release, {spec.name for spec in specs}, observed)
+            for dyno in keep.values():
+                self._hands.logs.follow(dyno)
+            missing = [spec for spec in specs if spec.name not in keep]
+            if extra:
+                await self._stop(app, extra)
+            starting = [spec for spec in missing if self._may_start(app, spec)]
+            if starting and release is not None:
+                await self._start(app, release, starting)
+
+    async def _wanted(self, app: App, release: Release | None) -> Sequence[DynoSpec]:
+        if release is None or release.artifact is None:
+            return ()
+        return self._hands.boot.specs(app, release, await self._releases.formation(app, release))
+
+    def _sort_out(
+        self, release: Release | None, names: set[str], observed: Sequence[Dyno]
+    ) -> tuple[dict[str, Dyno], list[Dyno]]:
+        """The running dyno of each wanted name, and all the others that nobody is stopping yet."""
+        keep: dict[str, Dyno] = {}
+        extra: list[Dyno] = []
+        for dyno in sorted(observed, key=lambda dyno: dyno.created_at):
+            if dyno.id in self._hands.routing.leaving:
+                continue
+            right = release is not None and dyno.release_id == release.id and dyno.name in names
+            if right and dyno.running and dyno.name not in keep:
+                keep[dyno.name] = dyno
+            else:
+                extra.append(dyno)
+        return keep, extra
+
+    async def _stop(self, app: App, extra: Sequence[Dyno]) -> None:
+        """Crashed ones are cleared away at once; running ones leave the table first, then drain."""
+        for dyno in extra:
+            if not dyno.running and dyno.exit is not None:
+                self._note_crash(app, dyno)
+        running = [dyno for dyno in extra if dyno.running]
+        ended = [dyno for dyno in extra if not dyno.running]
+        await asyncio.gather(*(self._hands.engine.stop(dyno.id, grace=0) for dyno in ended))
+        if running:
+            self._hands.routing.booting.update(dyno.id for dyno in running)
+            await self._hands.routing.publish(app.id)
+            self._hands.background.spawn(f"retire strays of {app.name}", self._retire(running))
+
+    async def _retire(self, dynos: Sequence[Dyno]) -> None:
+        try:
+            await retire(self._hands, dynos)
+        finally:
+            self._hands.routing.booting.difference_update(dyno.id for dyno in dynos)
+
+    def _note_crash(self, app: App, dyno: Dyno) -> None:
+        how = dyno.exit.describe() if dyno.exit else "ended"
+        self._hands.logs.note(app.id, dyno.name, f"Process {how}")
+        self._hands.logs.note(app.id, dyno.name, "State changed from up to crashed")
+        ended = dyno.exit.at if dyno.exit and dyno.exit.at else dyno.started_at
+        ran = (ended - dyno.started_at).total_seconds() if ended and dyno.started_at else 0.0
+        before = self._crashes.get((dyno.release_id, dyno.name), Crashes(0, 0.0))
+        count = 0 if ran > STEADY_AFTER else before.count
+        delay = 0.0 if count == 0 else min(2.0 ** (count - 1), BACKOFF_MAX)
+        self._crashes[dyno.release_id, dyno.name] = Crashes(count + 1, monotonic() + delay)
+
+    def _may_start(self, app: App, spec: DynoSpec) -> bool:
+        """Whether its back-off is over; if not, another look is taken when it is."""
+        crashes = self._crashes.get((spec.release_id, spec.name))
+        wait = crashes.not_before - monotonic() if crashes else 0.0
+        if wait <= 0:
+            return True
+        self._hands.background.spawn(f"start {spec.name} of {app.name} later", self._later(app, wait))
+        return False
+
+    async def _later(self, app: App, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self._observe(app.id)
+
+    async def _start(self, app: App, release: Release, specs: Sequence[DynoSpec]) -> None:
+        self._hands.routing.booting.update(spec.id for spec in specs)
+        dynos = await self._hands.boot.start(specs)
+        await self._hands.routing.publish(app.id)
+        for dyno in dynos:
+            self._hands.background.spawn(f"boot {dyno.id}", self._admit(app, release, dyno))
+
+    async def _admit(self, app: App, release: Release, dyno: Dyno) -> None:
+        """Give a dyno requests once it is healthy; one that is not is stopped and counted as a crash."""
+        try:
+            await self._hands.boot.await_healthy(release, [dyno])
+        except PaasError as error:
+            log.info("dyno did not come up", app=app.name, dyno=dyno.name, reason=error.message.splitlines()[0])
+            await self._try("stop", self._hands.engine.stop(dyno.id, grace=0))
+            self._note_crash(app, dyno)
+        finally:
+            self._hands.routing.booting.discard(dyno.id)
+        await self._observe(app.id)
+
+    async def _observe(self, app_id: str) -> None:
+        try:
+            app = await self._hands.store.app(app_id)
+        except NotFound:
+            return
+        await self._try(f"publish {app.name}", self._hands.routing.publish(app_id))
+        await self._try(f"converge {app.name}", self.converge(app))
+
+    async def _sweep(self) -> None:
+        """What destroyed apps and dead one-off dynos left behind."""
+        alive = {app.id for app in await self._hands.store.apps()}
+        dynos = await self._hands.engine.dynos()
+        for app_id in {dyno.app_id for dyno in dynos} - alive:
+            await self._apps.clear_away(app_id)
+        for dyno in dynos:
+            if dyno.kind is DynoKind.RELEASE and dyno.release_id not in self._releases.live:
+                await self._hands.engine.stop(dyno.id, grace=0)
+
+    async def _move_branch(self, app: App) -> None:
+        """A branch stands at the newest deployed commit, though the daemon died before git could move it."""
+        deployed = next(
+            (
+                r
+                for r in await self._hands.store.releases(app.id, newest_first=True, limit=20)
+                if r.status is Status.SUCCEEDED and r.commit is not None and r.rollback_of is None
+            ),
+            None,
+        )
+        if deployed is None or deployed.commit is None or self._builds.pushing(app.id):
+            return
+        heads = await self._sources.heads(app.id)
+        if deployed.commit.sha not in heads.values():
+            branch = next((name for name in DEPLOYED_BRANCHES if name in heads), DEPLOYED_BRANCHES[0])
+            await self._sources.move_branch(app.id, branch, deployed.commit.sha)
+
+    async def _try(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        """A part that is away now is back in some later round; a fault of our own is logged and mends nothing else."""
+        try:
+            await work
+        except PaasError as error:
+            log.warning("left to the next round", part=what, reason=error.message)
+        except Exception:
+            log.exception("left to the next round", part=what)
