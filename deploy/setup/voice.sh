@@ -1,7 +1,8 @@
+# shellcheck shell=bash disable=SC2034  # what is set here is used by those who source it
 # Sourced by the setup scripts: where the checkout lies, how they speak, and how the OS's packages are installed.
 # Nothing here installs anything by itself.
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 SETUP=$ROOT/deploy/setup
 VENV=$ROOT/.venv
 TOOLS=$ROOT/.tools
@@ -39,4 +40,14 @@ one_at_a_time() { # one_at_a_time NAME
     have flock || return 0
     exec 9>"$TOOLS/$1.lock"
     flock -n 9 || { say "another setup is running in this checkout: waiting for it"; flock 9; }
+}
+
+first_number() { sed -n 's/^[^0-9]*\([0-9][0-9]*\).*/\1/p;q' "$1" 2>/dev/null; }
+
+# Whether the process whose id a file holds lives and is what we think: process ids are used again.
+runs() { # runs PIDFILE WORD
+    local pid command
+    pid=$(first_number "$1") && [ -n "$pid" ] || return 1
+    if [ -r "/proc/$pid/cmdline" ]; then command=$(tr '\0' ' ' <"/proc/$pid/cmdline"); else command=$(ps -o command= -p "$pid" 2>/dev/null); fi
+    case $command in *"$2"*) return 0 ;; *) return 1 ;; esac
 }

@@ -19,3 +19,5 @@ graceful_timeout = 25
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 # The router logs every request already.
 accesslog = None
+# Nobody here speaks to it, and a dyno's home may be read-only.
+control_socket_disable = True
