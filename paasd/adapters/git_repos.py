@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from paasd.adapters.git_command import DURABLE, Git, GitFailed
+from paasd.adapters.git_command import DURABLE, Git, GitFailed, end
 from paasd.adapters.sources import TreeLimits, extract
 from paasd.domain.errors import BuildFailed, StoreUnavailable
 from paasd.domain.push import DEPLOYED_BRANCHES
@@ -106,8 +106,11 @@ class GitRepos:
             # shielded: a second cancellation must not leave it behind
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True))
 
-    async def serve(self, app_id: str, service: str, *, advertise: bool, environment: Mapping[str, str]) -> Process:
-        """Start "git-receive-pack" or "git-upload-pack" for one HTTP request, in a session of its own.
+    @asynccontextmanager
+    async def serve(
+        self, app_id: str, service: str, *, advertise: bool, environment: Mapping[str, str]
+    ) -> AsyncIterator[Process]:
+        """Run "git-receive-pack" or "git-upload-pack" for one HTTP request; on leaving it is ended with its children.
 
         The request goes to its stdin, the answer comes from its stdout; `environment` is added (for the hook).
         """
@@ -120,7 +123,7 @@ class GitRepos:
             raise ValueError(f"no such git service: {service}")
         elif advertise:
             await asyncio.to_thread(_settle_head, repo)
-        return await self._git.start(
+        process = await self._git.start(
             service.removeprefix("git-"),
             "--stateless-rpc",
             *(["--advertise-refs"] if advertise else []),
@@ -131,6 +134,10 @@ class GitRepos:
             stdin=PIPE,
             own_session=True,
         )
+        try:
+            yield process
+        finally:
+            await end(process, group=True)
 
     async def _commit(self, repo: Path, sha: str) -> Commit:
         form = "%H%x00%<(200,trunc)%an%x00%<(200,trunc)%ae%x00%<(400,trunc)%s"

@@ -20,7 +20,6 @@ log = structlog.get_logger(__name__)
 
 MAX_BYTES = 300 * 1000**2
 CHUNK_BYTES = 256 * 1024
-INLINE_BYTES = 64 * 1024  # more than that is written by a thread
 SUFFIXES = {"releases": ".out", "builds": ".log"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
@@ -101,44 +100,30 @@ class _Growing:
         self._room = max_bytes
         self._left_out = 0
         self._siblings = siblings
-        self._order = asyncio.Lock()
 
     async def write(self, data: bytes) -> None:
         """Append. Never raises: what can't be kept, for its size or for a full disk, is counted and said at the end."""
-        async with self._order:
-            if self.ended:
-                return
+        if not self.ended:
             kept = data[: self._room] if not self._left_out else b""
-            written = await self._append(kept)
+            written = self._append(kept)
             self._room -= written
             self._left_out += len(data) - written
 
     async def close(self) -> None:
         """The end, on the disk when it returns. May be repeated."""
-        async with self._order:
-            if self.ended:
-                return
-            if self._left_out:
-                line = f"\n !     Output too long, or disk full: {self._left_out} more bytes were left out.\n"
-                await self._append(line.encode())
-            self.ended = True
-            self._wake()
-            if self._siblings.get(self._path) is self:
-                del self._siblings[self._path]
-            await asyncio.shield(asyncio.to_thread(_finish, self._descriptor))
-
-    async def _append(self, data: bytes) -> int:
-        """How many bytes of it were kept."""
-        if not data:
-            return 0
-        if len(data) > INLINE_BYTES:
-            written = await asyncio.shield(asyncio.to_thread(self._put, data))
-        else:
-            written = self._put(data)
+        if self.ended:
+            return
+        if self._left_out:
+            line = f"\n !     Output too long, or disk full: {self._left_out} more bytes were left out.\n"
+            self._append(line.encode())
+        self.ended = True
         self._wake()
-        return written
+        if self._siblings.get(self._path) is self:
+            del self._siblings[self._path]
+        await asyncio.shield(asyncio.to_thread(_finish, self._descriptor))
 
-    def _put(self, data: bytes) -> int:
+    def _append(self, data: bytes) -> int:
+        """How many bytes of it were kept. Into the page cache, so no thread is worth its hand-over."""
         view = memoryview(data)
         try:
             while view:
@@ -146,6 +131,7 @@ class _Growing:
         except OSError as error:
             if not self._left_out:
                 log.error("an output can't be kept", path=str(self._path), error=str(error))
+        self._wake()
         return len(data) - len(view)
 
     def _wake(self) -> None:

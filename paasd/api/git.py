@@ -1,0 +1,223 @@
+"""git over HTTP (the "smart" protocol) at /<app>.git: who asks is checked here, the rest is git's own programs.
+
+Bodies stream both ways at the pace of the slower side; when the client goes away, git and its hook are ended.
+"""
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import re
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import structlog
+from aiohttp import ClientPayloadError, web
+
+from paasd.api.hook import HookServer
+from paasd.domain.access import Account, Actor, Token
+from paasd.domain.app import App
+from paasd.domain.errors import NotFound, PaasError, Unauthorized, Unavailable
+
+log = structlog.get_logger(__name__)
+
+RECEIVE, UPLOAD = "git-receive-pack", "git-upload-pack"
+PROTOCOL = re.compile(r"[a-z0-9=:.-]{1,64}")
+CHUNK_BYTES = 64 * 1024
+FETCH_REQUEST_BYTES = 64 * 1024**2  # wants and haves, unpacked
+SILENT_SECONDS = 300.0  # a client that is to send and does not
+LAST_SECONDS = 10.0  # from a process's last output to its end
+SAID_BYTES = 8 * 1024
+NO_CACHE = {"Cache-Control": "no-cache, max-age=0, must-revalidate", "Pragma": "no-cache"}
+STATUSES: tuple[tuple[type[PaasError], int], ...] = ((Unauthorized, 401), (NotFound, 404), (Unavailable, 503))
+
+
+class Repositories(Protocol):
+    """Where git's services run."""
+
+    def serve(
+        self, app_id: str, service: str, *, advertise: bool, environment: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[Process]:
+        """One service for one request, all three streams piped; on leaving it is ended with its children."""
+        ...
+
+
+class GitHttp:
+    """The routes of git. `authenticate` takes a token and raises Unauthorized, `find_app` a name and NotFound."""
+
+    def __init__(
+        self,
+        authenticate: Callable[[str], Awaitable[tuple[Account, Token]]],
+        find_app: Callable[[str], Awaitable[App]],
+        repositories: Repositories,
+        hook: HookServer,
+    ) -> None:
+        self._authenticate = authenticate
+        self._find_app = find_app
+        self._repositories = repositories
+        self._hook = hook
+
+    def routes(self) -> list[web.RouteDef]:
+        """To be added to the application."""
+        repository = "/{app:[^/]+}.git"
+        return [
+            web.get(f"{repository}/info/refs", self.advertise, allow_head=False),
+            web.post(f"{repository}/{RECEIVE}", self.receive_pack),
+            web.post(f"{repository}/{UPLOAD}", self.upload_pack),
+        ]
+
+    async def advertise(self, request: web.Request) -> web.StreamResponse:
+        """GET info/refs?service=…: the refs that are there."""
+        service = request.query.get("service", "")
+        if service not in (RECEIVE, UPLOAD):
+            return web.Response(status=403, text="This git is too old for paasd; use git 1.6.6 or newer.\n")
+        try:
+            app, _ = await self._admit(request)
+            protocol = _protocol(request, service)
+            greeting = b"" if "version=2" in protocol.get("GIT_PROTOCOL", "").split(":") else _greeting(service)
+            response = _response(f"application/x-{service}-advertisement")
+            async with self._repositories.serve(app.id, service, advertise=True, environment=protocol) as process:
+                return await _converse(request, response, process, greeting=greeting)
+        except PaasError as error:
+            return _refusal(error)
+
+    async def receive_pack(self, request: web.Request) -> web.StreamResponse:
+        """A push. Its deploy runs inside the hook that git-receive-pack calls."""
+        try:
+            app, actor = await self._admit(request)
+            _check_type(request, RECEIVE)
+            response = _response(f"application/x-{RECEIVE}-result")
+            with self._hook.expect(app, actor) as variables:
+                async with self._repositories.serve(app.id, RECEIVE, advertise=False, environment=variables) as process:
+                    return await _converse(request, response, process)
+        except PaasError as error:
+            return _refusal(error)
+
+    async def upload_pack(self, request: web.Request) -> web.StreamResponse:
+        """A clone or a fetch."""
+        try:
+            app, _ = await self._admit(request)
+            _check_type(request, UPLOAD)
+            response, protocol = _response(f"application/x-{UPLOAD}-result"), _protocol(request, UPLOAD)
+            async with self._repositories.serve(app.id, UPLOAD, advertise=False, environment=protocol) as process:
+                return await _converse(request, response, process, limit=FETCH_REQUEST_BYTES)
+        except PaasError as error:
+            return _refusal(error)
+
+    async def _admit(self, request: web.Request) -> tuple[App, Actor]:
+        account, token = await self._authenticate(_token(request))
+        app = await self._find_app(request.match_info["app"])
+        return app, Actor(account.id, account.email, token.name, request.remote or "unknown")
+
+
+async def _converse(
+    request: web.Request,
+    response: web.StreamResponse,
+    process: Process,
+    *,
+    greeting: bytes = b"",
+    limit: int | None = None,
+) -> web.StreamResponse:
+    """The request's body to the process, its output to the response, until both are over."""
+    said = bytearray()
+    try:
+        await response.prepare(request)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_listen(process, said))
+            group.create_task(_feed(request, process, limit))
+            await _relay(process, response, greeting)
+            async with asyncio.timeout(LAST_SECONDS):
+                await process.wait()
+    except* (ConnectionError, ClientPayloadError, TimeoutError) as gone:
+        log.info("a git client went away", path=request.path, reason=repr(gone.exceptions[0]))
+        _hang_up(request)
+    if process.returncode:
+        log.warning("git ended badly", path=request.path, code=process.returncode, said=said.decode("utf-8", "replace"))
+    return response
+
+
+async def _feed(request: web.Request, process: Process, limit: int | None) -> None:
+    """What git no longer reads (it has refused the pack) is thrown away, so that the client comes to hear why."""
+    assert process.stdin is not None
+    taken, reads = 0, True
+    while True:
+        async with asyncio.timeout(SILENT_SECONDS):
+            chunk = await request.content.readany()
+        if not chunk:
+            break
+        taken += len(chunk)
+        if limit is not None and taken > limit:
+            raise ConnectionAbortedError("a request longer than any that git makes")
+        if reads:
+            try:
+                process.stdin.write(chunk)
+                await process.stdin.drain()
+            except ConnectionError:
+                reads = False
+    process.stdin.close()
+    with contextlib.suppress(ConnectionError):
+        await process.stdin.wait_closed()
+
+
+async def _relay(process: Process, response: web.StreamResponse, greeting: bytes) -> None:
+    assert process.stdout is not None
+    if greeting:
+        await response.write(greeting)
+    while chunk := await process.stdout.read(CHUNK_BYTES):
+        await response.write(chunk)
+
+
+async def _listen(process: Process, said: bytearray) -> None:
+    assert process.stderr is not None
+    while chunk := await process.stderr.read(CHUNK_BYTES):
+        said += chunk[: SAID_BYTES - len(said)]
+
+
+def _hang_up(request: web.Request) -> None:
+    """An answer cut short must not look like a whole one."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _token(request: web.Request) -> str:
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    value = value.strip()
+    if scheme.lower() == "bearer" and value:
+        return value
+    if scheme.lower() == "basic":
+        with contextlib.suppress(binascii.Error, UnicodeDecodeError):
+            password = base64.b64decode(value, validate=True).decode().partition(":")[2]
+            if password:
+                return password
+    raise Unauthorized("A token is needed; run `paas git:remote -a APP` in this repository to set it up.")
+
+
+def _refusal(error: PaasError) -> web.Response:
+    """git prints a plain text body as `remote:` lines."""
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), 422)
+    headers = dict(NO_CACHE)
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Basic realm="paasd"'
+    return web.Response(status=status, text=f"{error.message}\n", headers=headers)
+
+
+def _response(content_type: str) -> web.StreamResponse:
+    return web.StreamResponse(headers={**NO_CACHE, "Content-Type": content_type})
+
+
+def _check_type(request: web.Request, service: str) -> None:
+    if request.content_type != f"application/x-{service}-request":
+        raise web.HTTPUnsupportedMediaType(text=f"Send application/x-{service}-request; or use git.\n")
+
+
+def _protocol(request: web.Request, service: str) -> dict[str, str]:
+    """Newer protocols are for fetching only."""
+    wanted = request.headers.get("Git-Protocol", "")
+    return {"GIT_PROTOCOL": wanted} if service == UPLOAD and PROTOCOL.fullmatch(wanted) else {}
+
+
+def _greeting(service: str) -> bytes:
+    line = f"# service={service}\n"
+    return f"{len(line) + 4:04x}{line}0000".encode()
