@@ -1,0 +1,255 @@
+"""The line to a Docker Engine: short calls by the SDK in a few threads, streams by aiohttp without a thread.
+
+Vendor errors leave this module as Refused (the engine said no) or plain EngineUnavailable (it said nothing).
+"""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from paasd.domain.errors import EngineUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class DockerSettings:
+    """How the engine is used. A None asks the machine: `host` by Docker's own rules, the others by what is found."""
+
+    host: str | None = None  # "unix:///var/run/docker.sock", "tcp://127.0.0.1:2375"
+    subnet_pool: str = "10.213.0.0/16"
+    subnet_prefix: int = 27
+    threads: int = 8
+    call_timeout: float = 60.0  # seconds
+    log_max_size: str = "10m"
+    log_max_files: int = 3
+    buildkit: bool | None = None
+    publish_ports: bool | None = None
+
+
+class Refused(EngineUnavailable):
+    """The engine answered with an error. `status` is HTTP's, `words` are its own."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(f"Docker refused: {words.rstrip('.')}; see `paasd doctor` for what may be wrong with it.")
+        self.status = status
+        self.words = words
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the engine listens. `url` is as the user wrote it, `base` what HTTP requests start with."""
+
+    url: str
+    base: str
+    socket: str | None  # path of a unix socket
+    tls: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An engine that has answered once: the SDK's client, and a session for streams."""
+
+    client: Any
+    session: aiohttp.ClientSession
+    endpoint: Endpoint
+    api_version: str
+
+
+class DockerApi:
+    """One engine. Connects on first use, again after a failure; every request has a deadline."""
+
+    def __init__(self, settings: DockerSettings) -> None:
+        self._settings = settings
+        self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="docker")
+        self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
+
+    async def connect(self) -> Connection:
+        """The connection, made if there is none yet."""
+        async with self._connecting:
+            if self._connection is None:
+                client, endpoint = await self._in_thread(lambda: _open_client(self._settings))
+                connector: aiohttp.BaseConnector = (
+                    aiohttp.UnixConnector(endpoint.socket, limit=0)
+                    if endpoint.socket is not None
+                    else aiohttp.TCPConnector(limit=0, ssl=endpoint.tls or True)
+                )
+                session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+                self._connection = Connection(client, session, endpoint, str(client.api_version))
+        return self._connection
+
+    async def close(self) -> None:
+        """Let go of all connections; requests under way fail."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.session.close()
+            connection.client.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """What the SDK's low-level client answers. A call once begun is seen to its end even when cancelled."""
+        connection = await self.connect()
+
+        def work() -> Any:
+            with translated(connection.endpoint.url):
+                return getattr(connection.client, method)(*args, **kwargs)
+
+        return await self._in_thread(work)
+
+    async def get(self, path: str, **params: str) -> Any:
+        """The JSON at a path."""
+        async with self.stream("GET", path, params=params) as response:
+            body = await self._read(response, self._settings.call_timeout)
+        with translated(self._url):
+            return json.loads(body)
+
+    async def post(self, path: str, *, timeout: float | None = None, **params: str) -> bytes:
+        """Post without a body; `timeout` in seconds, where the answer may take long."""
+        async with self.stream("POST", path, params=params, timeout=timeout) as response:
+            return await self._read(response, timeout or self._settings.call_timeout)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: AsyncIterable[bytes] | None = None,
+        timeout: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A request whose answer is read by `chunks`. The deadline is for its beginning only."""
+        connection = await self.connect()
+        url = f"{connection.endpoint.base}/v{connection.api_version}{path}"
+        headers = {"Content-Type": "application/x-tar"} if data is not None else {}
+        with translated(self._url):
+            async with asyncio.timeout(timeout or self._settings.call_timeout):
+                response = await connection.session.request(method, url, params=params, data=data, headers=headers)
+        try:
+            if response.status >= 400:
+                words = await self._read(response, self._settings.call_timeout)
+                raise Refused(response.status, _words(words) or str(response.reason))
+            yield response
+        finally:
+            response.close()
+
+    async def chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        """A body as it comes. Only reading is guarded: what the reader of these does wrong stays its own."""
+        while True:
+            with translated(self._url):
+                chunk = await response.content.readany()
+            if not chunk:
+                return
+            yield chunk
+
+    async def _read(self, response: aiohttp.ClientResponse, timeout: float) -> bytes:
+        with translated(self._url):
+            async with asyncio.timeout(timeout):
+                return await response.read()
+
+    @property
+    def _url(self) -> str:
+        return self._connection.endpoint.url if self._connection is not None else "its socket"
+
+    async def _in_thread(self, work: Callable[[], Any]) -> Any:
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())  # so that none goes unread
+        deadline = self._settings.call_timeout + 10  # the SDK has its own, shorter one; this adds waiting for a thread
+        try:
+            await asyncio.wait({future}, timeout=deadline)
+        except asyncio.CancelledError:
+            # What undoes this call must find its result: never leave it running behind a cancellation.
+            await asyncio.wait({future}, timeout=deadline)
+            raise
+        if not future.done():
+            future.cancel()
+            raise EngineUnavailable(
+                f"Docker did not answer within {deadline:.0f} seconds; run `paasd doctor` to see what is wrong."
+            )
+        return future.result()
+
+
+@contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Vendor errors become ours: the one place where they do."""
+    import docker.errors
+    import requests
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise Refused(error.status_code or 500, str(error.explanation or error)) from error
+    except (docker.errors.DockerException, requests.RequestException, aiohttp.ClientError, OSError) as error:
+        raise EngineUnavailable(_why(url, error)) from error
+    except ValueError as error:
+        raise EngineUnavailable(
+            f"Docker at {url} gave an answer that can't be read ({error}); check its version."
+        ) from error
+
+
+def _why(url: str, error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, PermissionError) or "Permission denied" in text:
+        return f"This user may not talk to Docker at {url}; add it to the group `docker` and log in again."
+    if isinstance(error, TimeoutError) or "timed out" in text.lower():
+        return f"Docker at {url} did not answer in time; run `paasd doctor` to see what is wrong."
+    return f"Docker does not answer at {url}; start it, or run `paasd doctor` to see what is wrong."
+
+
+def _words(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body[:300].decode(errors="replace").strip()
+
+
+def _open_client(settings: DockerSettings) -> tuple[Any, Endpoint]:
+    import docker  # 7.6 MiB: only once there is something to ask
+
+    arguments = _docker_rules() if settings.host is None else {"base_url": settings.host}
+    url = str(arguments.get("base_url") or "unix:///var/run/docker.sock")
+    if url.startswith("ssh://"):
+        raise EngineUnavailable(f"paasd can't use Docker over SSH ({url}); give it an engine on this machine.")
+    with translated(url):
+        client = docker.APIClient(version="auto", timeout=int(settings.call_timeout), **{**arguments, "base_url": url})
+    if url.startswith(("unix://", "http+unix://")):
+        return client, Endpoint(url, "http://docker", "/" + url.partition("://")[2].lstrip("/"))
+    return client, Endpoint(url, str(client.base_url), None, _ssl_context(arguments.get("tls")))
+
+
+def _docker_rules() -> dict[str, Any]:
+    """DOCKER_HOST and its like, else the docker CLI's current context."""
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
+    from docker.utils import kwargs_from_env
+
+    arguments: dict[str, Any] = dict(kwargs_from_env())
+    if "base_url" in arguments:
+        return arguments
+    try:
+        context = ContextAPI.get_current_context()
+    except (DockerException, OSError, ValueError):
+        return arguments
+    if context is not None and context.Host:
+        arguments = {"base_url": context.Host}
+        if context.TLSConfig:
+            arguments["tls"] = context.TLSConfig
+    return arguments
+
+
+def _ssl_context(tls: Any) -> ssl.SSLContext | None:
+    if tls is None:
+        return None
+    context = ssl.create_default_context(cafile=tls.ca_cert or None)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert:
+        context.load_cert_chain(*tls.cert)
+    return context

@@ -1,0 +1,91 @@
+"""Builds an image through the engine's own API: BuildKit where it has it, else the classic builder.
+
+Cancelling closes the request, on which the engine stops the build.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from paasd.adapters.docker_api import DockerApi, Refused
+from paasd.adapters.docker_build_log import BuildKitLog, ClassicLog, explain
+from paasd.adapters.docker_containers import APP, BUILD, CREATED, HOME
+from paasd.adapters.docker_context import DOCKERFILE, pack, without_syntax
+from paasd.adapters.docker_streams import json_lines
+from paasd.domain.errors import BuildFailed
+from paasd.ports import Artifact, BuildSpec, Write
+
+PIECE = 256 * 1024
+
+
+class Builder:
+    """Makes artifacts out of sources."""
+
+    def __init__(self, api: DockerApi, home: str) -> None:
+        self._api = api
+        self._home = home
+
+    async def build(self, source: Path, recipe: BuildSpec, output: Write, *, buildkit: bool) -> Artifact:
+        """Raises BuildFailed with the failing step's words, or when it took longer than the recipe allows."""
+        created_at = datetime.now(UTC)
+        try:
+            async with asyncio.timeout(recipe.timeout):
+                image = await self._build(source, recipe, output, buildkit, created_at)
+        except TimeoutError as error:
+            raise BuildFailed(
+                f"The build took longer than {recipe.timeout:g} seconds and was stopped; "
+                "make it do less, or allow it more time."
+            ) from error
+        found = await self._api.call("inspect_image", image)
+        return Artifact(str(found["Id"]), recipe.app_id, recipe.build_id, int(found["Size"]), created_at)
+
+    async def _build(self, source: Path, recipe: BuildSpec, output: Write, buildkit: bool, at: datetime) -> str:
+        dockerfile = without_syntax(recipe.dockerfile if buildkit else recipe.dockerfile_classic or recipe.dockerfile)
+        params = {
+            "dockerfile": DOCKERFILE,
+            "t": recipe.name,
+            "labels": json.dumps(
+                {HOME: self._home, APP: recipe.app_id, BUILD: recipe.build_id, CREATED: at.isoformat()}
+            ),
+            "networkmode": "default",  # never the host's
+            "rm": "1",
+            "forcerm": "1",
+        }
+        if buildkit:
+            params["version"] = "2"
+        log = BuildKitLog(output) if buildkit else ClassicLog(output)
+        with await asyncio.to_thread(pack, source, dockerfile) as packed:
+            try:
+                image, failure = await self._run(params, packed, log, recipe.timeout)
+            except Refused as error:
+                if error.status >= 500:
+                    raise
+                image, failure = None, error.words
+        await log.finish()
+        if image is None:
+            raise explain(failure or "the engine ended the build without a word", log.failed_step, dockerfile)
+        return image
+
+    async def _run(
+        self, params: dict[str, str], packed: IO[bytes], log: BuildKitLog | ClassicLog, timeout: float
+    ) -> tuple[str | None, str | None]:
+        """(image id, None) of a build that succeeded, (None, the engine's words) of one that did not."""
+        image: str | None = None
+        async with self._api.stream("POST", "/build", params=params, data=_pieces(packed), timeout=timeout) as response:
+            async for message in json_lines(self._api.chunks(response)):
+                detail, aux = message.get("errorDetail"), message.get("aux")
+                if detail is not None or "error" in message:
+                    words = detail.get("message") if isinstance(detail, dict) else message.get("error")
+                    return None, str(words)
+                if isinstance(aux, dict) and "ID" in aux:
+                    image = str(aux["ID"])
+                await log.show(message)
+        return image, None
+
+
+async def _pieces(packed: IO[bytes]) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(packed.read, PIECE):
+        yield piece

@@ -1,0 +1,161 @@
+"""A dyno as a container: what is asked of the engine for a DynoSpec, and what its answer says about a Dyno."""
+
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Any
+
+from paasd.adapters.docker_api import DockerSettings
+from paasd.adapters.docker_streams import parse_time
+from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit
+
+HOME = "paasd.home"
+APP = "paasd.app"
+RELEASE = "paasd.release"
+VERSION = "paasd.version"
+DYNO = "paasd.dyno"
+KIND = "paasd.kind"
+PORT = "paasd.port"
+COMMAND = "paasd.command"
+BUILD = "paasd.build"
+CREATED = "paasd.created"
+
+SIGTERM = 15
+SIGNALS = range(129, 160)  # the exit codes a shell gives for signals 1 to 31
+
+
+def create_body(spec: DynoSpec, *, home: str, network: str, settings: DockerSettings, publish: bool) -> dict[str, Any]:
+    """The body of POST /containers/create: nothing of the host, all capabilities dropped, everything bounded."""
+    body: dict[str, Any] = {
+        "Image": spec.artifact,
+        # tini hands SIGTERM to the whole process group, so that it reaches what a shell runs, too
+        "Env": [*(f"{name}={value}" for name, value in spec.env.items()), "TINI_KILL_PROCESS_GROUP=1"],
+        "Labels": labels(spec, home),
+        "HostConfig": _host_config(spec, network, settings),
+        "NetworkingConfig": {"EndpointsConfig": {network: {}}},
+    }
+    if spec.command is not None:
+        body["Entrypoint"] = []
+        body["Cmd"] = ["/bin/sh", "-c", spec.command]
+    if spec.port is not None and publish:
+        body["ExposedPorts"] = {f"{spec.port}/tcp": {}}
+        body["HostConfig"]["PortBindings"] = {f"{spec.port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}
+    return body
+
+
+def labels(spec: DynoSpec, home: str) -> dict[str, str]:
+    """All that a Dyno needs to be read back, should everything else be lost."""
+    found = {
+        HOME: home,
+        APP: spec.app_id,
+        RELEASE: spec.release_id,
+        VERSION: str(spec.release_version),
+        DYNO: spec.name,
+        KIND: spec.kind.value,
+    }
+    if spec.port is not None:
+        found[PORT] = str(spec.port)
+    if spec.command is not None:
+        found[COMMAND] = spec.command
+    return found
+
+
+def _host_config(spec: DynoSpec, network: str, settings: DockerSettings) -> dict[str, Any]:
+    limits = spec.limits
+    config: dict[str, Any] = {
+        "NetworkMode": network,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "PidsLimit": limits.pids,
+        "Memory": limits.memory,
+        "MemorySwap": limits.memory,  # equal: no swap
+        "Ulimits": [{"Name": "nofile", "Soft": limits.open_files, "Hard": limits.open_files}],
+        "OomScoreAdj": 500,
+        "Init": True,
+        "RestartPolicy": {"Name": "no"},
+        "LogConfig": {
+            "Type": "json-file",
+            "Config": {"max-size": settings.log_max_size, "max-file": str(settings.log_max_files)},
+        },
+    }
+    if limits.cpus is not None:
+        config["NanoCpus"] = int(limits.cpus * 1e9)
+    return config
+
+
+def read_dyno(container: Mapping[str, Any]) -> Dyno:
+    """A Dyno from what GET /containers/x/json says of a container with our labels."""
+    marks = container["Config"]["Labels"]
+    state = container["State"]
+    running = bool(state["Running"])
+    kind = DynoKind(marks[KIND])
+    ended = None if running or state["Status"] == "created" else read_exit(state)
+    address, port = _reachable(container, marks.get(PORT)) if running else (None, None)
+    return Dyno(
+        id=str(container["Name"]).lstrip("/"),
+        name=marks[DYNO],
+        kind=kind,
+        app_id=marks[APP],
+        release_id=marks[RELEASE],
+        release_version=int(marks[VERSION]),
+        state=_state(state["Status"], kind, ended),
+        address=address,
+        port=port if running else _number(marks.get(PORT)),
+        command=marks.get(COMMAND),
+        created_at=parse_time(container["Created"]),
+        started_at=_time(state["StartedAt"]),
+        exit=ended,
+    )
+
+
+def read_exit(state: Mapping[str, Any]) -> Exit:
+    """How a container ended, from its State."""
+    code = int(state["ExitCode"])
+    # The engine's mark also stays when only a child was killed for memory and the dyno went on to end well.
+    oom = bool(state.get("OOMKilled")) and code not in (0, 128 + SIGTERM)
+    return Exit(code, code - 128 if code in SIGNALS else None, oom)
+
+
+def _state(status: str, kind: DynoKind, ended: Exit | None) -> DynoState:
+    if status == "created":
+        return DynoState.STARTING
+    if status == "removing":
+        return DynoState.DOWN
+    if ended is None:
+        return DynoState.UP
+    return DynoState.COMPLETE if ended.code == 0 and kind is not DynoKind.FORMATION else DynoState.CRASHED
+
+
+def _reachable(container: Mapping[str, Any], port: str | None) -> tuple[str | None, int | None]:
+    settings = container["NetworkSettings"]
+    published = (settings.get("Ports") or {}).get(f"{port}/tcp")
+    if published:
+        return str(published[0]["HostIp"]), int(published[0]["HostPort"])
+    addresses = (str(network.get("IPAddress") or "") for network in settings["Networks"].values())
+    return next(filter(None, addresses), None), _number(port)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text else None
+
+
+def _time(stamp: str) -> datetime | None:
+    return None if stamp.startswith("0001-") else parse_time(stamp)
+
+
+def parse_listeners(table: str) -> list[tuple[str, int]]:
+    """(address, port) of each listening socket in the text of /proc/net/tcp or tcp6."""
+    found = []
+    for line in table.splitlines():
+        columns = line.split()
+        if len(columns) > 3 and columns[3] == "0A":
+            host, _, port = columns[1].partition(":")
+            found.append((_address(host), int(port, 16)))
+    return found
+
+
+def _address(digits: str) -> str:
+    """The kernel writes an address as 32-bit words in the machine's own order."""
+    words = (int.from_bytes(bytes.fromhex(digits[at : at + 8]), sys.byteorder) for at in range(0, len(digits), 8))
+    return str(ip_address(b"".join(word.to_bytes(4, "big") for word in words)))

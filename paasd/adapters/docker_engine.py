@@ -1,0 +1,367 @@
+"""The engine on Docker: dynos are containers, artifacts are images, an app's network is a bridge of its own.
+
+All that it knows it asks Docker, by labels; nothing is kept here. Another home's containers are never touched.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from paasd.adapters.docker_api import DockerApi, DockerSettings, Refused
+from paasd.adapters.docker_build import Builder
+from paasd.adapters.docker_containers import (
+    APP,
+    BUILD,
+    CREATED,
+    HOME,
+    create_body,
+    parse_listeners,
+    read_dyno,
+    read_exit,
+)
+from paasd.adapters.docker_network import Networks, close_gateway, gateways, is_local
+from paasd.adapters.docker_streams import DockerTerminal, json_lines, log_lines
+from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
+from paasd.domain.errors import Conflict, DynoUnhealthy, EngineUnavailable, NotFound
+from paasd.ports import Artifact, BuildSpec, EngineInfo, Terminal, Write
+
+OLDEST_API = (1, 41)  # Engine 20.10
+BUILDKIT_API = (1, 39)
+DOCKER_DNS = "127.0.0.11"  # listens inside every container
+
+
+class DockerEngine:
+    """Engine on one Docker Engine. `home` names this daemon's home in labels, so that two can share an engine."""
+
+    def __init__(self, home: str, settings: DockerSettings | None = None) -> None:
+        self._home = home
+        self._settings = settings or DockerSettings()
+        self._api = DockerApi(self._settings)
+        self._networks = Networks(self._api, home, self._settings)
+        self._builder = Builder(self._api, home)
+        self._publish: bool | None = self._settings.publish_ports
+        self._gateway_closed = False
+
+    async def __aenter__(self) -> "DockerEngine":
+        return self  # connects on first use: the daemon also starts without an engine, and says so
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._api.close()
+
+    async def info(self) -> EngineInfo:
+        """Asks the engine; never from memory."""
+        connection = await self._api.connect()
+        found = await self._api.call("info")
+        self._publish = await self._must_publish(found)
+        api = _version(connection.api_version)
+        gateway = None if self._publish else await close_gateway(self._settings.subnet_pool)
+        self._gateway_closed = gateway is None
+        problems = [
+            *_problems(found, api, connection.api_version, publish=self._publish),
+            *([gateway] if gateway else []),
+        ]
+        return EngineInfo(
+            name="docker",
+            version=str(found["ServerVersion"]),
+            api_version=connection.api_version,
+            buildkit=self._buildkit(api),
+            addresses_reachable=not self._publish,
+            problems=tuple(problems),
+        )
+
+    async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
+        """Build `source` by `recipe`. Raises BuildFailed; cancelling stops the build."""
+        connection = await self._api.connect()
+        buildkit = self._buildkit(_version(connection.api_version))
+        return await self._builder.build(source, recipe, output, buildkit=buildkit)
+
+    async def artifacts(self) -> Sequence[Artifact]:
+        """All artifacts that this home's builds made."""
+        images = await self._api.call("images", filters={"label": f"{HOME}={self._home}"})
+        return [_artifact(image) for image in images]
+
+    async def delete_artifact(self, artifact: str) -> None:
+        """Absent: fine. Still used by a dyno: it stays, no error."""
+        try:
+            await self._api.call("remove_image", artifact)
+        except Refused as error:
+            if error.status != 404 and not (error.status == 409 and "container" in error.words):
+                raise
+
+    async def start(self, spec: DynoSpec) -> Dyno:
+        """Start a dyno on its app's network. Already running: returned as it is. DynoUnhealthy if it can't start."""
+        found = await self._create(spec)
+        if found is not None and found.running and found.state is DynoState.UP:
+            return found
+        await self._start(spec)
+        return await self._inspect(spec.id)
+
+    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> None:
+        """SIGTERM, `grace` seconds, SIGKILL, then remove. Absent: fine."""
+        seconds = max(0, round(grace))
+        try:
+            await self._api.post(f"/containers/{dyno_id}/stop", t=str(seconds), timeout=seconds + 30.0)
+        except Refused as error:
+            if error.status == 404:
+                return
+        await self._remove(dyno_id)
+
+    async def wait(self, dyno_id: str) -> Exit:
+        """Until it ends. NotFound when there is no such dyno."""
+        try:
+            async with self._api.stream(
+                "POST", f"/containers/{dyno_id}/wait", params={"condition": "next-exit"}
+            ) as ending:
+                # Asked only now: whatever ends from here on, the open request will tell.
+                state = (await self._api.get(f"/containers/{dyno_id}/json"))["State"]
+                if state["Status"] in ("exited", "dead"):
+                    return read_exit(state)
+                body = b"".join([chunk async for chunk in self._api.chunks(ending)])
+        except Refused as error:
+            raise _absent(dyno_id) if error.status == 404 else error from error
+        return await self._exit(dyno_id, body)
+
+    async def dynos(self, app_id: str | None = None) -> Sequence[Dyno]:
+        """All dynos of this home (of one app), running or ended, not yet removed."""
+        labels = [f"{HOME}={self._home}", *([f"{APP}={app_id}"] if app_id is not None else [])]
+        rows = await self._api.get("/containers/json", all="1", filters=json.dumps({"label": labels}))
+        found = await asyncio.gather(*(self._find(row["Id"]) for row in rows))
+        return [read_dyno(container) for container in found if container is not None]
+
+    async def attach(self, spec: DynoSpec) -> Terminal:
+        """Create a dyno, attach to it, then start it."""
+        await self._create(spec)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._remove, spec.id)
+            connection = AsyncExitStack()
+            stack.push_async_exit(connection)
+            response = await connection.enter_async_context(
+                self._api.stream(
+                    "POST", f"/containers/{spec.id}/attach", params={"stream": "1", "stdout": "1", "stderr": "1"}
+                )
+            )
+            await self._start(spec)
+            stack.pop_all()  # from here on the terminal owns both
+        return DockerTerminal(
+            self._api.chunks(response), connection, lambda: self.wait(spec.id), lambda: self._remove(spec.id)
+        )
+
+    async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
+        """(address, port) of each TCP socket listening inside a running dyno; empty when that can't be seen."""
+        container = await self._find(dyno_id)
+        if container is None or not container["State"]["Running"]:
+            return []
+        tables = None if await self._publishes() else await asyncio.to_thread(_tables, int(container["State"]["Pid"]))
+        if tables is None:
+            tables = await self._exec(dyno_id, ["cat", "/proc/net/tcp", "/proc/net/tcp6"])
+        return [found for found in parse_listeners(tables) if found[0] != DOCKER_DNS]
+
+    async def logs(self, dyno_id: str, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
+        """(time, text) of each line it printed after `since`, then live until it ends. NotFound when it is absent."""
+        params = {"follow": "1", "stdout": "1", "stderr": "1", "timestamps": "1"}
+        if since is not None:
+            params["since"] = f"{since.timestamp():.6f}"
+        try:
+            async with self._api.stream("GET", f"/containers/{dyno_id}/logs", params=params) as response:
+                async for at, text in log_lines(self._api.chunks(response)):
+                    if since is None or at > since:  # the engine's `since` takes in its own moment
+                        yield at, text
+        except Refused as error:
+            raise _absent(dyno_id) if error.status == 404 else error from error
+
+    def changes(self) -> AsyncIterator[str]:
+        """The app id of each dyno that started, ended or vanished since this call. Ends when the engine goes away."""
+        return self._changes(f"{time.time():.6f}")
+
+    async def create_network(self, app_id: str) -> None:
+        """The app's own network. Already there: fine."""
+        await self._networks.create(app_id)
+        if not self._gateway_closed and not await self._publishes():
+            self._gateway_closed = await close_gateway(self._settings.subnet_pool) is None
+
+    async def remove_network(self, app_id: str) -> None:
+        """Absent: fine."""
+        await self._networks.remove(app_id)
+
+    # --- containers -------------------------------------------------------------------------------------------------
+
+    async def _create(self, spec: DynoSpec) -> Dyno | None:
+        """None when it was made now; else the dyno of this id that was there and has not ended."""
+        body = create_body(
+            spec,
+            home=self._home,
+            network=self._networks.name(spec.app_id),
+            settings=self._settings,
+            publish=await self._publishes(),
+        )
+        for _ in range(3):  # the second time an ended one of this name has been removed
+            try:
+                await self._api.call("create_container_from_config", body, spec.id)
+                return None
+            except Refused as error:
+                if error.status != 409:
+                    raise _cannot_start(spec, error) if error.status in (400, 404) else error from error
+            container = await self._find(spec.id)
+            if container is not None and container["Config"]["Labels"].get(HOME) != self._home:
+                raise Conflict(
+                    f"A container named {spec.id} is there already and is not this paasd's; remove or rename it."
+                )
+            if container is not None and container["State"]["Status"] in ("created", "running", "paused"):
+                return read_dyno(container)
+            await self._remove(spec.id)
+        raise EngineUnavailable(
+            f"Docker keeps a dead container named {spec.id}; remove it with `docker rm -f {spec.id}`."
+        )
+
+    async def _start(self, spec: DynoSpec) -> None:
+        """Start what was created. What can't start is removed."""
+        try:
+            await self._api.call("start", spec.id)
+        except Refused as error:
+            missing = self._networks.name(spec.app_id)
+            if error.status != 404 or missing not in error.words:
+                await self._remove(spec.id)
+                raise _cannot_start(spec, error) from error
+            # Somebody removed the app's network. The container refers to it by name, so a new one will do.
+            await self.create_network(spec.app_id)
+            await self._api.call("start", spec.id)
+
+    async def _inspect(self, dyno_id: str) -> Dyno:
+        container = await self._find(dyno_id)
+        if container is None:
+            raise _absent(dyno_id)
+        return read_dyno(container)
+
+    async def _find(self, dyno_id: str) -> Mapping[str, Any] | None:
+        try:
+            found: Mapping[str, Any] = await self._api.get(f"/containers/{dyno_id}/json")
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
+    async def _exit(self, dyno_id: str, body: bytes) -> Exit:
+        container = await self._find(dyno_id)
+        if container is not None and container["State"]["Status"] in ("exited", "dead"):
+            return read_exit(container["State"])
+        try:  # removed as soon as it ended: what the engine told is all there is
+            return read_exit({"ExitCode": json.loads(body)["StatusCode"]})
+        except (ValueError, KeyError, TypeError) as error:
+            raise EngineUnavailable(
+                f"How {dyno_id} ended is not known, since Docker went away meanwhile; run `paasd doctor`."
+            ) from error
+
+    async def _remove(self, dyno_id: str) -> None:
+        try:
+            await self._api.call("remove_container", dyno_id, force=True, v=True)
+        except Refused as error:
+            if error.status != 404 and "already in progress" not in error.words:
+                raise
+
+    async def _exec(self, dyno_id: str, command: list[str]) -> str:
+        try:
+            made = await self._api.call("exec_create", dyno_id, command, stderr=False)
+            return bytes(await self._api.call("exec_start", made["Id"])).decode(errors="replace")
+        except Refused:
+            return ""  # it ended meanwhile, or has no such command
+
+    async def _changes(self, since: str) -> AsyncIterator[str]:
+        filters = {
+            "type": ["container"],
+            "event": ["start", "die", "oom", "destroy"],
+            "label": [f"{HOME}={self._home}"],
+        }
+        async with self._api.stream(
+            "GET", "/events", params={"since": since, "filters": json.dumps(filters)}
+        ) as response:
+            try:
+                async for event in json_lines(self._api.chunks(response)):
+                    app_id = event.get("Actor", {}).get("Attributes", {}).get(APP)
+                    if app_id:
+                        yield app_id
+            except EngineUnavailable:
+                return
+
+    # --- what this engine is ----------------------------------------------------------------------------------------
+
+    def _buildkit(self, api: tuple[int, ...]) -> bool:
+        return api >= BUILDKIT_API if self._settings.buildkit is None else self._settings.buildkit
+
+    async def _publishes(self) -> bool:
+        if self._publish is None:
+            self._publish = await self._must_publish(await self._api.call("info"))
+        return self._publish
+
+    async def _must_publish(self, found: Mapping[str, Any]) -> bool:
+        """Whether dynos' addresses are out of this host's reach: it owns no gateway of the engine's bridges."""
+        if self._settings.publish_ports is not None:
+            return self._settings.publish_ports
+        connection = await self._api.connect()
+        rootless = any("rootless" in option for option in found.get("SecurityOptions") or ())
+        if connection.endpoint.socket is None or rootless or "Docker Desktop" in str(found.get("OperatingSystem")):
+            return True
+        return not any(map(is_local, gateways(await self._api.call("networks"))))
+
+
+def _problems(found: Mapping[str, Any], api: tuple[int, ...], version: str, *, publish: bool) -> list[str]:
+    problems = []
+    if api < OLDEST_API:
+        problems.append(f"Docker's API {version} is too old; install Docker Engine 20.10 or newer.")
+    if publish:
+        problems.append(
+            "Docker's container addresses can't be reached from this host, so each dyno's port is published on "
+            "127.0.0.1; use a Docker Engine that runs on this host itself to do without."
+        )
+    missing = [name for name, key in (("memory", "MemoryLimit"), ("processes", "PidsLimit")) if found.get(key) is False]
+    if missing:
+        problems.append(f"Docker can't limit dynos' {' and '.join(missing)} here; enable those cgroup controllers.")
+    return problems
+
+
+def _cannot_start(spec: DynoSpec, error: Refused) -> DynoUnhealthy | Refused:
+    """Why a dyno can't start, as far as that is the dyno's fault."""
+    words = error.words.lower()
+    if "no such image" in words:
+        return DynoUnhealthy(
+            f"{spec.name} can't start: the image of v{spec.release_version} is gone; push its commit again."
+        )
+    if "rlimit" in words:
+        return DynoUnhealthy(
+            f"{spec.name} can't start: Docker may not give it {spec.limits.open_files} open files; raise Docker's own "
+            "limit (LimitNOFILE) and try again."
+        )
+    faults = ("executable file not found", "no such file or directory", "permission denied", "no command specified")
+    if any(fault in words for fault in faults) and "docker-init" not in words:
+        what = "the image's own command" if spec.command is None else "/bin/sh, which runs its command,"
+        reason = error.words.rpartition("exec: ")[2] or error.words
+        return DynoUnhealthy(f"{spec.name} can't start: {what} can't be run ({reason[:200]}); correct the Dockerfile.")
+    return error
+
+
+def _absent(dyno_id: str) -> NotFound:
+    return NotFound(f"There is no dyno {dyno_id}; it has ended and was removed.", resource="dyno")
+
+
+def _artifact(image: Mapping[str, Any]) -> Artifact:
+    labels = image["Labels"]
+    return Artifact(
+        str(image["Id"]), labels[APP], labels[BUILD], int(image["Size"]), datetime.fromisoformat(labels[CREATED])
+    )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def _tables(pid: int) -> str | None:
+    """The sockets of a process on this host; None where they can't be read."""
+    try:
+        return "".join(path.read_text() for path in sorted(Path(f"/proc/{pid}/net").glob("tcp*")))
+    except OSError:
+        return None

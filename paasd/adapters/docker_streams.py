@@ -1,0 +1,108 @@
+"""What a container prints, read from the engine's multiplexed streams. Bytes stay as they were; lines are whole."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+from paasd.domain.dyno import Exit
+
+LINE_BYTES = 256 * 1024  # a line is joined from the engine's 16 KiB pieces up to here
+STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
+
+
+async def frames(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes]]:
+    """(1 for stdout or 2 for stderr, payload) of each frame. One that the end cuts off is given as far as it goes."""
+    buffer = bytearray()
+    async for chunk in chunks:
+        buffer += chunk
+        while len(buffer) >= 8:
+            end = 8 + int.from_bytes(buffer[4:8], "big")
+            if len(buffer) < end:
+                break
+            payload = bytes(buffer[8:end])
+            stream = buffer[0]
+            del buffer[:end]
+            yield stream, payload
+    if len(buffer) > 8:
+        yield buffer[0], bytes(buffer[8:])
+
+
+async def log_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[datetime, str]]:
+    """(time, text) of each line of a log read with timestamps. The engine's 16 KiB pieces are joined again."""
+    begun: dict[int, tuple[datetime, bytearray]] = {}
+    async for stream, payload in frames(chunks):
+        stamp, _, text = payload.partition(b" ")
+        if stream in begun:
+            at, line = begun.pop(stream)
+            line += text
+        else:
+            at, line = parse_time(stamp.decode(errors="replace")), bytearray(text)
+        if line.endswith(b"\n"):
+            yield at, _decode(line[:-1])
+        elif len(line) >= LINE_BYTES:
+            yield at, _decode(line)
+        else:
+            begun[stream] = at, line
+    for at, line in begun.values():
+        yield at, _decode(line)
+
+
+async def json_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
+    """Each JSON object of a stream that has one a line."""
+    buffer = b""
+    async for chunk in chunks:
+        *lines, buffer = (buffer + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+    if buffer.strip():
+        yield json.loads(buffer)
+
+
+def parse_time(stamp: str) -> datetime:
+    """The engine's times have nanoseconds; ours end at microseconds. Raises ValueError."""
+    match = STAMP.fullmatch(stamp)
+    if match is None:
+        raise ValueError(f"not a time: {stamp[:40]!r}")
+    whole, fraction, zone = match.groups()
+    offset = "+00:00" if zone == "Z" else zone
+    return datetime.fromisoformat(f"{whole}.{(fraction or '0')[:6]:0<6}{offset}").astimezone(UTC)
+
+
+def _decode(line: bytearray) -> str:
+    return line.removesuffix(b"\r").decode(errors="replace")
+
+
+class DockerTerminal:
+    """An attached container. `stream` holds its connection open until the terminal is closed."""
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        stream: AsyncExitStack,
+        wait: Callable[[], Awaitable[Exit]],
+        remove: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._chunks = chunks
+        self._stream = stream
+        self._wait = wait
+        self._remove = remove
+
+    async def output(self) -> AsyncIterator[bytes]:
+        """Its stdout and stderr as they come, byte-exact, until it ends."""
+        async for _, payload in frames(self._chunks):
+            yield payload
+
+    async def wait(self) -> Exit:
+        """How it ended. EngineUnavailable if that can't be known."""
+        return await self._wait()
+
+    async def close(self) -> None:
+        """Stop it if it still runs, and remove it. May be repeated."""
+        try:
+            await self._remove()
+        finally:
+            await self._stream.aclose()

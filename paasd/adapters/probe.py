@@ -1,0 +1,59 @@
+"""Asks a dyno whether it serves: a TCP accept, or an HTTP GET answered 2xx or 3xx. Never raises for its faults."""
+
+import asyncio
+import errno
+import re
+
+from paasd.ports import ProbeResult
+
+STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
+REASONS = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.EHOSTUNREACH: "no route to it",
+    errno.ENETUNREACH: "no route to it",
+    errno.ECONNRESET: "it closed the connection without an answer",
+}
+
+
+class NetworkProbe:
+    """Probe over the network. `timeout` is in seconds, for one check as a whole."""
+
+    def __init__(self, timeout: float = 2.0) -> None:
+        self._timeout = timeout
+
+    async def check(self, address: str, port: int, path: str | None) -> ProbeResult:
+        """TCP accept, or HTTP 2xx/3xx at `path`."""
+        writer: asyncio.StreamWriter | None = None
+        try:
+            async with asyncio.timeout(self._timeout):
+                reader, writer = await asyncio.open_connection(address, port)
+                if path is None:
+                    return ProbeResult(True)
+                writer.write(_request(port, path))
+                await writer.drain()
+                return _judge(await reader.readline())
+        except TimeoutError:
+            return ProbeResult(False, "timed out")
+        except OSError as error:
+            return ProbeResult(False, REASONS.get(error.errno or 0, error.strerror or str(error)))
+        except ValueError:
+            return ProbeResult(False, "its answer is not HTTP")
+        finally:
+            if writer is not None:
+                writer.transport.abort()  # nothing more to say, and the dyno need not wait for a polite end
+
+
+def _request(port: int, path: str) -> bytes:
+    # The host is the one name that apps with a list of allowed hosts most likely know.
+    host = f"Host: localhost:{port}\r\nUser-Agent: paasd-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    return f"GET {path} HTTP/1.1\r\n{host}".encode()
+
+
+def _judge(line: bytes) -> ProbeResult:
+    if not line:
+        return ProbeResult(False, REASONS[errno.ECONNRESET])
+    match = STATUS_LINE.match(line)
+    if match is None:
+        return ProbeResult(False, "its answer is not HTTP")
+    status = int(match[1])
+    return ProbeResult(200 <= status < 400, "" if 200 <= status < 400 else f"answered {status}")
