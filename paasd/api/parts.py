@@ -9,10 +9,10 @@ from paasd.api.links import Links
 from paasd.ports import Outputs
 from paasd.services.access import Access
 from paasd.services.apps import Apps
-from paasd.services.deploy import Deploys
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
+from paasd.services.releases import Releases
 from paasd.services.routing import Routing
 
 
@@ -26,7 +26,7 @@ class ApiParts:
     access: Access
     apps: Apps
     ledger: Ledger
-    deploys: Deploys
+    releases: Releases
     dynos: Dynos
     logs: AppLogs
     routing: Routing

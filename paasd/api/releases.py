@@ -58,9 +58,9 @@ async def create(request: web.Request) -> web.Response:
         )
     if target is not None:
         skip = flag_of(body, "skip_release_phase") or False
-        release = await parts.deploys.roll_back(request[ACTOR], app, target, skip_release_phase=skip)
+        release = await parts.releases.roll_back(request[ACTOR], app, target, skip_release_phase=skip)
     else:
-        release = await parts.deploys.release_build(request[ACTOR], app, str(slug), text_of(body, "description"))
+        release = await parts.releases.release_build(request[ACTOR], app, str(slug), text_of(body, "description"))
     return reply(request, _resource(request, app, release, await parts.ledger.current(app)), status=201)
 
 
