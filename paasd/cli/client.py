@@ -1,4 +1,4 @@
-"""The wire: Platform API v3 over HTTP. It prints nothing but the API's own warnings; urllib3 is imported on first use."""
+"""The wire: Platform API v3 over HTTP. Prints nothing but the API's own warnings; urllib3 is imported on first use."""
 
 from __future__ import annotations
 

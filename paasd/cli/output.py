@@ -1,4 +1,4 @@
-"""How things are shown: Heroku's headers, tables and fields. Colour and cutting only on a terminal; whole lines in a pipe."""
+"""How things are shown: Heroku's headers, tables and fields. Colour and cutting on a terminal only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `releases:info` shows: Heroku's fields, then what they lack. A change of config is told by name, never by value."""
+"""What `releases:info` shows: Heroku's fields, then what they lack. A change of config is told by name only."""
 
 from __future__ import annotations
 

@@ -85,10 +85,9 @@ def app_options(command: Command) -> Command:
 
     @click.option("-a", "--app", "named", metavar="APP", help="The app; else $HEROKU_APP or this repository's remote.")
     @click.option("-r", "--remote", metavar="NAME", help="The git remote of the app.")
-    @click.pass_context
     @functools.wraps(command)
-    def run(context: click.Context, *args: Any, named: str | None, remote: str | None, **options: Any) -> None:
-        session = context.ensure_object(Session)
+    def run(*args: Any, named: str | None, remote: str | None, **options: Any) -> None:
+        session = click.get_current_context().ensure_object(Session)
         command(session, session.app(named, remote), *args, **options)
 
     return cast(Command, run)
