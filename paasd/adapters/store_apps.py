@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paasd.adapters.database import Database
@@ -14,6 +14,8 @@ from paasd.domain.access import Account, Token
 from paasd.domain.app import App
 from paasd.domain.dyno import Formation
 from paasd.domain.errors import Conflict, InvalidParams, NotFound
+
+UUID_CHARACTERS = 36  # names have 30 at most
 
 
 class AppTables:
@@ -54,7 +56,7 @@ class AppTables:
 
     async def app(self, name_or_id: str) -> App:
         """NotFound when there is none, or it was destroyed."""
-        named = or_(apps.c.name == name_or_id, apps.c.id == name_or_id)
+        named = (apps.c.id if len(name_or_id) == UUID_CHARACTERS else apps.c.name) == name_or_id
         async with self._database.read() as connection:
             row = (await connection.execute(_live_apps().where(named))).first()
         if row is None:

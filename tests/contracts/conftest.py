@@ -1,0 +1,49 @@
+"""The stores that the store's contract runs over."""
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from paasd.adapters.migrate import migrate
+from paasd.adapters.store import SqlStore
+from paasd.domain.access import Account
+from paasd.domain.app import App
+from paasd.ports import Store
+from tests.contracts.ledger import add_account, add_app
+
+
+def sqlite_store(template: Path, directory: Path) -> Store:
+    shutil.copy(template, directory / "store.db")
+    return SqlStore(directory / "store.db", directory / "key")
+
+
+STORES: dict[str, Callable[[Path, Path], Store]] = {"sqlite": sqlite_store}
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database at the newest schema, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "store.db"
+    migrate(path)
+    return path
+
+
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> AsyncIterator[Store]:
+    """An open store, empty."""
+    async with STORES[request.param](migrated, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def account(store: Store) -> Account:
+    """Ann's."""
+    return await add_account(store, "ann@example.org")
+
+
+@pytest.fixture
+async def app(store: Store, account: Account) -> App:
+    """Ann's app `shop`, at v1."""
+    return await add_app(store, account, "shop")
