@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+DEFAULT_SIZE = "Standard-1X"
+
 
 class DynoState(StrEnum):
     """State of a dyno in Heroku's words."""
@@ -40,7 +42,7 @@ class Formation:
 
     type: str
     quantity: int
-    size: str = "Standard-1X"
+    size: str = DEFAULT_SIZE
 
 
 @dataclass(frozen=True, slots=True)

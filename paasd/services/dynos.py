@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from paasd.domain.access import Actor
 from paasd.domain.app import App
-from paasd.domain.dyno import Dyno, DynoKind, Formation
+from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, Formation
 from paasd.domain.errors import InvalidParams, NotFound
 from paasd.ports import Engine, Store
 from paasd.services.logs import AppLogs
@@ -45,12 +45,12 @@ class Dynos:
         quantities = await self.releases.formation(app, served)
         sizes = {entry.type: entry.size for entry in await self.store.formation(app.id)}
         return [
-            (Formation(kind, quantities[kind], sizes.get(kind, Formation.size)), command)
+            (Formation(kind, quantities[kind], sizes.get(kind, DEFAULT_SIZE)), command)
             for kind, command in served.processes.commands.items()
         ]
 
     async def scale(self, actor: Actor, app: App, changes: Mapping[str, int]) -> Sequence[tuple[Formation, str | None]]:
-        """Set quantities; returns once the new ones are kept and the dynos were told. Raises NotFound, InvalidParams."""
+        """Set quantities; returns once they are kept and dynos were started or told. Raises NotFound, InvalidParams."""
         known = [entry for entry, _ in await self.formation(app)]
         for kind, quantity in changes.items():
             if kind not in {entry.type for entry in known}:

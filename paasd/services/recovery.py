@@ -1,6 +1,7 @@
 """Mending: at boot what a killed daemon left, every 30 s and on engine events whatever differs from the ledger."""
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 BACKOFF_MAX = 300.0
 STEADY_AFTER = 600.0  # a dyno that ran this long is not crash-looping
 EVENTS_RETRY = 2.0
+NOTED_MAX = 1000  # ended dynos whose crash has been counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Recovery:
         self._releases = releases
         self._builds = builds
         self._crashes: dict[tuple[str, str], Crashes] = {}
+        self._noted: deque[str] = deque(maxlen=NOTED_MAX)
 
     async def boot(self) -> None:
         """Settle what no task of ours owns, before anything is published over what the router has saved."""
@@ -123,15 +126,16 @@ class Recovery:
             release = await self._hands.store.current_release(app.id)
             observed = [d for d in await self._hands.engine.dynos(app.id) if d.kind is DynoKind.FORMATION]
             specs = await self._wanted(app, release)
-            keep, extra = self._sort_out(release, {spec.name for spec in specs}, observed)
+            keep, extra, ended = self._sort_out(release, {spec.name for spec in specs}, observed)
             for dyno in keep.values():
                 self._hands.logs.follow(dyno)
-            missing = [spec for spec in specs if spec.name not in keep]
+            for dyno in ended.values():
+                self._note_crash(app, dyno)
             if extra:
                 await self._stop(app, extra)
-            starting = [spec for spec in missing if self._may_start(app, spec)]
+            starting = [spec for spec in specs if spec.name not in keep and self._may_start(app, spec)]
             if starting and release is not None:
-                await self._start(app, release, starting)
+                await self._start(app, release, starting, [ended[s.name] for s in starting if s.name in ended])
 
     async def _wanted(self, app: App, release: Release | None) -> Sequence[DynoSpec]:
         if release is None or release.artifact is None:
@@ -140,28 +144,26 @@ class Recovery:
 
     def _sort_out(
         self, release: Release | None, names: set[str], observed: Sequence[Dyno]
-    ) -> tuple[dict[str, Dyno], list[Dyno]]:
-        """The running dyno of each wanted name, and all the others that nobody is stopping yet."""
+    ) -> tuple[dict[str, Dyno], list[Dyno], dict[str, Dyno]]:
+        """By wanted name the running dyno, and the ended one that stands in its place; and all that is too much."""
         keep: dict[str, Dyno] = {}
+        ended: dict[str, Dyno] = {}
         extra: list[Dyno] = []
         for dyno in sorted(observed, key=lambda dyno: dyno.created_at):
             if dyno.id in self._hands.routing.leaving:
                 continue
-            right = release is not None and dyno.release_id == release.id and dyno.name in names
-            if right and dyno.running and dyno.name not in keep:
-                keep[dyno.name] = dyno
-            else:
+            place = keep if dyno.running else ended
+            if release is None or dyno.release_id != release.id or dyno.name not in names or dyno.name in place:
                 extra.append(dyno)
-        return keep, extra
+            else:
+                place[dyno.name] = dyno
+        extra += [ended.pop(name) for name in keep.keys() & ended.keys()]
+        return keep, extra, ended
 
     async def _stop(self, app: App, extra: Sequence[Dyno]) -> None:
-        """Crashed ones are cleared away at once; running ones leave the table first, then drain."""
-        for dyno in extra:
-            if not dyno.running and dyno.exit is not None:
-                self._note_crash(app, dyno)
+        """Ended ones are cleared away at once; running ones leave the table first, then drain."""
         running = [dyno for dyno in extra if dyno.running]
-        ended = [dyno for dyno in extra if not dyno.running]
-        await asyncio.gather(*(self._hands.engine.stop(dyno.id, grace=0) for dyno in ended))
+        await asyncio.gather(*(self._hands.engine.stop(dyno.id, grace=0) for dyno in extra if not dyno.running))
         if running:
             self._hands.routing.booting.update(dyno.id for dyno in running)
             await self._hands.routing.publish(app.id)
@@ -174,7 +176,10 @@ class Recovery:
             self._hands.routing.booting.difference_update(dyno.id for dyno in dynos)
 
     def _note_crash(self, app: App, dyno: Dyno) -> None:
-        how = dyno.exit.describe() if dyno.exit else "ended"
+        if dyno.id in self._noted:
+            return
+        self._noted.append(dyno.id)
+        how = dyno.exit.describe() if dyno.exit else "did not come up"
         self._hands.logs.note(app.id, dyno.name, f"Process {how}")
         self._hands.logs.note(app.id, dyno.name, "State changed from up to crashed")
         ended = dyno.exit.at if dyno.exit and dyno.exit.at else dyno.started_at
@@ -197,7 +202,9 @@ class Recovery:
         await asyncio.sleep(seconds)
         await self._observe(app.id)
 
-    async def _start(self, app: App, release: Release, specs: Sequence[DynoSpec]) -> None:
+    async def _start(self, app: App, release: Release, specs: Sequence[DynoSpec], ended: Sequence[Dyno]) -> None:
+        """Start dynos in the place of ended ones, which stayed until now to be seen as crashed."""
+        await asyncio.gather(*(self._hands.engine.stop(dyno.id, grace=0) for dyno in ended))
         self._hands.routing.booting.update(spec.id for spec in specs)
         dynos = await self._hands.boot.start(specs)
         await self._hands.routing.publish(app.id)

@@ -1,0 +1,85 @@
+"""`paasd`: serve, token, doctor. Each imports what it needs when it is called, so that the small ones are quick."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from paasd import __version__
+from paasd.settings import Settings, SettingsError, load
+
+HOME = click.option("--home", metavar="DIR", help="Where everything is kept (default: ~/.paasd, or PAASD_HOME).")
+CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Settings as YAML (paasd.yaml)."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="paasd")
+def main() -> None:
+    """The platform that runs on your own machine. `paas` and `heroku` are its clients."""
+
+
+@main.command()
+@HOME
+@CONFIG
+@click.option("--api", metavar="HOST:PORT", help="Where the API listens (default 127.0.0.1:5500).")
+@click.option("--router", metavar="HOST:PORT", help="Where apps are reached (default 127.0.0.1:8080).")
+@click.option("--router-dir", metavar="DIR", help="The router's own folder (default: beside the home).")
+@click.option("--engine", type=click.Choice(["auto", "docker"]), help="What runs the dynos (default auto).")
+@click.option("--log", type=click.Choice(["console", "json"]), help="Form of the daemon's own log.")
+def serve(config: Path | None, **options: Any) -> None:
+    """Run the daemon (and the router, where nothing else runs it) until SIGTERM."""
+    from paasd.daemon import run
+    from paasd.domain.errors import PaasError
+    from paasd.home import HomeError
+    from paasd.logging import configure
+
+    settings = settings_or_exit(options, config)
+    configure(settings.log)
+    try:
+        run(settings)
+    except (HomeError, PaasError) as error:
+        sys.exit(f"paasd: {error}")
+
+
+@main.command()
+@HOME
+@CONFIG
+def token(home: str | None, config: Path | None) -> None:
+    """Print the owner's token."""
+    settings = settings_or_exit({"home": home}, config)
+    path = settings.home / "token"
+    try:
+        click.echo(path.read_text().strip())
+    except OSError as error:
+        sys.exit(f"paasd: {path} can't be read ({error.strerror}); start `paasd serve --home {settings.home}` first.")
+
+
+@main.command()
+@HOME
+@CONFIG
+@click.option("--api", metavar="HOST:PORT")
+@click.option("--router", metavar="HOST:PORT")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def doctor(config: Path | None, as_json: bool, **options: Any) -> None:
+    """Say what is missing and how to mend it. Exit code 1 if something is."""
+    from paasd.doctor import examine, show
+
+    findings = examine(settings_or_exit(options, config))
+    show(findings, as_json=as_json)
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def settings_or_exit(options: dict[str, Any], config: Path | None) -> Settings:
+    """The settings, or one sentence and exit code 2."""
+    try:
+        return load(options, config)
+    except SettingsError as error:
+        click.echo(f"paasd: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

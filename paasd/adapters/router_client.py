@@ -1,0 +1,111 @@
+"""Router over its control socket: whole tables by PUT, under a counter that follows the router's own."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from paasd.domain.dyno import LogLine
+from paasd.domain.errors import RouterUnavailable
+from paasd.ports import RouterHealth
+from router.table import Route, RoutingTable, TableError, Target, decode, encode
+
+CALL_SECONDS = 10.0
+DRAIN_MARGIN = 10.0
+PUBLISH_ATTEMPTS = 3
+LOG_CHUNK_BYTES = 1 << 20  # the longest line of the log stream
+
+
+class RouterClient:
+    """The router that listens at `socket`. The connection is kept; a router that was replaced is found again."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self._session: aiohttp.ClientSession | None = None
+        self._version: int | None = None
+
+    async def __aenter__(self) -> "RouterClient":
+        connector = aiohttp.UnixConnector(path=str(self._socket))
+        self._session = aiohttp.ClientSession("http://router", connector=connector)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def publish(self, routes: Sequence[Route]) -> int:
+        """Put a whole table in force. A router that counts further than we knew is asked where it stands."""
+        for _ in range(PUBLISH_ATTEMPTS):
+            version = (self._version if self._version is not None else (await self.table()).version) + 1
+            async with self._call("PUT", "/table", data=encode(RoutingTable(version, tuple(routes)))) as response:
+                answer = await response.json()
+                if response.status == 200:
+                    self._version = version
+                    return version
+                if response.status != 409:
+                    raise RouterUnavailable(f"The router refused the routing table: {answer.get('message')}")
+                self._version = int(answer["version"])
+        raise RouterUnavailable("Another daemon publishes routes to this router; stop one of them.")
+
+    async def table(self) -> RoutingTable:
+        """The table in force."""
+        async with self._call("GET", "/table") as response:
+            try:
+                return decode(await response.read())
+            except TableError as error:
+                raise RouterUnavailable(f"The router's table can't be read: {error}") from error
+
+    async def drain(self, targets: Sequence[Target], *, timeout: float) -> bool:
+        """True when the targets have no request in flight, False at the deadline."""
+        order = {"targets": [{"host": t.host, "port": t.port} for t in targets], "timeout": timeout}
+        async with self._call("POST", "/drain", json=order, seconds=timeout + DRAIN_MARGIN) as response:
+            return bool((await response.json()).get("drained"))
+
+    async def log_lines(self) -> AsyncIterator[tuple[str, LogLine]]:
+        """(app id, line) of each request from now on."""
+        async with self._call("GET", "/log", seconds=None) as response:
+            async for raw in response.content:
+                entry: dict[str, Any] = json.loads(raw)
+                if entry.get("app"):
+                    at = datetime.fromisoformat(entry["at"])
+                    yield entry["app"], LogLine(at, "heroku", "router", entry["line"])
+
+    async def health(self) -> RouterHealth:
+        """What the router says of itself."""
+        async with self._call("GET", "/health") as response:
+            answer = await response.json()
+        return RouterHealth(answer["pid"], answer["listen"], answer["table"], answer["started_at"])
+
+    async def shutdown(self) -> None:
+        """Tell it to finish what is in flight and end."""
+        async with self._call("POST", "/shutdown"):
+            pass
+
+    async def upgrade(self) -> None:
+        """Tell it to hand its listening socket to a fresh process; returns once that one serves."""
+        async with self._call("POST", "/upgrade", seconds=60.0) as response:
+            answer = await response.json()
+            if response.status != 200:
+                raise RouterUnavailable(f"The router could not be replaced: {answer.get('message')}")
+        self._version = None
+
+    @asynccontextmanager
+    async def _call(
+        self, method: str, path: str, *, seconds: float | None = CALL_SECONDS, **body: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        assert self._session is not None, "open it with `async with`"
+        timeout = aiohttp.ClientTimeout(total=seconds)
+        try:
+            async with self._session.request(
+                method, path, timeout=timeout, max_line_size=LOG_CHUNK_BYTES, **body
+            ) as response:
+                yield response
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as error:
+            raise RouterUnavailable(
+                f"The router does not answer at {self._socket} ({type(error).__name__}); "
+                "see `paas router status` and the router's log."
+            ) from error

@@ -1,0 +1,232 @@
+"""The composition root: settings -> adapters -> services -> API. It alone sees everything, and nobody imports it."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from paasd import __version__
+from paasd.adapters.docker_api import DockerSettings
+from paasd.adapters.docker_engine import DockerEngine
+from paasd.adapters.git_repos import GitRepos
+from paasd.adapters.log_files import LogFiles
+from paasd.adapters.migrate import migrate
+from paasd.adapters.probe import NetworkProbe
+from paasd.adapters.router_client import RouterClient
+from paasd.adapters.router_process import RouterProcess
+from paasd.adapters.store import SqlStore
+from paasd.api.git import GitHttp
+from paasd.api.hook import HookServer
+from paasd.api.parts import ApiParts
+from paasd.api.server import make_api
+from paasd.domain.dyno import Limits
+from paasd.home import Home
+from paasd.ports import Engine
+from paasd.services.access import Access
+from paasd.services.apps import Apps
+from paasd.services.background import Background
+from paasd.services.boot import Boot, BootRules
+from paasd.services.builds import BuildRules, Builds
+from paasd.services.deploy import DeployRules, Stagehands
+from paasd.services.dynos import Dynos
+from paasd.services.ledger import Ledger
+from paasd.services.logs import AppLogs
+from paasd.services.recovery import Recovery
+from paasd.services.release_phase import ReleasePhase
+from paasd.services.releases import Releases
+from paasd.services.routing import Routing
+from paasd.settings import Settings, parse_address
+
+log = structlog.get_logger(__name__)
+
+SHUTDOWN_SECONDS = 5.0  # open streams get this long at the end
+RECONCILE_SECONDS = 30
+
+
+def docker_engine(settings: Settings, home_id: str) -> Engine:
+    """The Docker Engine of this machine, or the one the settings name."""
+    section = settings.docker
+    return DockerEngine(home_id, DockerSettings(section.host, section.subnet_pool, section.subnet_prefix))
+
+
+ENGINES: Mapping[str, Callable[[Settings, str], Engine]] = {"auto": docker_engine, "docker": docker_engine}
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """One of each port, opened."""
+
+    store: SqlStore
+    engine: Engine
+    router: RouterClient
+    host: RouterProcess
+    sources: GitRepos
+    outputs: LogFiles
+    probe: NetworkProbe
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases, wired to the adapters."""
+
+    access: Access
+    apps: Apps
+    ledger: Ledger
+    builds: Builds
+    releases: Releases
+    dynos: Dynos
+    logs: AppLogs
+    routing: Routing
+    recovery: Recovery
+    background: Background
+
+
+PERIODIC: tuple[tuple[str, int, Callable[[Services], Awaitable[None]]], ...] = (
+    ("reconcile", RECONCILE_SECONDS, lambda services: services.recovery.reconcile()),
+)
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises HomeError and PaasError for what keeps it from starting."""
+    import uvloop
+
+    home = Home(settings.home)
+    home.prepare()
+    with home.held():
+        migrate(home.store)
+        uvloop.run(serve(settings, home))
+
+
+async def serve(settings: Settings, home: Home) -> None:
+    """One daemon's life: open, mend, serve, and at the end undo what is under way. Apps and router go on."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        adapters = await open_adapters(settings, home, stack)
+        services = wire(settings, adapters)
+        stack.push_async_callback(services.background.close)
+        await services.access.ensure_owner(settings.owner, home.token())
+        hook = await stack.enter_async_context(HookServer(home.hook_socket, home.hooks, services.builds.receive))
+        await adapters.sources.sweep()
+        url = await listen(settings, home, adapters, services, hook, stack)
+        home.announce(url)
+        log.info("serving", api=url, router=settings.router, home=str(home.path), version=__version__)
+        keep_mending(services, stack)
+        await stop.wait()
+        log.info("stopping", reason="signal")
+
+
+async def open_adapters(settings: Settings, home: Home, stack: contextlib.AsyncExitStack) -> Adapters:
+    """Each adapter, closed again in reverse order."""
+    directory = settings.router_directory
+    router = await stack.enter_async_context(RouterClient(directory / "control.sock"))
+    return Adapters(
+        store=await stack.enter_async_context(SqlStore(home.store, home.key)),
+        engine=await stack.enter_async_context(ENGINES[settings.engine](settings, home.id())),
+        router=router,
+        host=RouterProcess(
+            router,
+            listen=settings.router,
+            directory=directory,
+            path=settings.search_path,
+            supervised=settings.router_supervised,
+        ),
+        sources=GitRepos(
+            home.path, path=settings.search_path, hooks=home.hooks, max_push_bytes=settings.build.max_push_bytes
+        ),
+        outputs=LogFiles(home.path),
+        probe=NetworkProbe(),
+    )
+
+
+def wire(settings: Settings, adapters: Adapters) -> Services:
+    """The services on these adapters."""
+    background = Background()
+    store, engine, outputs, sources = adapters.store, adapters.engine, adapters.outputs, adapters.sources
+    routing = Routing(store, engine, adapters.router, adapters.host, settings.domain)
+    logs = AppLogs(engine, adapters.router, background)
+    boot = Boot(engine, adapters.probe, logs, boot_rules(settings))
+    phase = ReleasePhase(engine, outputs, logs, boot)
+    rules = DeployRules(settings.deploy.drain, settings.deploy.grace)
+    hands = Stagehands(store, engine, routing, boot, phase, logs, background, rules)
+    releases = Releases(hands, wait=settings.deploy.wait)
+    builds = Builds(store, sources, engine, outputs, releases, logs, build_rules(settings))
+    apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
+    recovery = Recovery(hands, adapters.host, sources, apps, releases, builds)
+    dynos = Dynos(store, engine, routing, releases, logs, recovery.converge)
+    return Services(Access(store), apps, Ledger(store), builds, releases, dynos, logs, routing, recovery, background)
+
+
+def boot_rules(settings: Settings) -> BootRules:
+    """How dynos are brought up."""
+    dynos = settings.dynos
+    limits = Limits(dynos.memory_mb * 1024 * 1024, dynos.cpus, dynos.pids, dynos.open_files)
+    return BootRules(port=dynos.port, timeout=dynos.boot_timeout, limits=limits)
+
+
+def build_rules(settings: Settings) -> BuildRules:
+    """How builds are bounded."""
+    _, port = parse_address(settings.router, "router")
+    return BuildRules(
+        timeout=settings.build.timeout,
+        parallel=settings.build.parallel,
+        web_url=f"http://{{app}}.{settings.domain}:{port}/",
+    )
+
+
+async def listen(
+    settings: Settings,
+    home: Home,
+    adapters: Adapters,
+    services: Services,
+    hook: HookServer,
+    stack: contextlib.AsyncExitStack,
+) -> str:
+    """The API on its port; the URL it is reached by."""
+    host, port = parse_address(settings.api, "api")
+    _, router_port = parse_address(settings.router, "router")
+    url = f"http://{settings.api}"
+    git = GitHttp(services.access.authenticate, services.apps.find, adapters.sources, hook)
+    parts = ApiParts(
+        access=services.access,
+        apps=services.apps,
+        ledger=services.ledger,
+        releases=services.releases,
+        dynos=services.dynos,
+        logs=services.logs,
+        routing=services.routing,
+        outputs=adapters.outputs,
+        secret=home.url_secret(),
+        public_url=url,
+        router_port=router_port,
+        version=__version__,
+        extra_routes=git.routes(),
+    )
+    runner = web.AppRunner(make_api(parts), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        sys.exit(f"paasd: {settings.api} can't be listened on ({error.strerror}); choose another with --api HOST:PORT.")
+    return url
+
+
+def keep_mending(services: Services, stack: contextlib.AsyncExitStack) -> None:
+    """Recovery at boot, then for ever: engine events, router lines, and the periodic jobs."""
+    background = services.background
+    background.spawn("boot", services.recovery.boot())
+    background.spawn("watch engine", services.recovery.watch())
+    background.spawn("follow router", services.logs.follow_router())
+    scheduler = AsyncIOScheduler(timezone="UTC")
+    for name, seconds, job in PERIODIC:
+        scheduler.add_job(job, "interval", [services], seconds=seconds, id=name, max_instances=1, coalesce=True)
+    scheduler.start()
+    stack.callback(scheduler.shutdown, wait=False)

@@ -1,0 +1,162 @@
+"""`paasd doctor`: what this machine lacks for the daemon, each finding with its remedy. Looks only, changes nothing."""
+
+import asyncio
+import json
+import shutil
+import socket
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from paasd.adapters.docker_api import DockerSettings
+from paasd.adapters.docker_engine import DockerEngine
+from paasd.builders.stack import STACK_IMAGE
+from paasd.domain.errors import EngineUnavailable
+from paasd.home import Home
+from paasd.settings import Settings, parse_address
+
+DISK_FREE_BYTES = 2 * 1024**3
+DISK_FREE_SHARE = 0.1
+OLDEST_GIT = (2, 30)
+SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `remedy` is empty when it is well."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """All findings, in the order they matter."""
+    return [
+        *asyncio.run(engine_findings(settings)),
+        git_finding(settings),
+        disk_finding(settings),
+        port_finding("API", settings.api, "--api", held_by_us(settings)),
+        port_finding("router", settings.router, "--router", router_answers(settings)),
+        name_finding(settings),
+    ]
+
+
+async def engine_findings(settings: Settings) -> list[Finding]:
+    """The engine: does it answer, is it new enough, what does it say of itself, is the stack image there."""
+    section = settings.docker
+    home = Home(settings.home)
+    home_id = home.id() if (home.path / "id").exists() else "doctor"
+    engine = DockerEngine(home_id, DockerSettings(section.host, section.subnet_pool, section.subnet_prefix))
+    async with engine:
+        try:
+            info = await engine.info()
+            stack = await engine.has_image(STACK_IMAGE)
+        except EngineUnavailable as error:
+            remedy = "install and start Docker (`apt-get install docker.io`, then `dockerd`), or set docker.host"
+            return [Finding("engine", False, error.message, remedy)]
+    builder = "BuildKit" if info.buildkit else "the classic builder"
+    found = [Finding("engine", True, f"Docker {info.version}, API {info.api_version}, {builder}")]
+    found += [Finding("engine", False, problem, problem.rpartition("; ")[2]) for problem in info.problems]
+    found.append(
+        Finding("stack", True, f"{STACK_IMAGE} is here")
+        if stack
+        else Finding("stack", False, f"{STACK_IMAGE} is missing: only apps with a Dockerfile build", "run `make setup`")
+    )
+    return found
+
+
+def git_finding(settings: Settings) -> Finding:
+    """git, which receives pushes."""
+    git = shutil.which("git", path=settings.search_path)
+    if git is None:
+        return Finding("git", False, "git was not found", "install it: apt-get install git")
+    said = subprocess.run([git, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    numbers = tuple(int(part) for part in said.rpartition(" ")[2].split(".")[:2] if part.isdigit())
+    if numbers < OLDEST_GIT:
+        return Finding("git", False, f"{said} is too old", "install git 2.30 or newer")
+    return Finding("git", True, said)
+
+
+def disk_finding(settings: Settings) -> Finding:
+    """Room where the home is."""
+    place = settings.home
+    while not place.exists():
+        place = place.parent
+    usage = shutil.disk_usage(place)
+    text = f"{usage.free / 1024**3:.1f} GB of {usage.total / 1024**3:.0f} GB are free at {place}"
+    if usage.free < DISK_FREE_BYTES or usage.free < usage.total * DISK_FREE_SHARE:
+        return Finding("disk", False, text, "make room: `docker system df` shows what images and build caches take")
+    return Finding("disk", True, text)
+
+
+def port_finding(name: str, address: str, option: str, ours: bool) -> Finding:
+    """Whether we listen there already, or could."""
+    if ours:
+        return Finding(f"{name} port", True, f"{address} is ours")
+    host, port = parse_address(address, name)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            remedy = f"stop what listens there, or choose another with {option} HOST:PORT"
+            return Finding(f"{name} port", False, f"{address} can't be listened on ({error.strerror})", remedy)
+    return Finding(f"{name} port", True, f"{address} is free")
+
+
+def held_by_us(settings: Settings) -> bool:
+    """Whether this home's daemon answers at the API's address."""
+    try:
+        url = (settings.home / "api").read_text().strip()
+        if not url.startswith("http://"):
+            return False
+        with urlopen(f"{url}/health", timeout=SECONDS) as answer:  # noqa: S310 - the scheme was just checked
+            return bool(json.load(answer).get("status") == "ok") and url.endswith(settings.api)
+    except (OSError, URLError, ValueError):
+        return False
+
+
+def router_answers(settings: Settings) -> bool:
+    """Whether our router's control socket is alive and it listens at the address that is set."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(SECONDS)
+        try:
+            client.connect(str(settings.router_directory / "control.sock"))
+            client.sendall(b"GET /health HTTP/1.0\r\nHost: router\r\n\r\n")
+            return settings.router.encode() in client.recv(4096)
+        except OSError:
+            return False
+
+
+def name_finding(settings: Settings) -> Finding:
+    """Whether an app's host name leads to this machine, as browsers and curl resolve it."""
+    host = f"paasd-doctor.{settings.domain}"
+    try:
+        addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, 80, type=socket.SOCK_STREAM)}
+    except socket.gaierror:
+        remedy = (
+            f"browsers and curl resolve *.{settings.domain} by themselves; for other programs add each app's name to "
+            f"{Path('/etc/hosts')}, or install libnss-myhostname"
+        )
+        return Finding("names", settings.domain == "localhost", f"*.{settings.domain} does not resolve here", remedy)
+    return Finding("names", True, f"*.{settings.domain} resolves to {', '.join(sorted(addresses))}")
+
+
+def show(findings: list[Finding], *, as_json: bool) -> None:
+    """Print them: a mark, what was found, and the remedy below it."""
+    import click
+
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        return
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        mark = click.style("ok  ", fg="green") if finding.ok else click.style("MEND", fg="red", bold=True)
+        click.echo(f"{mark}  {finding.name:<{width}}  {finding.detail}")
+        if finding.remedy:
+            click.echo(f"      {'':<{width}}  -> {finding.remedy}")

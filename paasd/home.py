@@ -1,0 +1,107 @@
+"""The daemon's home: its folder, the hold on it, and the small files in it (token, id, secrets), each 0600."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class HomeError(Exception):
+    """The home can't be used; the message is a sentence for whoever started the daemon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where everything of one daemon is kept."""
+
+    path: Path
+
+    @property
+    def store(self) -> Path:
+        """The database."""
+        return self.path / "store.db"
+
+    @property
+    def key(self) -> Path:
+        """The key that config vars are sealed with."""
+        return self.path / "key"
+
+    @property
+    def hooks(self) -> Path:
+        """Where git finds its pre-receive hook."""
+        return self.path / "hooks"
+
+    @property
+    def hook_socket(self) -> Path:
+        """Where the hook finds the daemon."""
+        return self.path / "hook.sock"
+
+    def prepare(self) -> None:
+        """Make the folder, ours alone. May be repeated."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.path.stat().st_uid == os.geteuid():
+                self.path.chmod(0o700)
+            (self.path / "apps").mkdir(mode=0o700, exist_ok=True)
+            (self.path / "tmp").mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise HomeError(
+                f"The home {self.path} can't be made or used ({error.strerror}); choose another with --home."
+            ) from error
+
+    def token(self) -> str:
+        """The owner's token: 256 random bits, made at first start."""
+        return self._secret("token", lambda: secrets.token_hex(32))
+
+    def id(self) -> str:
+        """Names this home on an engine that several daemons share. Not a secret, and never changes."""
+        return self._secret("id", lambda: secrets.token_hex(4))
+
+    def url_secret(self) -> bytes:
+        """What capability URLs are signed with."""
+        return bytes.fromhex(self._secret("url-secret", lambda: secrets.token_hex(32)))
+
+    def announce(self, api: str) -> None:
+        """Leave the API's base URL for clients on this machine."""
+        self._write("api", api)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the home: one daemon at a time. Raises HomeError naming the holder."""
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(descriptor, 100).decode(errors="replace").strip()
+                raise HomeError(
+                    f"Another paasd (process {holder or 'unknown'}) holds the home {self.path}; "
+                    "stop it first, or give this one its own --home."
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _secret(self, name: str, make: Callable[[], str]) -> str:
+        path = self.path / name
+        if not path.exists():
+            self._write(name, make())
+        text = path.read_text().strip()
+        if not text:
+            raise HomeError(f"{path} is empty; put its content back, or remove the file to have a new one made.")
+        return text
+
+    def _write(self, name: str, text: str) -> None:
+        """Aside, then renamed: a reader sees the whole of it or the one before."""
+        aside = self.path / f".{name}.new"
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{text}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(self.path / name)

@@ -1,0 +1,152 @@
+"""The settings: one frozen struct from paasd.yaml, PAASD_* variables and options. The only reader of os.environ."""
+
+import difflib
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+
+class SettingsError(ValueError):
+    """The settings can't be used; the message says which, and what would be right."""
+
+
+class BuildSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds a build may take; builds at once, over all apps; bytes a push may bring."""
+
+    timeout: float = 900.0
+    parallel: int = 2
+    max_push_bytes: int = 500_000_000
+
+
+class DynoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds of each dyno, the port it is told to bind, and the seconds it has to do so."""
+
+    memory_mb: int = 512
+    cpus: float | None = None
+    pids: int = 256
+    open_files: int = 16384
+    port: int = 5000
+    boot_timeout: float = 60.0
+
+
+class DeploySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds: requests in flight on old dynos, then SIGTERM to SIGKILL, then how long a write waits for its turn."""
+
+    drain: float = 30.0
+    grace: float = 30.0
+    wait: float = 50.0
+
+
+class DockerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The engine's URL (none: Docker's own rules) and the addresses that apps' networks are cut from."""
+
+    host: str | None = None
+    subnet_pool: str = "10.213.0.0/16"
+    subnet_prefix: int = 27
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set. `search_path` is where programs (git) are looked for."""
+
+    home: Path
+    search_path: str
+    api: str = "127.0.0.1:5500"
+    router: str = "127.0.0.1:8080"
+    router_dir: Path | None = None
+    router_supervised: bool = False
+    engine: Literal["auto", "docker"] = "auto"
+    domain: str = "localhost"
+    owner: str = "owner@localhost"
+    log: Literal["console", "json"] = "console"
+    insecure_http: bool = False  # serve the API and apps beyond this machine without TLS
+    build: BuildSettings = BuildSettings()
+    dynos: DynoSettings = DynoSettings()
+    deploy: DeploySettings = DeploySettings()
+    docker: DockerSection = DockerSection()
+
+    @property
+    def router_directory(self) -> Path:
+        """Beside the home unless set: the router's folder is not the daemon's."""
+        return self.router_dir or self.home.parent / f"{self.home.name}-router"
+
+
+ENVIRONMENT = ("home", "api", "router", "router_dir", "router_supervised", "engine", "domain", "owner", "log")
+
+
+def load(options: Mapping[str, Any], config: Path | None) -> Settings:
+    """Options win over PAASD_* variables, those over the file. Raises SettingsError."""
+    values: dict[str, Any] = read_file(config) if config is not None else {}
+    for name in ENVIRONMENT:
+        value = os.environ.get(f"PAASD_{name.upper()}")
+        if value:
+            values[name] = value
+    values.update({name: value for name, value in options.items() if value is not None})
+    values["home"] = str(Path(values.get("home") or Path.home() / ".paasd").expanduser().absolute())
+    if isinstance(values.get("router_dir"), str):
+        values["router_dir"] = str(Path(values["router_dir"]).expanduser().absolute())
+    values["search_path"] = os.environ.get("PATH") or os.defpath
+    _check_names(values, Settings, "")
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"A setting can't be used: {error}.") from error
+    for name in ("api", "router"):
+        host, _ = parse_address(getattr(settings, name), name)
+        if not settings.insecure_http and not is_loopback(host):
+            raise SettingsError(
+                f"The setting {name} would listen on {host}, where others could read tokens and traffic: "
+                "use 127.0.0.1, or set insecure_http: true if a network you trust is all that can reach it."
+            )
+    return settings
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises SettingsError."""
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} can't be read ({error.strerror}); check --config.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
+        raise SettingsError(f"{path} must hold settings as `name: value` lines.")
+    _check_names({key: value for key, value in document.items() if key != "search_path"}, Settings, "")
+    return document
+
+
+def parse_address(text: str, name: str) -> tuple[str, int]:
+    """("127.0.0.1", 5500) from "127.0.0.1:5500". Raises SettingsError."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise SettingsError(f"The setting {name} is {text!r}; write HOST:PORT, such as 127.0.0.1:5500.")
+    return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_names(values: Mapping[str, Any], kind: type[msgspec.Struct], prefix: str) -> None:
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for name, value in values.items():
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known are {', '.join(sorted(fields))}."
+            raise SettingsError(f"Unknown setting {prefix}{name}: {hint}")
+        inner = fields[name]
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, dict):
+            _check_names(value, inner, f"{prefix}{name}.")
