@@ -1,6 +1,7 @@
 """The setup scripts' way to speak to the Docker Engine: by its API, since a docker client may be absent."""
 
 import argparse
+import contextlib
 import http.client
 import io
 import os
@@ -35,6 +36,8 @@ def main() -> int:
     one_file.add_argument("file", type=Path)
     one_file.add_argument("image")
     one_file.add_argument("--change", action="append", default=[])
+    commands.add_parser("id", help="print the ids of those images that are here").add_argument("images", nargs="+")
+    commands.add_parser("forget", help="remove those that lost their last tag").add_argument("images", nargs="*")
     commands.add_parser("run", help="run a shell line in a throw-away container").add_argument("words", nargs=2)
     commands.add_parser("sweep", help="remove what carries a label").add_argument("label")
     arguments = parser.parse_args()
@@ -156,6 +159,21 @@ def tag(engine: Engine, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def ids(engine: Engine, arguments: argparse.Namespace) -> int:
+    found = [engine.client.images.get(image).id for image in arguments.images if engine.has(image)]
+    sys.stdout.write(" ".join(str(image) for image in found) + "\n")
+    return 0
+
+
+def forget(engine: Engine, arguments: argparse.Namespace) -> int:
+    """An image that containers still run on, or that others were built on, stays: the engine says so itself."""
+    for image in arguments.images:
+        if engine.has(image) and not engine.client.images.get(image).tags:
+            with contextlib.suppress(engine.docker.errors.APIError):
+                engine.client.images.remove(image)
+    return 0
+
+
 def build(engine: Engine, arguments: argparse.Namespace) -> int:
     pairs = dict(pair.split("=", 1) for pair in arguments.arg)
     try:
@@ -219,6 +237,8 @@ COMMANDS = {
     "import": import_stream,
     "import-file": import_file,
     "tag": tag,
+    "id": ids,
+    "forget": forget,
     "build": build,
     "run": run,
     "sweep": sweep,
