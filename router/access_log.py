@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-_FLUSH_AFTER = 0.5
+_FLUSH_AFTER = 0.2
 _FLUSH_LINES = 512
 _ROTATE_AT = 10 * 1024 * 1024
 _OLD_FILES = 2
@@ -40,7 +40,7 @@ class _Follower:
 
 
 class AccessLog:
-    """Buffers lines for at most half a second; a timer runs only while there is something to write."""
+    """Buffers lines for at most a fifth of a second; a timer runs only while there is something to write."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file

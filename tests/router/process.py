@@ -1,6 +1,7 @@
 """A real router process for the tests, and real upstreams to put behind it: nothing here is a fake."""
 
 import asyncio
+import contextlib
 import json
 import re
 import signal
@@ -124,6 +125,7 @@ class Upstream:
     def __init__(self, serve: Serve) -> None:
         self._serve = serve
         self._server: asyncio.Server | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.writers: list[asyncio.StreamWriter] = []
         self.port = 0
 
@@ -134,19 +136,25 @@ class Upstream:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writers.append(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.append(task)
         try:
             await self._serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # cancelled by stop, which is all that cancels
         finally:
             writer.close()
 
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks)
         for writer in self.writers:
-            writer.close()
-        await asyncio.sleep(0)
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 async def read_head(reader: asyncio.StreamReader) -> str:

@@ -86,17 +86,20 @@ async def test_h15_silence_in_the_body_is_cut(router: RouterProcess, start: Star
 
 
 @pytest.mark.parametrize(
-    "begun",
+    ("framing", "begun", "then"),
     [
-        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n",
+        (b"Content-Length: 10", b"half", b""),
+        (b"Transfer-Encoding: chunked", b"4\r\nhalf\r\n", b""),
+        (b"Transfer-Encoding: chunked", b"4\r\nhalf\r\n", b"zz\r\n"),
     ],
 )
-async def test_h18_a_broken_off_answer_never_looks_whole(router: RouterProcess, start: Start, begun: bytes) -> None:
-    await router.publish(route("shop", await start(answering(begun, pause=0.05))))
+async def test_h18_a_broken_off_answer_never_looks_whole(
+    router: RouterProcess, start: Start, framing: bytes, begun: bytes, then: bytes
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n"
+    await router.publish(route("shop", await start(answering(head + begun, then, pause=0.05))))
     got = await router.get("shop.localhost")
-    assert got.status == 200 and not got.raw.endswith(b"0\r\n\r\n") and len(got.body) < 10
+    assert got.status == 200 and not got.raw.endswith(b"0\r\n\r\n") and b"zz" not in got.body
     assert await router.log_lines("code=H18 ")
 
 
@@ -152,7 +155,7 @@ async def test_server_sent_events_are_not_held_back(router: RouterProcess, start
         for number in range(3):
             await reader.readuntil(b"data: %d\n\n" % number)
             go.set()
-        assert (await reader.read(7)).endswith(b"0\r\n\r\n")
+        await reader.readuntil(b"\r\n0\r\n\r\n")
     writer.close()
 
 

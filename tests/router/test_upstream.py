@@ -88,12 +88,15 @@ async def test_no_request_is_lost_while_targets_swap(router: RouterProcess, star
 
     await router.publish(route("shop", await start(echo(idle=0.03))))
     keeping, fresh = aiohttp.TCPConnector(), aiohttp.TCPConnector(force_close=True)
-    async with aiohttp.ClientSession(connector=keeping) as one, aiohttp.ClientSession(connector=fresh) as two:
-        async with asyncio.TaskGroup() as group:
-            for session in (one, two):
-                for method in ("GET", "POST") * 4:
-                    group.create_task(load(session, method))
-            group.create_task(swap())
+    async with (
+        aiohttp.ClientSession(connector=keeping) as one,
+        aiohttp.ClientSession(connector=fresh) as two,
+        asyncio.TaskGroup() as group,
+    ):
+        for session in (one, two):
+            for method in ("GET", "POST") * 4:
+                group.create_task(load(session, method))
+        group.create_task(swap())
     assert len(outcomes) > 300
     assert set(outcomes) == {200}
 

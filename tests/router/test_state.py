@@ -1,0 +1,33 @@
+"""The table in force: durable first, then served; removed addresses are told."""
+
+from pathlib import Path
+
+import pytest
+
+from router.inflight import Address
+from router.state import StaleTable, TableInForce
+from router.table import RoutingTable, decode
+from tests.router.process import route
+
+
+async def test_a_published_table_is_on_disk_and_in_force(tmp_path: Path) -> None:
+    removed: list[frozenset[Address]] = []
+    state = TableInForce(tmp_path)
+    state.when_removed(removed.append)
+    await state.publish(RoutingTable(1, (route("shop", 1, 2),)))
+    await state.publish(RoutingTable(2, (route("shop", 2, 3),)))
+    assert removed == [frozenset(), frozenset({("127.0.0.1", 1)})]
+    assert decode((tmp_path / "table.json").read_bytes()).version == 2
+    assert state.serves(("127.0.0.1", 3)) and not state.serves(("127.0.0.1", 1))
+    with pytest.raises(StaleTable, match="not newer"):
+        await state.publish(RoutingTable(2))
+    again = TableInForce(tmp_path)
+    assert again.restore() is None
+    assert again.table == state.table and again.route("shop.localhost") == route("shop", 2, 3)
+
+
+async def test_what_can_not_be_saved_is_not_in_force(tmp_path: Path) -> None:
+    state = TableInForce(tmp_path / "absent")
+    with pytest.raises(OSError):
+        await state.publish(RoutingTable(1))
+    assert state.table.version == 0

@@ -1,0 +1,119 @@
+"""Websockets: carried unread both ways, counted as in flight, closed when a side closes or both are silent."""
+
+import asyncio
+
+import aiohttp
+from aiohttp import web
+
+from tests.router.conftest import Start
+from tests.router.process import RouterProcess, Serve, answering, read_head, route
+
+ASK = (
+    b"GET /ws HTTP/1.1\r\nHost: shop.localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+SWITCH = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n"
+)
+
+
+def switching(greeting: bytes = b"") -> Serve:
+    """Accepts the upgrade, says `greeting` in the same breath, then echoes bytes."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert "Upgrade: websocket" in await read_head(reader)
+        writer.write(SWITCH + greeting)
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+
+    return serve
+
+
+async def test_a_real_websocket_echoes(router: RouterProcess) -> None:
+    async def handler(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_bytes(message.data)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/ws", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    await router.publish(route("shop", runner.addresses[0][1]))
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"http://127.0.0.1:{router.port}/ws", headers={"Host": "shop.localhost"}) as socket,
+    ):
+        for size in (1, 1000, 3_000_000):
+            await socket.send_bytes(b"x" * size)
+            assert len(await socket.receive_bytes()) == size
+        await socket.close()
+        assert socket.close_code == 1000
+    await runner.cleanup()
+    assert await router.log_lines('at=info method=GET path="/ws" .* status=101 bytes=30')
+
+
+async def test_bytes_sent_before_and_with_the_101_are_not_lost(router: RouterProcess, start: Start) -> None:
+    await router.publish(route("shop", await start(switching(b"hello"))))
+    reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+    writer.write(ASK + b"early")
+    async with asyncio.timeout(2):
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(10) == b"helloearly"
+    writer.close()
+
+
+async def test_a_refused_upgrade_is_an_ordinary_answer(router: RouterProcess, start: Start) -> None:
+    refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"
+    await router.publish(route("shop", await start(answering(refusal))))
+    reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+    writer.write(ASK)
+    async with asyncio.timeout(2):
+        assert b" 403 " in await reader.readuntil(b"\r\n\r\nno")
+    writer.close()
+
+
+async def test_silence_ends_a_tunnel(router: RouterProcess, start: Start) -> None:
+    await router.publish(route("shop", await start(switching())))
+    reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+    writer.write(ASK)
+    async with asyncio.timeout(3):
+        assert (await reader.read()).startswith(b"HTTP/1.1 101 ")
+    writer.close()
+    assert await router.log_lines("code=H15 .* status=101 ")
+
+
+async def test_a_tunnel_counts_as_in_flight_and_outlives_its_route(router: RouterProcess, start: Start) -> None:
+    app = await start(switching())
+    await router.publish(route("shop", app))
+    reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+    writer.write(ASK)
+    await reader.readuntil(b"\r\n\r\n")
+    await router.publish(route("shop"))
+    order = b'{"targets":[{"host":"127.0.0.1","port":%d}],"timeout":%b}'
+    _, answer = await router.control("POST", "/drain", order % (app.port, b"0.05"))
+    assert answer == {"drained": False, "in_flight": 1}
+    writer.write(b"still here")
+    assert await reader.readexactly(10) == b"still here"
+    draining = asyncio.create_task(router.control("POST", "/drain", order % (app.port, b"5")))
+    writer.close()
+    assert (await draining)[1] == {"drained": True, "in_flight": 0}
+    lines = await router.log_lines("status=101")
+    assert "at=info method=GET" in lines[0]
+
+
+async def test_backpressure_runs_through_a_tunnel(router: RouterProcess, start: Start) -> None:
+    await router.publish(route("shop", await start(switching())))
+    reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+    writer.write(ASK)
+    await reader.readuntil(b"\r\n\r\n")
+    size = 12_000_000
+    writer.write(b"z" * size)  # the echo can't be read before all is written: both directions fill up
+    async with asyncio.timeout(5):
+        assert len(await reader.readexactly(size)) == size
+    writer.close()
