@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 DEADLINE = 20.0
 TOKEN = "t0ken-0123456789-s3cret"
 
@@ -47,7 +47,7 @@ class Wire:
         """Each request takes the next body; the last is given for ever."""
         left = list(bodies)
 
-        async def answer(_: web.Request) -> web.StreamResponse:
+        async def answer(_: web.BaseRequest) -> web.StreamResponse:
             body = left.pop(0) if len(left) > 1 else left[0]
             return web.json_response(body, status=status, headers=headers)
 
@@ -57,7 +57,7 @@ class Wire:
         self.reply(method, target, {"id": error_id, "message": message, **more}, status=status)
 
     def text(self, target: str, body: bytes, *, status: int = 200) -> None:
-        async def answer(_: web.Request) -> web.StreamResponse:
+        async def answer(_: web.BaseRequest) -> web.StreamResponse:
             return web.Response(body=body, status=status, content_type="text/plain")
 
         self._handlers["GET", target] = answer
@@ -78,16 +78,18 @@ class Wire:
         self._loop.close()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        runner = web.ServerRunner(web.Server(self._answer), shutdown_timeout=0.1)
-        self._loop.run_until_complete(runner.setup())
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        self._loop.run_until_complete(site.start())
-        host, port = runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        runner = self._loop.run_until_complete(self._serve())
         self._ready.set()
         self._loop.run_forever()
         self._loop.run_until_complete(runner.cleanup())
+
+    async def _serve(self) -> web.ServerRunner:
+        runner = web.ServerRunner(web.Server(self._answer), shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        return runner
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         data = await request.read()
@@ -96,8 +98,7 @@ class Wire:
         handler = self._handlers.get((request.method, target))
         if handler is None:
             return web.json_response({"id": "not_found", "message": f"No {request.method} {target}."}, status=404)
-        assert isinstance(request, web.BaseRequest)
-        return await handler(request)  # type: ignore[arg-type]
+        return await handler(request)
 
 
 def app(name: str = "shop", **changes: Any) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""`ps`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from .conftest import Run
+from .wire import Wire
+
+
+def dyno(name: str, state: str = "up", command: str = "gunicorn shop") -> dict[str, Any]:
+    kind = name.split(".")[0]
+    return {
+        "name": name,
+        "type": kind,
+        "state": state,
+        "size": "Basic",
+        "command": command,
+        "updated_at": "2026-01-01T06:00:00Z",
+    }
+
+
+@pytest.fixture(autouse=True)
+def dynos(wire: Wire) -> None:
+    found = [dyno("web.10"), dyno("web.2", "crashed"), dyno("run.77", command="sh"), dyno("worker.1", command="w")]
+    wire.reply("GET", "/apps/shop/dynos", found)
+
+
+def test_grouped_as_heroku_groups_them(paas: Run) -> None:
+    assert paas("ps", "-a", "shop").stdout == (
+        "=== run: one-off processes (1)\n\n"
+        "run.77 (Basic): up 2026/01/01 06:00:00 +0000: sh\n\n"
+        "=== web (Basic): gunicorn shop (2)\n\n"
+        "web.2: crashed 2026/01/01 06:00:00 +0000\n"
+        "web.10: up 2026/01/01 06:00:00 +0000\n\n"
+        "=== worker (Basic): w (1)\n\n"
+        "worker.1: up 2026/01/01 06:00:00 +0000\n\n"
+    )
+
+
+def test_by_type(paas: Run) -> None:
+    assert [d["name"] for d in json.loads(paas("ps", "web", "-a", "shop", "--json").stdout)] == ["web.2", "web.10"]
+    ran = paas("ps", "clock", "-a", "shop")
+    assert ran.returncode == 1
+    assert "No clock dynos on shop" in ran.stderr
+
+
+def test_none(paas: Run, wire: Wire) -> None:
+    wire.reply("GET", "/apps/shop/dynos", [])
+    assert paas("ps", "-a", "shop").stdout == "No dynos on shop\n"
