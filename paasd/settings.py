@@ -85,9 +85,9 @@ def load(options: Mapping[str, Any], config: Path | None) -> Settings:
         if value:
             values[name] = value
     values.update({name: value for name, value in options.items() if value is not None})
-    values["home"] = str(Path(values.get("home") or Path.home() / ".paasd").expanduser().absolute())
+    values["home"] = Path(values.get("home") or Path.home() / ".paasd").expanduser().absolute()
     if isinstance(values.get("router_dir"), str):
-        values["router_dir"] = str(Path(values["router_dir"]).expanduser().absolute())
+        values["router_dir"] = Path(values["router_dir"]).expanduser().absolute()
     values["search_path"] = os.environ.get("PATH") or os.defpath
     _check_names(values, Settings, "")
     try:

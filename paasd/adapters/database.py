@@ -5,7 +5,7 @@ Vendor errors become the project's here and nowhere else; a caller cancelled at 
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, event, exc
@@ -92,6 +92,13 @@ def _engine(path: Path, busy_timeout: float, *, writes: bool) -> AsyncEngine:
         @event.listens_for(engine.sync_engine, "begin")
         def _begin(connection: Connection) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        @event.listens_for(engine.sync_engine, "invalidate")
+        def _invalidate(connection: DBAPIConnection, _: ConnectionPoolEntry, __: BaseException | None) -> None:
+            # A cancelled caller's connection is about to be closed. SQLite would keep its transaction, and the lock,
+            # for as long as a cursor of it lives on in some traceback. Queued is enough: a second cancel may come.
+            with suppress(asyncio.CancelledError, Exception):
+                connection.rollback()
 
     return engine
 

@@ -93,6 +93,10 @@ class DockerEngine:
             if error.status != 404 and not (error.status == 409 and "container" in error.words):
                 raise
 
+    async def has_image(self, name: str) -> bool:
+        """Whether an image of this name is here; nothing is pulled."""
+        return bool(await self._api.call("images", name=name))
+
     async def start(self, spec: DynoSpec) -> Dyno:
         """Start a dyno on its app's network. Already running: returned as it is. DynoUnhealthy if it can't start."""
         found = await self._create(spec)

@@ -133,9 +133,12 @@ def gateways(networks: Iterable[Mapping[str, Any]]) -> list[str]:
     """The host's address on each of the engine's bridges."""
     found = []
     for network in networks:
+        configs = (network.get("IPAM") or {}).get("Config") or ()
+        named = [str(config["Gateway"]).partition("/")[0] for config in configs if config.get("Gateway")]
+        # Not named where Docker chose it itself: then it is the subnet's first address.
+        first = [str(next(subnet.hosts())) for subnet in used_subnets([network])]
         if network.get("Driver") == "bridge":
-            configs = (network.get("IPAM") or {}).get("Config") or ()
-            found += [str(config["Gateway"]).partition("/")[0] for config in configs if "Gateway" in config]
+            found += named or first
     return found
 
 

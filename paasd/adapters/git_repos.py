@@ -22,6 +22,7 @@ from paasd.domain.release import Commit
 MAX_PUSH_BYTES = 500 * 1024**2
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+HEADS = "refs/heads/"
 LOOSE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{38,62}")
 PACKED = re.compile(r"pack/pack-[0-9a-f]+\.(pack|rev|idx)")
 PACK_ORDER = ("pack", "rev", "idx")  # git looks for the idx, so it comes last
@@ -94,6 +95,15 @@ class GitRepos:
         repo, sha = self._repo(app_id), _checked(SHA, sha)
         await self._commit(repo, sha)
         await self._run(f"--git-dir={repo}", "update-ref", "--", f"refs/heads/{branch}", sha, settings=DURABLE)
+
+    async def heads(self, app_id: str) -> Mapping[str, str]:
+        """Branch -> commit of every branch. Empty when there is no repository."""
+        repo = self._repo(app_id)
+        if not await asyncio.to_thread(_is_whole, repo):
+            return {}
+        said = await self._run(f"--git-dir={repo}", "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", HEADS)
+        pairs = (line.partition(" ") for line in said.decode().splitlines())
+        return {branch: sha for branch, _, sha in pairs}
 
     @asynccontextmanager
     async def unpack(self, app_id: str, sha: str) -> AsyncIterator[Path]:

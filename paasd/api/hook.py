@@ -69,10 +69,13 @@ def choose(updates: list[Update]) -> Update | None:
 class HookServer:
     """Answers the hook at `socket_path`; `hooks` is the directory (ours alone) the hook is installed in."""
 
-    def __init__(self, socket_path: Path, hooks: Path, receive: Receive) -> None:
+    def __init__(
+        self, socket_path: Path, hooks: Path, receive: Receive, *, stalled_seconds: float = STALLED_SECONDS
+    ) -> None:
         self._socket_path = socket_path
         self._hooks = hooks
         self._receive = receive
+        self._stalled_seconds = stalled_seconds
         self._expected: dict[str, tuple[App, Actor]] = {}
         self._handlers: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -106,7 +109,7 @@ class HookServer:
         handler = asyncio.current_task()
         assert handler is not None
         self._handlers.add(handler)
-        pusher = _Pusher(writer)
+        pusher = _Pusher(writer, self._stalled_seconds)
         try:
             pusher.finish(await self._answer(reader, pusher))
         except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
@@ -170,8 +173,9 @@ class HookServer:
 class _Pusher:
     """What the pusher is told: frames of a length and bytes, then an empty one and the hook's exit code."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, stalled_seconds: float) -> None:
         self._writer = writer
+        self._stalled_seconds = stalled_seconds
         self._listens = True
 
     async def write(self, data: bytes) -> None:
@@ -182,7 +186,7 @@ class _Pusher:
                 return
             self._writer.write(len(part).to_bytes(4, "big") + part)
             try:
-                async with asyncio.timeout(STALLED_SECONDS):
+                async with asyncio.timeout(self._stalled_seconds):
                     await self._writer.drain()
             except (ConnectionError, TimeoutError):
                 self._listens = False
