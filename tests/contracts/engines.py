@@ -1,0 +1,131 @@
+"""The engines the contract suite runs over, and what its dynos run. Each comes with a home of its own, cleaned up."""
+
+import asyncio
+import os
+import subprocess
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pytest
+
+from paasd.adapters.docker_api import DockerSettings
+from paasd.adapters.docker_engine import DockerEngine
+from paasd.domain.dyno import DynoKind, DynoSpec, Limits
+from paasd.ports import Engine
+
+STACK = "paasd/stack:bookworm"
+
+T = TypeVar("T")
+
+# What the suite's dynos do. A fake knows these commands by heart.
+SERVE = "python3 -m http.server $PORT"
+SLEEP = "sleep 600"
+STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+FAIL = "echo broken >&2; exit 3"
+GREET = 'echo "hello $NAME"; echo "port $PORT"'
+BINARY = r"printf '\000\377\r\nend without newline'"
+COUNT = "for i in 1 2 3; do echo line $i; sleep 0.1; done"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """An engine under test: what to start on it, and an app with a network."""
+
+    engine: Engine
+    artifact: str
+    app_id: str
+    home: str
+
+    def spec(
+        self,
+        command: str | None,
+        *,
+        name: str = "web.1",
+        kind: DynoKind = DynoKind.FORMATION,
+        port: int | None = None,
+        env: dict[str, str] | None = None,
+        artifact: str | None = None,
+        limits: Limits | None = None,
+    ) -> DynoSpec:
+        """A dyno of this bench's app."""
+        return DynoSpec(
+            id=f"t{self.home}.{name}.v4-{uuid.uuid4().hex[:6]}",
+            name=name,
+            kind=kind,
+            app_id=self.app_id,
+            app_name="shop",
+            release_id="3f0c7a52-5f0d-4d39-9f3c-0d3f7a52aaaa",
+            release_version=4,
+            artifact=artifact or self.artifact,
+            command=command,
+            env={"PORT": str(port), **(env or {})} if port is not None else env or {},
+            port=port,
+            limits=limits or Limits(),
+        )
+
+
+@asynccontextmanager
+async def docker_bench(settings: DockerSettings | None = None) -> AsyncIterator[Bench]:
+    """A Docker engine with a home of its own; whatever carries its label is removed at the end."""
+    require_docker()
+    home = f"test{uuid.uuid4().hex[:8]}"
+    bench_app = str(uuid.uuid4())
+    try:
+        async with DockerEngine(home, settings) as engine:
+            await engine.create_network(bench_app)
+            yield Bench(engine, STACK, bench_app, home)
+    finally:
+        await asyncio.to_thread(remove_home, home)
+
+
+ENGINES: dict[str, Callable[[], AbstractAsyncContextManager[Bench]]] = {"docker": docker_bench}
+
+
+async def eventually(ask: Callable[[], Awaitable[T]], *, deadline: float = 30.0) -> T:
+    """What `ask` answers once that is true. Asks every 5 ms; TimeoutError at the deadline, in seconds."""
+    async with asyncio.timeout(deadline):
+        while not (answer := await ask()):  # noqa: ASYNC110 (engines have no event for what is asked here)
+            await asyncio.sleep(0.005)
+    return answer
+
+
+def require_docker() -> None:
+    """Skip, saying why, unless an engine answers and has the stack image; fail where PAASD_REQUIRE names docker."""
+    problem = docker_problem()
+    if problem is None:
+        return
+    if "docker" in os.environ.get("PAASD_REQUIRE", ""):
+        pytest.fail(problem)
+    pytest.skip(problem)
+
+
+def docker_problem() -> str | None:
+    """Why tests can't use Docker here."""
+    try:
+        found = docker("image", "inspect", "--format", "{{.Id}}", STACK)
+    except FileNotFoundError:
+        return "the docker command is not installed (make setup)"
+    if found.returncode == 0:
+        return None
+    return f"no Docker Engine answers, or it has no {STACK} (make setup): {found.stderr.strip()[:200]}"
+
+
+def docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The docker command."""
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60)
+
+
+def remove_home(home: str) -> None:
+    """Remove all that carries a home's label."""
+    label = f"label=paasd.home={home}"
+    for things, remove in (
+        (["ps", "-aq"], ["rm", "-fv"]),
+        (["network", "ls", "-q"], ["network", "rm"]),
+        (["images", "-q", "--no-trunc"], ["rmi", "-f"]),
+    ):
+        found = docker(*things, "--filter", label).stdout.split()
+        if found:
+            docker(*remove, *sorted(set(found)))

@@ -1,0 +1,305 @@
+"""What every Engine must do, whatever it stands on."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from paasd.domain.dyno import DynoKind, DynoState, Exit
+from paasd.domain.errors import BuildFailed, DynoUnhealthy, NotFound
+from paasd.ports import BuildSpec
+from tests.contracts.engines import (
+    BINARY,
+    COUNT,
+    ENGINES,
+    FAIL,
+    GREET,
+    SERVE,
+    SLEEP,
+    STACK,
+    STUBBORN,
+    Bench,
+    eventually,
+)
+
+DEADLINE = 30.0
+RECIPE = f"FROM {STACK}\nWORKDIR /app\nRUN echo preparing\nCOPY . .\n"
+
+
+@pytest.fixture(params=[pytest.param("docker", marks=pytest.mark.docker)])
+def engine_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def bench(engine_kind: str) -> AsyncIterator[Bench]:
+    async with asyncio.timeout(120), ENGINES[engine_kind]() as bench:
+        yield bench
+
+
+class Log:
+    """A Write that keeps what it got."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    async def __call__(self, data: bytes) -> None:
+        self.text += data.decode()
+
+
+def recipe(bench: Bench, dockerfile: str = RECIPE) -> BuildSpec:
+    build_id = str(uuid.uuid4())
+    return BuildSpec(bench.app_id, build_id, f"paasd-test/{bench.home}:b-{build_id[:8]}", dockerfile)
+
+
+async def lines_of(bench: Bench, dyno_id: str, since: datetime | None = None) -> list[tuple[datetime, str]]:
+    return [line async for line in bench.engine.logs(dyno_id, since=since)]
+
+
+async def test_an_engine_says_what_it_is(bench: Bench, engine_kind: str) -> None:
+    info = await bench.engine.info()
+    assert info.name == engine_kind
+    assert info.version
+    assert all(problem.endswith(".") for problem in info.problems)
+
+
+# --- artifacts --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_build_makes_an_artifact_and_tells_its_steps(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("print('hello')\n")
+    log, spec = Log(), recipe(bench)
+    began = datetime.now(UTC)
+    artifact = await bench.engine.build(tmp_path, spec, log)
+    assert (artifact.app_id, artifact.build_id) == (bench.app_id, spec.build_id)
+    assert artifact.size > 0
+    assert began - timedelta(seconds=1) <= artifact.created_at <= datetime.now(UTC)
+    assert log.text.endswith("\n")
+    assert list(await bench.engine.artifacts()) == [artifact]
+
+
+async def test_each_build_makes_an_artifact_of_its_own(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("print('hello')\n")
+    first = await bench.engine.build(tmp_path, recipe(bench), Log())
+    second = await bench.engine.build(tmp_path, recipe(bench), Log())
+    assert first.name != second.name
+    await bench.engine.delete_artifact(first.name)
+    await bench.engine.delete_artifact(first.name)
+    assert [artifact.name for artifact in await bench.engine.artifacts()] == [second.name]
+
+
+async def test_an_artifact_in_use_stays(bench: Bench, tmp_path: Path) -> None:
+    artifact = await bench.engine.build(tmp_path, recipe(bench), Log())
+    await bench.engine.start(bench.spec(SLEEP, artifact=artifact.name))
+    await bench.engine.delete_artifact(artifact.name)
+    assert [kept.name for kept in await bench.engine.artifacts()] == [artifact.name]
+
+
+async def test_a_failed_build_says_which_command_failed(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed, match=r"`echo preparing && exit 7` exited with status 7") as caught:
+        await bench.engine.build(tmp_path, recipe(bench, f"FROM {STACK}\nRUN echo preparing && exit 7\n"), Log())
+    assert caught.value.exit_code == 7
+    assert not await bench.engine.artifacts()
+
+
+# --- dynos ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_started_dyno_has_an_address_and_its_spec(bench: Bench) -> None:
+    spec = bench.spec(SERVE, port=5000)
+    dyno = await bench.engine.start(spec)
+    assert (dyno.id, dyno.name, dyno.kind, dyno.app_id) == (spec.id, "web.1", DynoKind.FORMATION, bench.app_id)
+    assert (dyno.release_id, dyno.release_version, dyno.command) == (spec.release_id, 4, SERVE)
+    assert dyno.state is DynoState.UP
+    assert dyno.running
+    assert dyno.address is not None
+    assert dyno.port is not None
+    assert dyno.started_at is not None
+    assert dyno.exit is None
+    assert list(await bench.engine.dynos(bench.app_id)) == [dyno]
+
+
+async def test_starting_a_running_dyno_again_changes_nothing(bench: Bench) -> None:
+    spec = bench.spec(SLEEP)
+    first = await bench.engine.start(spec)
+    assert await bench.engine.start(spec) == first
+
+
+async def test_an_ended_dyno_started_again_runs_anew(bench: Bench) -> None:
+    spec = bench.spec(COUNT)
+    await bench.engine.start(spec)
+    await bench.engine.wait(spec.id)
+    again = await bench.engine.start(spec)
+    assert again.exit is None
+    assert await bench.engine.wait(spec.id) == Exit(0)
+
+
+async def test_dynos_are_listed_by_app_until_they_are_stopped(bench: Bench) -> None:
+    spec = bench.spec(SLEEP)
+    await bench.engine.start(spec)
+    assert [dyno.id for dyno in await bench.engine.dynos()] == [spec.id]
+    assert not await bench.engine.dynos(str(uuid.uuid4()))
+    await bench.engine.stop(spec.id, grace=5)
+    assert not await bench.engine.dynos()
+    await bench.engine.stop(spec.id)
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "state", "ending"),
+    [
+        (FAIL, DynoKind.FORMATION, DynoState.CRASHED, Exit(3)),
+        (COUNT, DynoKind.FORMATION, DynoState.CRASHED, Exit(0)),
+        (COUNT, DynoKind.ONE_OFF, DynoState.COMPLETE, Exit(0)),
+        (FAIL, DynoKind.RELEASE, DynoState.CRASHED, Exit(3)),
+    ],
+)
+async def test_an_ended_dyno_says_how(
+    bench: Bench, command: str, kind: DynoKind, state: DynoState, ending: Exit
+) -> None:
+    spec = bench.spec(command, kind=kind)
+    await bench.engine.start(spec)
+    assert await bench.engine.wait(spec.id) == ending
+    (dyno,) = await bench.engine.dynos(bench.app_id)
+    assert (dyno.state, dyno.exit, dyno.address, dyno.running) == (state, ending, None, False)
+    assert await bench.engine.wait(spec.id) == ending  # asked after its end, the same
+
+
+async def test_a_dyno_whose_artifact_is_gone_is_unhealthy_and_leaves_nothing(bench: Bench) -> None:
+    with pytest.raises(DynoUnhealthy, match="push its commit again"):
+        await bench.engine.start(bench.spec(SLEEP, artifact="sha256:" + "0" * 64))
+    assert not await bench.engine.dynos()
+
+
+async def test_a_cancelled_start_can_be_undone(bench: Bench) -> None:
+    spec = bench.spec(SLEEP)
+    starting = asyncio.create_task(bench.engine.start(spec))
+    await eventually(bench.engine.dynos)
+    starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await starting
+    await bench.engine.stop(spec.id, grace=5)
+    assert not await bench.engine.dynos()
+
+
+async def test_stop_kills_what_does_not_heed_sigterm(bench: Bench) -> None:
+    spec = bench.spec(STUBBORN)
+    await bench.engine.start(spec)
+    async for _, text in bench.engine.logs(spec.id):
+        assert text == "ready"
+        break
+    waiting = asyncio.create_task(bench.engine.wait(spec.id))
+    began = asyncio.get_running_loop().time()
+    await bench.engine.stop(spec.id, grace=1)
+    assert asyncio.get_running_loop().time() - began >= 1
+    with contextlib.suppress(NotFound):  # or it was removed before that was asked
+        assert (await waiting).signal == 9
+
+
+async def test_waiting_ends_when_the_dyno_is_stopped(bench: Bench) -> None:
+    spec = bench.spec(SLEEP)
+    await bench.engine.start(spec)
+    waiting = asyncio.create_task(bench.engine.wait(spec.id))
+    await asyncio.sleep(0.1)
+    await bench.engine.stop(spec.id, grace=5)
+    async with asyncio.timeout(DEADLINE):
+        assert await waiting == Exit(143, signal=15)
+
+
+async def test_an_unknown_dyno_is_not_found(bench: Bench) -> None:
+    with pytest.raises(NotFound):
+        await bench.engine.wait("shop.web.1.v9-000000")
+    with pytest.raises(NotFound):
+        await lines_of(bench, "shop.web.1.v9-000000")
+    assert not await bench.engine.listeners("shop.web.1.v9-000000")
+
+
+async def test_listeners_are_seen_inside_a_dyno(bench: Bench) -> None:
+    spec = bench.spec(SERVE, port=5000)
+    await bench.engine.start(spec)
+    found = await eventually(lambda: bench.engine.listeners(spec.id))
+    assert found == [("0.0.0.0", 5000)]
+    await bench.engine.stop(spec.id, grace=5)
+    assert not await bench.engine.listeners(spec.id)
+
+
+# --- what they print --------------------------------------------------------------------------------------------------
+
+
+async def test_an_attached_dyno_loses_no_byte(bench: Bench) -> None:
+    terminal = await bench.engine.attach(bench.spec(BINARY, kind=DynoKind.RELEASE))
+    try:
+        output = b"".join([chunk async for chunk in terminal.output()])
+        assert output == b"\x00\xff\r\nend without newline"
+        assert await terminal.wait() == Exit(0)
+    finally:
+        await terminal.close()
+    await terminal.close()
+    assert not await bench.engine.dynos()
+
+
+async def test_an_attached_dyno_has_its_environment_and_its_exit(bench: Bench) -> None:
+    terminal = await bench.engine.attach(bench.spec(f"{GREET}; {FAIL}", env={"NAME": "Ann"}, port=5000))
+    output = b"".join([chunk async for chunk in terminal.output()])
+    assert sorted(output.splitlines()) == [b"broken", b"hello Ann", b"port 5000"]
+    assert await terminal.wait() == Exit(3)
+    await terminal.close()
+
+
+async def test_closing_a_terminal_ends_its_dyno(bench: Bench) -> None:
+    terminal = await bench.engine.attach(bench.spec(STUBBORN, kind=DynoKind.RELEASE))
+    async for chunk in terminal.output():
+        assert chunk == b"ready\n"
+        break
+    await terminal.close()
+    assert not await bench.engine.dynos()
+
+
+async def test_logs_come_with_times_until_the_end_and_go_on_where_they_were_left(bench: Bench) -> None:
+    spec = bench.spec(COUNT)
+    began = datetime.now(UTC)
+    await bench.engine.start(spec)
+    lines = await lines_of(bench, spec.id)
+    assert [text for _, text in lines] == ["line 1", "line 2", "line 3"]
+    times = [at for at, _ in lines]
+    assert times == sorted(times)
+    assert began - timedelta(seconds=1) < times[0] < datetime.now(UTC)
+    assert await lines_of(bench, spec.id, since=times[1]) == lines[2:]
+
+
+async def test_bad_bytes_in_a_log_are_replaced(bench: Bench) -> None:
+    spec = bench.spec(BINARY)
+    await bench.engine.start(spec)
+    assert [text for _, text in await lines_of(bench, spec.id)] == ["\x00\ufffd", "end without newline"]
+
+
+async def test_changes_name_the_app_of_what_started_and_ended(bench: Bench) -> None:
+    changes = bench.engine.changes()
+    spec = bench.spec(SLEEP)
+    await bench.engine.start(spec)
+    async with asyncio.timeout(DEADLINE):
+        assert await anext(changes) == bench.app_id
+        await bench.engine.stop(spec.id, grace=5)
+        assert await anext(changes) == bench.app_id
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+async def test_networks_may_be_made_and_removed_twice(bench: Bench) -> None:
+    app_id = str(uuid.uuid4())
+    await asyncio.gather(bench.engine.create_network(app_id), bench.engine.create_network(app_id))
+    await bench.engine.create_network(app_id)
+    await bench.engine.remove_network(app_id)
+    await bench.engine.remove_network(app_id)
+
+
+async def test_a_network_goes_even_with_a_dyno_on_it(bench: Bench) -> None:
+    spec = bench.spec(SLEEP)
+    await bench.engine.start(spec)
+    await bench.engine.remove_network(bench.app_id)
+    await bench.engine.stop(spec.id, grace=5)
+    assert not await bench.engine.dynos()
