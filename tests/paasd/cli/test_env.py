@@ -80,6 +80,8 @@ def test_path_is_left_alone_when_it_has_the_directories(paas: Run, environment: 
 
 
 def test_the_programs_of_the_checkout_are_put_on_the_path(paas: Run) -> None:
-    line = next(line for line in paas("env", PATH="/usr/bin:/bin").stdout.splitlines() if line.startswith("export PATH"))
+    line = next(
+        line for line in paas("env", PATH="/usr/bin:/bin").stdout.splitlines() if line.startswith("export PATH")
+    )
     assert str(PAAS.parent) in line
     assert line.endswith(':"$PATH"')

@@ -19,7 +19,13 @@ Git = Callable[..., str]
 def git(repository: Path, environment: dict[str, str]) -> Git:
     def run(*arguments: str, stdin: str = "") -> str:
         ran = subprocess.run(
-            ["git", *arguments], cwd=repository, env=environment, input=stdin, capture_output=True, text=True, check=True
+            ["git", *arguments],
+            cwd=repository,
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return ran.stdout
 

@@ -22,11 +22,11 @@ STATE = {
 def test_status(paas: Run, wire: Wire, words: list[str]) -> None:
     wire.reply("GET", "/paasd/router", STATE)
     assert paas(*words).stdout.splitlines()[2:] == [
-        "Status:      up",
-        "Pid:         4711",
-        "Listens on:  127.0.0.1:8080",
-        "Table:       12",
-        "Started:     2026/01/01 06:00:00 +0000",
+        "Status:     up",
+        "Pid:        4711",
+        "Listens on: 127.0.0.1:8080",
+        "Table:      12",
+        "Started:    2026/01/01 06:00:00 +0000",
     ]
     assert json.loads(paas(*words, "--json").stdout) == STATE
 
@@ -37,4 +37,4 @@ def test_actions(paas: Run, wire: Wire, word: str, verb: str) -> None:
     wire.reply("POST", f"/paasd/router/{word}", gone)
     ran = paas("router", word)
     assert ran.stderr == f"{verb} the router... done\n"
-    assert ran.stdout.splitlines()[2:] == ["Status:  down"]
+    assert ran.stdout.splitlines()[2:] == ["Status: down"]

@@ -1,0 +1,54 @@
+"""The command list as a whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from paasd.cli.__main__ import build
+
+from .conftest import Run
+
+NAMES = sorted(build().commands)
+
+
+def test_help_shows_every_command_by_an_example(paas: Run, tmp_path: object) -> None:
+    ran = paas("--help", PAASD_HOME="/nowhere")
+    assert ran.returncode == 0
+    for name in NAMES:
+        assert f"paas {name.replace('router:', 'router ')}" in ran.stdout, name
+    assert max(map(len, ran.stdout.splitlines())) <= 120
+    assert "\x1b" not in ran.stdout
+    assert paas("help").stdout == ran.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_of_each_command_has_an_example_and_json(paas: Run, name: str) -> None:
+    ran = paas("help", name)
+    assert ran.returncode == 0
+    assert "Example:\n    " in ran.stdout
+    assert "--home DIR" in ran.stdout
+    assert "--json" in ran.stdout or name == "git:credentials"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("relaeses", "releases"), ("app:create", "apps:create"), ("mantenance:on", "maintenance:on")]
+)
+def test_did_you_mean(paas: Run, typed: str, meant: str) -> None:
+    ran = paas(typed)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert f"{typed} is not a paas command: did you mean `paas {meant}`?" in ran.stderr
+
+
+def test_nothing_alike(paas: Run) -> None:
+    ran = paas("xyzzy")
+    assert ran.returncode == 2
+    assert "did you mean" not in ran.stderr
+
+
+def test_version(paas: Run) -> None:
+    assert paas("--version").stdout.startswith("paas ")
+
+
+def test_completion(paas: Run) -> None:
+    ran = paas(_PAAS_COMPLETE="bash_complete", COMP_WORDS="paas rel", COMP_CWORD="1")
+    assert "plain,releases:info" in ran.stdout
