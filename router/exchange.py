@@ -27,8 +27,6 @@ from router.tunnel import Tunnel
 from router.upstream import UpstreamConnection, Upstreams
 
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
-# A request that can't be sent twice takes a kept connection only while no sane app closes it.
-_FRESH = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +73,13 @@ class Exchange:
     async def run(self, route: Route, client: ClientConnection) -> None:
         """Find a target that takes the request and carry it there. Raises Fault."""
         refused: set[Address] = set()
-        target, fresh_within = random.choice(route.targets), self._fresh_within()  # noqa: S311
+        target = random.choice(route.targets)  # noqa: S311
+        fresh = not self._replayable
         while True:
             address, self._call.dyno = (target.host, target.port), target.dyno
             with self._fabric.in_flight.hold(address):
                 try:
-                    connection = await self._connection(address, fresh_within)
+                    connection = await self._connection(address, fresh)
                 except Fault:
                     refused.add(address)
                     another = self._another(refused)
@@ -91,13 +90,13 @@ class Exchange:
                 try:
                     await self._talk(connection, client)
                 except _Stale:
-                    fresh_within = -1.0
+                    fresh = True
                     continue
                 return
 
-    def _fresh_within(self) -> float:
-        replayable = self._head.method in _IDEMPOTENT and not self._head.has_body and not self._head.websocket
-        return float("inf") if replayable else _FRESH
+    @property
+    def _replayable(self) -> bool:
+        return self._head.method in _IDEMPOTENT and not self._head.has_body and not self._head.websocket
 
     def _another(self, refused: set[Address]) -> Target | None:
         """A target not tried yet, by the table in force now: the one we began with may be history."""
@@ -105,8 +104,8 @@ class Exchange:
         left = [target for target in route.targets if (target.host, target.port) not in refused] if route else []
         return random.choice(left) if left else None  # noqa: S311
 
-    async def _connection(self, address: Address, fresh_within: float) -> UpstreamConnection:
-        kept = self._fabric.upstreams.kept(address, fresh_within=fresh_within)
+    async def _connection(self, address: Address, fresh: bool) -> UpstreamConnection:
+        kept = self._fabric.upstreams.kept(address, fresh=fresh)
         if kept is not None:
             self._call.connect = 0.0
             return kept
@@ -214,7 +213,7 @@ class Exchange:
         except (ClientError, OSError) as error:
             if self._upload_fault is not None:
                 raise self._upload_fault from error
-            if connection.reused and connection.received == 0 and self._fresh_within() > _FRESH:
+            if connection.reused and connection.received == 0 and self._replayable:
                 raise _Stale from error
             raise Fault(Code.H13) from error
         finally:

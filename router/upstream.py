@@ -1,6 +1,6 @@
 """The apps' side: connections to targets, and the idle ones kept for the next request.
 
-An idle connection can be closed by the app at any moment: who takes one says how fresh it must be, or can send again.
+An app may close an idle connection at any moment, so only a request that can be sent again is ever given one.
 """
 
 import asyncio
@@ -90,16 +90,13 @@ class Upstreams:
         self._idle: dict[Address, list[UpstreamConnection]] = {}
         self._sweep: asyncio.TimerHandle | None = None
 
-    def kept(self, address: Address, *, fresh_within: float) -> UpstreamConnection | None:
-        """An idle connection that was in use `fresh_within` seconds ago, if there is one."""
+    def kept(self, address: Address, *, fresh: bool) -> UpstreamConnection | None:
+        """An idle connection, if there is one. Where a `fresh` one is needed, it takes the idle one's place: none."""
         idle = self._idle.get(address)
         if not idle:
             return None
-        connection = idle[-1]
-        if asyncio.get_running_loop().time() - connection.idle_since > fresh_within:
-            return None
-        idle.pop()
-        if connection.should_close or not connection.is_connected():
+        connection = idle.pop()
+        if fresh or connection.should_close or not connection.is_connected():
             connection.close()
             return None
         connection.reused = True

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import uuid
 
 import pytest
 
@@ -16,10 +17,11 @@ POST = b"POST / HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n"
 async def fault(router: RouterProcess, code: str, upstream: Upstream | int, status: int = 503) -> Parsed:
     """GET the app; its answer must be our page with `code`, and leave exactly one line that says so."""
     await router.publish(route("shop", upstream))
-    got = await router.get("shop.localhost", "/", "Accept: application/json")
+    name = str(uuid.uuid4())
+    got = await router.get("shop.localhost", "/", "Accept: application/json", f"X-Request-Id: {name}")
     assert (got.status, json.loads(got.body)["code"]) == (status, code)
     await router.log_lines(f"at=error code={code} .* dyno=web.1 .* status={status} ")
-    assert len(await router.log_lines("method=GET")) == 1
+    assert len(await router.log_lines(f"request_id={name} ")) == 1
     return got
 
 

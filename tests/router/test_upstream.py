@@ -32,11 +32,10 @@ async def test_a_kept_connection_closed_under_a_get_is_tried_again(router: Route
         assert (await router.get("shop.localhost")).status == 200
 
 
-async def test_a_post_takes_no_connection_that_was_idle_for_long(router: RouterProcess, start: Start) -> None:
+async def test_a_post_takes_no_kept_connection(router: RouterProcess, start: Start) -> None:
     await router.publish(route("shop", await start(one_answer_then_close_unread)))
-    for _ in range(3):
+    for _ in range(6):
         assert Parsed(await router.raw(POST)).status == 200
-        await asyncio.sleep(0.12)
 
 
 async def test_what_is_kept_for_a_removed_target_is_closed(router: RouterProcess, start: Start) -> None:
@@ -98,7 +97,7 @@ async def test_no_request_is_lost_while_targets_swap(router: RouterProcess, star
                 group.create_task(load(session, method))
         group.create_task(swap())
     assert len(outcomes) > 300
-    assert set(outcomes) == {200}
+    assert set(outcomes) == {200}, await router.log_lines("at=error")
 
 
 async def test_maintenance_is_served_at_once(router: RouterProcess, start: Start) -> None:
