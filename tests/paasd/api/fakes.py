@@ -38,6 +38,7 @@ class FakeEngine:
         self.down = False
         self.printed: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.release_code = 0
+        self.attached = asyncio.Event()
         self._dynos: dict[str, Dyno] = {}
         self._ended: dict[str, asyncio.Event] = {}
 
@@ -93,6 +94,7 @@ class FakeEngine:
 
     async def attach(self, spec: DynoSpec) -> Terminal:
         self._check()
+        self.attached.set()
         return FakeTerminal(self.printed, self.release_code)
 
     async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:

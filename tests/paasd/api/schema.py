@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from jsonschema import Draft4Validator
+from jsonschema import Draft4Validator, FormatChecker
 
 ROOT = Path(__file__).resolve().parents[3]
 DEFAULT = ROOT.parent / "shared" / "heroku" / "schema.json"
@@ -54,7 +54,7 @@ class Judge:
             if link_method == method and pattern.fullmatch(path.partition("?")[0]):
                 Draft4Validator(
                     {"definitions": self._definitions, "allOf": [target]},
-                    format_checker=Draft4Validator.FORMAT_CHECKER,
+                    format_checker=FormatChecker(),
                 ).validate(body)
                 self._check_whole(noun, target, body)
                 return True

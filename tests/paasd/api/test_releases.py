@@ -169,7 +169,8 @@ async def test_extended(world: World) -> None:
     assert extended["formation"] == {"web": 1}
     assert extended["exit_code"] == 3
     assert "migrate" in extended["failure"]
-    assert [stage["stage"] for stage in extended["stages"]][:2] == ["record", "release phase"]
+    stages = [stage["stage"] for stage in extended["stages"]]
+    assert (stages[0], stages[-1], extended["stages"][-1]["detail"]) == ("record", "failed", extended["failure"])
     assert extended["user"] == {"email": "owner@example.org", "token": "owner", "address": "127.0.0.1"}
     assert extended["diff"]["against"] == 2
     assert extended["diff"]["process_types"] == {"added": ["release", "web"], "removed": [], "changed": []}

@@ -1,0 +1,57 @@
+"""Builds and slugs over the wire."""
+
+import uuid
+from datetime import UTC, datetime
+
+from paasd.domain.release import Build, BuildStatus
+from tests.paasd.api.world import World
+
+
+async def test_a_build_that_became_a_release(world: World) -> None:
+    app = await world.create()
+    release = await world.deployed(app)
+    await world.call("PATCH", "/apps/shop/config-vars", {"A": "b"})
+    await world.settled(app)
+    [build] = await world.get("/apps/shop/builds", Range="created_at ..; max=15, order=desc")
+    assert build == await world.get(f"/apps/shop/builds/{build['id']}")
+    assert build["release"] == {"id": release.id}
+    assert build["slug"] == {"id": build["id"]}
+    assert build["source_blob"]["version"] == "9f3c21ab" * 5
+    slug = await world.get(f"/apps/shop/slugs/{build['id']}")
+    assert slug["process_types"] == {"web": "serve", "worker": "work"}
+    assert (slug["commit"], slug["size"]) == ("9f3c21ab" * 5, 123_456)
+
+
+async def test_a_build_under_way_is_no_slug(world: World) -> None:
+    app = await world.create()
+    now = datetime.now(UTC)
+    build = Build(str(uuid.uuid4()), app.id, BuildStatus.PENDING, world.actor, None, now, now)
+    await world.store.insert_build(build)
+    shown = await world.get(f"/apps/shop/builds/{build.id}")
+    assert (shown["status"], shown["slug"], shown["release"]) == ("pending", None, None)
+    assert shown["output_stream_url"].startswith(world.parts.public_url)
+    assert (await world.call("GET", f"/apps/shop/slugs/{build.id}")).json["resource"] == "slug"
+    refused = await world.call("POST", "/apps/shop/releases", {"slug": build.id})
+    assert (refused.status, refused.json["id"]) == (422, "invalid_params")
+
+
+async def test_unknown_builds(world: World) -> None:
+    app = await world.create("shop")
+    await world.create("other")
+    build = await world.built(app)
+    for path in ("/apps/shop/builds/nope", "/apps/shop/slugs/nope", f"/apps/other/builds/{build.id}"):
+        assert (await world.call("GET", path)).status == 404
+    assert (await world.call("POST", "/apps/other/releases", {"slug": build.id})).status == 404
+
+
+async def test_newest_builds_page_by_page_in_the_same_second(world: World) -> None:
+    app = await world.create()
+    made = {(await world.built(app)).id for _ in range(7)}
+    seen: list[str] = []
+    wanted: str | None = "created_at ..; max=3, order=desc"
+    while wanted:
+        answer = await world.call("GET", "/apps/shop/builds", Range=wanted)
+        seen += [build["id"] for build in answer.json]
+        wanted = answer.header("Next-Range")
+    assert len(seen) == 7
+    assert set(seen) == made

@@ -1,0 +1,108 @@
+"""Formation and dynos over the wire."""
+
+import pytest
+
+from paasd.api.dynos import quantity_after
+from paasd.domain.errors import InvalidParams
+from tests.paasd.api.world import World
+
+
+async def test_formation(world: World) -> None:
+    app = await world.create()
+    assert await world.get("/apps/shop/formation") == []
+    await world.deployed(app)
+    formation = await world.get("/apps/shop/formation", Range="type ..")
+    assert [(entry["type"], entry["quantity"], entry["command"]) for entry in formation] == [
+        ("web", 1, "serve"),
+        ("worker", 0, "work"),
+    ]
+    assert {entry["size"] for entry in formation} == {entry["dyno_size"]["name"] for entry in formation}
+    assert await world.get("/apps/shop/formation/worker") == formation[1]
+
+
+async def test_scaling_as_the_clients_send_it(world: World) -> None:
+    app = await world.create()
+    await world.deployed(app)
+    for asked, expected in (("3", 3), ("+1", 4), ("-2", 2), (5, 5)):
+        update = {"type": "worker", "quantity": asked, "size": "standard-1x"}
+        answer = await world.call("PATCH", "/apps/shop/formation", {"updates": [update]})
+        assert [(entry["type"], entry["quantity"]) for entry in answer.json] == [("worker", expected)]
+    answer = await world.call("PATCH", "/apps/shop/formation/worker", {"quantity": 1, "size": None})
+    assert (answer.status, answer.json["quantity"]) == (200, 1)
+    answer = await world.call("PATCH", "/apps/shop/formation/worker", {"size": "Standard-1X"})
+    assert (answer.status, answer.json["quantity"]) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 422),
+        ({"updates": {}}, 422),
+        ({"updates": ["web"]}, 422),
+        ({"updates": [{"quantity": 1}]}, 422),
+        ({"updates": [{"type": "web", "quantity": "many"}]}, 422),
+        ({"updates": [{"type": "web", "quantity": -1}]}, 422),
+        ({"updates": [{"type": "web", "quantity": "-2"}]}, 422),
+        ({"updates": [{"type": "web", "quantity": 1.5}]}, 422),
+        ({"updates": [{"type": "web", "quantity": "9" * 5000}]}, 422),
+        ({"updates": [{"type": "web", "quantity": 10**30}]}, 422),
+        ({"updates": [{"type": "web", "quantity": 1, "size": "Performance-L"}]}, 422),
+        ({"updates": [{"type": "web", "quantity": 1, "dyno_size": {"name": "Performance-L"}}]}, 422),
+        ({"updates": [{"type": "worker", "quantity": 1}, {"type": "nope", "quantity": 1}]}, 404),
+    ],
+)
+async def test_what_can_not_be_scaled(world: World, body: dict[str, object], status: int) -> None:
+    app = await world.create()
+    await world.deployed(app)
+    before = await world.get("/apps/shop/formation")
+    assert (await world.call("PATCH", "/apps/shop/formation", body)).status == status
+    assert await world.get("/apps/shop/formation") == before
+
+
+def test_quantities() -> None:
+    assert [quantity_after(2, asked) for asked in (0, 7, "0", "7", "+1", "-1", "-2")] == [0, 7, 0, 7, 3, 1, 0]
+    for wrong in (True, None, "", "x", "1.0", -1, "-3", "+-1", "١"):
+        with pytest.raises(InvalidParams):
+            quantity_after(2, wrong)
+
+
+async def test_dynos_of_the_served_release(world: World) -> None:
+    app = await world.create()
+    assert await world.get("/apps/shop/dynos") == []
+    release = await world.deployed(app)
+    [dyno] = await world.get("/apps/shop/dynos?extended=true")
+    assert (dyno["name"], dyno["type"], dyno["state"], dyno["command"]) == ("web.1", "web", "up", "serve")
+    assert dyno["release"] == {"id": release.id, "version": 2}
+    assert dyno["extended"]["port"] == 5000
+    shown = await world.get("/apps/shop/dynos/web.1")
+    assert shown == await world.get(f"/apps/shop/dynos/{dyno['id']}")
+    assert "extended" not in shown
+    assert (await world.call("GET", "/apps/shop/dynos/web.7")).json["resource"] == "dyno"
+
+
+@pytest.mark.parametrize("path", ["dynos", "dynos/web.1", "dynos/{id}", "dynos/web", "formations/web"])
+async def test_restart(world: World, path: str) -> None:
+    app = await world.create()
+    await world.deployed(app)
+    [before] = await world.get("/apps/shop/dynos")
+    answer = await world.call("DELETE", f"/apps/shop/{path.format(id=before['id'])}")
+    assert (answer.status, answer.json) == (202, {})
+    [after] = await world.get("/apps/shop/dynos")
+    assert (after["name"], after["id"] != before["id"]) == ("web.1", True)
+
+
+async def test_restart_of_what_is_not_there(world: World) -> None:
+    app = await world.create()
+    await world.deployed(app)
+    for path in ("dynos/web.7", "dynos/nope", "formations/nope"):
+        answer = await world.call("DELETE", f"/apps/shop/{path}")
+        assert (answer.status, answer.json["id"]) == (404, "not_found")
+
+
+async def test_an_engine_that_is_down(world: World) -> None:
+    app = await world.create()
+    await world.deployed(app)
+    world.engine.down = True
+    answer = await world.call("GET", "/apps/shop/dynos")
+    assert (answer.status, answer.json["id"]) == (503, "service_unavailable")
+    assert await world.get("/apps/shop/releases")

@@ -1,0 +1,41 @@
+"""That the published schema really judged what the other tests saw."""
+
+import pytest
+from jsonschema import ValidationError
+
+from tests.paasd.api.schema import load_judge
+from tests.paasd.api.world import World
+
+needs_schema = pytest.mark.skipif(
+    load_judge() is None, reason="Heroku's schema.json is not here; name it with PAASD_HEROKU_SCHEMA"
+)
+
+
+@needs_schema
+async def test_it_judges_what_the_lesson_calls(world: World) -> None:
+    app = await world.create()
+    await world.deployed(app)
+    paths = [
+        "/account", "/apps", "/apps/shop", "/apps/shop/config-vars", "/apps/shop/releases", "/apps/shop/releases/2",
+        "/apps/shop/builds", "/apps/shop/formation", "/apps/shop/dynos", "/apps/shop/collaborators",
+        "/apps/shop/domains", "/regions", "/stacks", "/account/rate-limits", "/apps/shop/addons",
+        "/apps/shop/releases/2/config-vars",
+    ]  # fmt: skip
+    for path in paths:
+        await world.get(path)
+    assert {f"GET {path}" for path in paths} <= set(world.judged)
+    assert {"POST /apps", "POST /apps/shop/releases"} <= set(world.judged)
+
+
+@needs_schema
+async def test_it_is_strict(world: World) -> None:
+    await world.create()
+    judge = load_judge()
+    assert judge is not None
+    app = await world.get("/apps/shop")
+    for wrong in ({"maintenance": "no"}, {"id": "shop"}, {"name": "Shop!"}, {"created_at": 5}):
+        with pytest.raises(ValidationError):
+            judge.check("GET", "/apps/shop", {**app, **wrong})
+    del app["owner"]
+    with pytest.raises(AssertionError):
+        judge.check("GET", "/apps/shop", app)
