@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import sys
@@ -36,9 +37,16 @@ asyncio.run(write(Path(sys.argv[1])))
 """
 
 
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "store.db"
+    migrate(path)
+    return path
+
+
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    migrate(tmp_path / "store.db")
+async def store(migrated: Path, tmp_path: Path) -> AsyncIterator[SqlStore]:
+    shutil.copy(migrated, tmp_path / "store.db")
     async with SqlStore(tmp_path / "store.db", tmp_path / "key", busy_timeout=0.2) as opened:
         yield opened
 
