@@ -67,21 +67,22 @@ def _recent(api: Api, app: str, request: dict[str, Any]) -> Iterator[str]:
 
 def _followed(api: Api, app: str, request: dict[str, Any]) -> Iterator[str]:
     """Events, taken up again after the last one seen whenever the connection ends."""
-    url, position, pause, away = None, Position(), FIRST_PAUSE, False
+    url, position, pause = None, Position(), FIRST_PAUSE
+    connected = away = expired = False
     while True:
         try:
             url = url or api.post(path("apps", app, "log-sessions"), request)["logplex_url"]
             with api.stream(url, accept=EVENTS, last_event_id=position.last_id) as chunks:
-                away, pause = False, FIRST_PAUSE
+                connected, away, expired, pause = True, False, False, FIRST_PAUSE
                 yield from _events(chunks, position)
         except Refused as refusal:
             if refusal.status == 204:
                 return
-            if refusal.status not in (403, 404) or away:
+            if refusal.status not in (403, 404) or expired:
                 raise CliError("The log stream was refused: run the command again.") from refusal
-            url, away = None, True  # the address has expired: ask for a new one, once
+            url, expired = None, True  # such an address holds for some hours: ask for a new one, once
         except Unreachable:
-            if url is None:
+            if not connected:
                 raise
             if not away:
                 print_warning("The connection to the daemon is lost; its log goes on here when it is back.")

@@ -1,0 +1,29 @@
+"""`releases:info` where there is little to show."""
+
+from __future__ import annotations
+
+import pytest
+
+from paasd.cli import release_info
+
+from .wire import EXTENDED, release
+
+
+def test_the_first_release(capsys: pytest.CaptureFixture[str]) -> None:
+    release_info.show(release(1, "Initial release", eligible_for_rollback=False), {})
+    shown = capsys.readouterr().out
+    assert "Eligible for Rollback?: No" in shown
+    assert "Stages" not in shown
+    assert "Changed since" not in shown
+
+
+def test_a_failure_and_an_empty_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    empty = {"added": [], "removed": [], "changed": []}
+    diff = {"against": 3, "config": empty, "process_types": empty, "image_changed": False, "commit_changed": False}
+    extended = {**EXTENDED, "commit": None, "image": None, "failure": "exit status 1", "diff": diff}
+    release_info.show(release(4, status="failed", extended=extended), {"A": "1"})
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Change: Deploy 9f3c21ab (release command failed)" in shown
+    assert "Failure: exit status 1" in shown
+    assert "=== Changed since v3 nothing" in shown
+    assert "Commit:" not in shown
