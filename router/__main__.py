@@ -75,7 +75,10 @@ async def _run(options: Options) -> None:
     clients = ClientServer(proxy, _connection_options())
     about = About(os.getpid(), f"{host}:{port}", datetime.now(UTC).isoformat(timespec="seconds"))
     control = web.AppRunner(
-        Control(table, in_flight, log, about, stopped.set).app(), access_log=None, shutdown_timeout=1.0
+        Control(table, in_flight, log, about, stopped.set).app(),
+        access_log=None,
+        shutdown_timeout=1.0,
+        handler_cancellation=True,
     )
     server = await loop.create_server(clients, sock=listener, backlog=4096)
     await control.setup()

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class AccessLog:
             for follower in self._followers:
                 follower.offer(entry)
 
-    async def follow(self, since: str | None) -> AsyncIterator[bytes]:
+    async def follow(self, since: str | None) -> AsyncGenerator[bytes, None]:
         """NDJSON: remembered lines newer than `since` (ISO), then each new one; {"dropped": n} says what was lost."""
         follower = _Follower()
         if since is not None:

@@ -1,6 +1,7 @@
 """The control API, for the daemon, over a unix socket that only the router's user may open. Serving never needs it."""
 
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
@@ -98,8 +99,9 @@ class Control:
     async def _follow_log(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
-        async for lines in self._log.follow(request.query.get("since")):
-            await response.write(lines)
+        async with aclosing(self._log.follow(request.query.get("since"))) as batches:
+            async for lines in batches:
+                await response.write(lines)
         return response
 
     async def _shutdown(self, _: web.Request) -> web.Response:

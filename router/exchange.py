@@ -26,6 +26,7 @@ from router.table import Route, Target
 from router.tunnel import Tunnel
 from router.upstream import UpstreamConnection, Upstreams
 
+_BROKEN = (ClientError, HttpProcessingError, OSError, RuntimeError)
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 
 
@@ -131,8 +132,6 @@ class Exchange:
                 self._fabric.upstreams.keep(connection)
             else:
                 connection.cut()
-        if not self._uploaded:
-            self._reply.keep_alive = False
 
     def _buffered_body(self) -> bytes:
         """The body where it has come in whole already, framed; no task is needed to send it."""
@@ -153,7 +152,7 @@ class Exchange:
         except RequestPayloadError as error:
             self._upload_fault = Fault(Code.H26)
             self._upload_fault.__cause__ = error
-        except (OSError, ClientError):
+        except (OSError, ClientError, RuntimeError):
             return  # A side has gone: the reader of the answer learns which, and says so.
         if self._upload_fault is not None:
             connection.cut()
@@ -191,7 +190,13 @@ class Exchange:
                 break
             if status != 100 or self._head.expects_continue:
                 self._reply.interim(status, reason, raw)
-        self._reply.begin(status, reason, raw, to_head=self._head.method == b"HEAD", first=payload.read_nowait(-1))
+        if not self._uploaded:
+            self._reply.keep_alive = False
+        try:
+            first = payload.read_nowait(-1)
+        except _BROKEN as error:
+            raise Fault(Code.H18) from error
+        self._reply.begin(status, reason, raw, to_head=self._head.method == b"HEAD", first=first)
         try:
             await self._relay(connection, payload)
         except TimeoutError as error:
@@ -236,7 +241,7 @@ class Exchange:
                 if self._last_upload <= waited_since:
                     raise
                 continue
-            except (ClientError, HttpProcessingError, OSError, RuntimeError) as error:
+            except _BROKEN as error:
                 raise self._upload_fault or Fault(Code.H18) from error
             if chunk:
                 async with asyncio.timeout(idle):

@@ -170,12 +170,14 @@ def echo(name: str = "app", *, idle: float = 5.0, delay: float = 0.0) -> Serve:
     """A keep-alive app that answers with its name and what it was sent; closes after `idle` seconds of silence."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        patience = 5.0  # as servers do: a new connection is given longer than one that has been used
         while True:
             try:
-                async with asyncio.timeout(idle):
+                async with asyncio.timeout(patience):
                     head = await read_head(reader)
             except TimeoutError:
                 return
+            patience = idle
             body = await reader.readexactly(length_of(head))
             if delay:
                 await asyncio.sleep(delay)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import struct
 import uuid
 
 import pytest
@@ -103,6 +104,25 @@ async def test_h18_a_broken_off_answer_never_looks_whole(
     got = await router.get("shop.localhost")
     assert got.status == 200 and not got.raw.endswith(b"0\r\n\r\n") and b"zz" not in got.body
     assert await router.log_lines("code=H18 ")
+
+
+async def test_h18_a_reset_is_not_taken_for_an_end(router: RouterProcess, start: Start) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        await asyncio.sleep(0.05)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    await router.publish(route("shop", await start(serve)))
+    assert not (await router.get("shop.localhost")).raw.endswith(b"0\r\n\r\n")
+    assert await router.log_lines("code=H18 ")
+
+
+async def test_h18_broken_off_at_once(router: RouterProcess, start: Start) -> None:
+    begun = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
+    await router.publish(route("shop", await start(answering(begun))))
+    assert len((await router.get("shop.localhost", "/", "Accept: image/png")).body) != 10
+    assert await router.log_lines("code=H18 .* status=503 ")
 
 
 async def test_h26_a_bad_chunk_in_an_upload(router: RouterProcess, start: Start) -> None:

@@ -21,10 +21,10 @@ async def test_a_killed_router_comes_back_with_its_table(own_router: RouterProce
     assert (await own_router.get("shut.localhost")).status == 503
 
 
-async def test_its_files_are_its_own(own_router: RouterProcess) -> None:
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in own_router.directory.iterdir()}
+async def test_its_files_are_its_own(router: RouterProcess) -> None:
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in router.directory.iterdir()}
     assert modes["control.sock"] == 0o600
-    assert stat.S_IMODE(own_router.directory.stat().st_mode) == 0o700
+    assert stat.S_IMODE(router.directory.stat().st_mode) == 0o700
 
 
 async def test_a_damaged_table_is_set_aside_and_mended_by_the_next(own_router: RouterProcess, start: Start) -> None:
@@ -38,23 +38,23 @@ async def test_a_damaged_table_is_set_aside_and_mended_by_the_next(own_router: R
     assert (await own_router.get("shop.localhost")).status == 200
 
 
-async def test_a_second_router_is_told_who_holds_the_directory(own_router: RouterProcess) -> None:
-    command = [sys.executable, "-m", "router", "--listen", "127.0.0.1:0", "--router-dir", str(own_router.directory)]
+async def test_a_second_router_is_told_who_holds_the_directory(router: RouterProcess) -> None:
+    command = [sys.executable, "-m", "router", "--listen", "127.0.0.1:0", "--router-dir", str(router.directory)]
     second = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=10)
-    assert own_router.process is not None
-    assert second.returncode == 1 and f"pid {own_router.process.pid}" in second.stderr
-    assert (await own_router.control("GET", "/health"))[0] == 200
+    assert router.process is not None
+    assert second.returncode == 1 and f"pid {router.process.pid}" in second.stderr
+    assert (await router.control("GET", "/health"))[0] == 200
 
 
-async def test_a_taken_port_is_said_in_one_sentence(own_router: RouterProcess) -> None:
-    other = own_router.directory.parent / "other"
-    command = [sys.executable, "-m", "router", "--listen", f"127.0.0.1:{own_router.port}", "--router-dir", str(other)]
+async def test_a_taken_port_is_said_in_one_sentence(router: RouterProcess) -> None:
+    other = router.directory.parent / "other"
+    command = [sys.executable, "-m", "router", "--listen", f"127.0.0.1:{router.port}", "--router-dir", str(other)]
     second = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=10)
     assert second.returncode == 1 and "can't be listened on" in second.stderr and "Traceback" not in second.stderr
 
 
-async def test_without_the_compiled_parser_it_refuses(own_router: RouterProcess) -> None:
-    command = [sys.executable, "-m", "router", "--router-dir", str(own_router.directory.parent / "other")]
+async def test_without_the_compiled_parser_it_refuses(router: RouterProcess) -> None:
+    command = [sys.executable, "-m", "router", "--router-dir", str(router.directory.parent / "other")]
     environment = {**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"}
     plain = await asyncio.to_thread(
         subprocess.run, command, env=environment, capture_output=True, text=True, timeout=10
