@@ -18,7 +18,6 @@ SETTINGS = (
     "gc.auto=0",
     "protocol.allow=never",
 )
-DURABLE = ("core.fsync=committed,loose-object,reference", "core.fsyncMethod=batch")
 
 
 class GitFailed(Exception):

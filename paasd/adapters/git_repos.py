@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from paasd.adapters.git_command import DURABLE, Git, GitFailed, end
+from paasd.adapters.git_command import Git, GitFailed, end
 from paasd.adapters.sources import TreeLimits, extract
 from paasd.domain.errors import BuildFailed, StoreUnavailable
 from paasd.domain.push import DEPLOYED_BRANCHES
@@ -38,8 +38,11 @@ RECEIVE = (
     "receive.autogc=false",
     "receive.keepAlive=1",  # seconds; a pusher who went away is noticed by the next write
     "transfer.hideRefs=refs/builds",
-    *DURABLE,
+    # objects are written out here and made durable by the one flush that ends `adopt`
+    "core.fsync=committed,loose-object",
+    "core.fsyncMethod=writeout-only",
 )
+DURABLE = ("core.fsync=reference",)
 UPLOAD = ("transfer.hideRefs=refs/builds", "uploadpack.allowAnySHA1InWant=false", "uploadpack.keepAlive=5")
 
 
@@ -69,7 +72,7 @@ class GitRepos:
     async def create(self, app_id: str) -> None:
         """An empty repository whose HEAD is main. Already there: fine."""
         repo = self._repo(app_id)
-        if await asyncio.to_thread(_is_whole, repo):
+        if _is_whole(repo):
             return
         repo.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._run("init", "--bare", "--quiet", "--template=", "--initial-branch=main", "--", str(repo))

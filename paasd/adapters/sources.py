@@ -113,4 +113,5 @@ def _show(raw: bytes) -> str:
 
 def _first_line(text: str) -> str:
     line = text.partition("\n")[0].removeprefix("error: ").removeprefix("fatal: ").rstrip(".;")
-    return "".join(character for character in line if character.isprintable())[:300] or "git gave no reason"
+    shown = "".join(character for character in line if character.isprintable())
+    return (shown if len(shown) <= 300 else f"{shown[:150]}…{shown[-150:]}") or "git gave no reason"

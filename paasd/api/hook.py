@@ -221,15 +221,15 @@ def _present(sha: str) -> str | None:
     return sha if sha.strip("0") else None
 
 
-def install(hooks: Path) -> None:
-    """Put the hook program there, whole or not at all."""
+def install(hooks: Path, *, python: str = sys.executable) -> None:
+    """Put the hook program there, to be run by `python`; whole or not at all."""
     hooks.mkdir(mode=0o700, parents=True, exist_ok=True)
     program = Path(__file__).with_name("pre_receive.py").read_text("utf-8")
     # -I and -S: nothing of the user's or of site-packages is imported, which is safer and starts in half the time
-    first = f"#!{sys.executable} -IS"
-    if len(first) > SHEBANG_BYTES or CONTROL.search(first) or " " in sys.executable:
+    first = f"#!{python} -IS"
+    if len(first.encode()) > SHEBANG_BYTES or CONTROL.search(first) or " " in python:
         (hooks / "pre_receive.py").write_text(program, "utf-8")
-        program = f"exec {shlex.join([sys.executable, '-IS', str(hooks.absolute() / 'pre_receive.py')])}\n"
+        program = f"exec {shlex.join([python, '-IS', str(hooks.absolute() / 'pre_receive.py')])}\n"
         first = "#!/bin/sh"
     aside = hooks / "pre-receive.new"
     aside.write_text(f"{first}\n{program}", "utf-8")

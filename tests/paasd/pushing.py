@@ -92,7 +92,13 @@ class User:
     async def start(self, *arguments: str) -> Process:
         """git as a process of its own group, output piped."""
         return await asyncio.create_subprocess_exec(
-            "git", *arguments, cwd=self.directory, env=self.environment, stdout=PIPE, stderr=PIPE, start_new_session=True
+            "git",
+            *arguments,
+            cwd=self.directory,
+            env=self.environment,
+            stdout=PIPE,
+            stderr=PIPE,
+            start_new_session=True,
         )
 
     async def git(self, *arguments: str) -> Done:
@@ -167,5 +173,3 @@ async def serving(
             yield site
         finally:
             await runner.cleanup()
-
-

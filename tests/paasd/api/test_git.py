@@ -1,7 +1,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -193,7 +192,7 @@ async def test_the_deployed_branch_can_not_be_deleted(site: Site, user: User, br
 
 async def test_clone_and_fetch(site: Site, user: User, tmp_path: Path) -> None:
     await user.git("push", site.url, "main:master")
-    subprocess.run(["git", f"--git-dir={site.repo}", "update-ref", "refs/builds/b1", "refs/heads/master"], check=True)
+    user.now(f"--git-dir={site.repo}", "update-ref", "refs/builds/b1", "refs/heads/master")
     clone = User(tmp_path / "clone" / "work")
     done = await clone.git("clone", "-q", site.url, "copy")
     assert done.code == 0, done.err
