@@ -10,7 +10,7 @@ import click
 
 from paasd.cli import apps, config, env, git, logs, maintenance, ps, releases, router
 from paasd.cli.errors import print_error
-from paasd.cli.group import PaasGroup
+from paasd.cli.group import PaasGroup, ReaderGoneError
 from paasd.cli.session import PaasCommand, Session
 
 HELP = "paas drives paasd, the platform on your own machine, with Heroku's commands and words."
@@ -43,8 +43,8 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)
         code = INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has enough of it; without this the interpreter would complain at exit.
+    except (ReaderGoneError, BrokenPipeError):
+        # Without this the interpreter would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code if isinstance(code, int) else 0)

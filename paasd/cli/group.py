@@ -13,6 +13,10 @@ from paasd.cli.session import PaasCommand
 SECTIONS = ("Connect", "Apps", "Releases", "Config", "Running", "Router")
 
 
+class ReaderGoneError(Exception):
+    """Whoever read our output has closed it: no failure of ours. (click itself would call it one.)"""
+
+
 class PaasGroup(click.Group):
     """Every command of `paas`."""
 
@@ -23,6 +27,12 @@ class PaasGroup(click.Group):
         version(self)
         self._listed = listed
         self._aliases = {alias: command for command in listed for alias in command.aliases}
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, cmd_name) or self._aliases.get(cmd_name)

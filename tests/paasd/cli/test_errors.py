@@ -10,7 +10,8 @@ from paasd.cli.errors import ApiError, print_warning
 def test_an_error_of_the_api(capsys: pytest.CaptureFixture[str]) -> None:
     ApiError(404, "not_found", "Couldn't find\nthat app.", app="shop", url="http://x/help").show()
     assert capsys.readouterr().err == (
-        " ›   Error: Couldn't find\n ›   that app.\n ›\n ›   App: shop\n ›   See http://x/help\n ›   Error ID: not_found\n"
+        " ›   Error: Couldn't find\n ›   that app.\n"
+        " ›\n ›   App: shop\n ›   See http://x/help\n ›   Error ID: not_found\n"
     )
 
 

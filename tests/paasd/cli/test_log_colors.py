@@ -14,7 +14,7 @@ AT = "2026-11-23T06:00:00.000000+00:00"
 @pytest.mark.parametrize(
     "line",
     [
-        f'{AT} heroku[router]: at=error code=H12 method=GET path="/a b" dyno=web.1 connect=1ms service=700ms status=503',
+        f'{AT} heroku[router]: at=error code=H12 method=GET path="/a b" dyno=web.1 service=700ms status=503',
         f"{AT} heroku[router]: at=info method=GET path=/ service=7000ms status=200 bytes=",
         f"{AT} heroku[web.1]: State changed from starting to up",
         f"{AT} heroku[web.1]: Process exited with status 1",

@@ -18,7 +18,7 @@ def test_the_first_release(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_failure_and_an_empty_difference(capsys: pytest.CaptureFixture[str]) -> None:
-    empty = {"added": [], "removed": [], "changed": []}
+    empty: dict[str, list[str]] = {"added": [], "removed": [], "changed": []}
     diff = {"against": 3, "config": empty, "process_types": empty, "image_changed": False, "commit_changed": False}
     extended = {**EXTENDED, "commit": None, "image": None, "failure": "exit status 1", "diff": diff}
     release_info.show(release(4, status="failed", extended=extended), {"A": "1"})
