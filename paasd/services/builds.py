@@ -167,11 +167,9 @@ class Builds:
         under_way = await self._releases.begin(
             push.app, lambda: self._releases.draft_of_build(push.actor, push.app, build), output=output
         )
-        release = under_way.release
-        await output(f"-----> Releasing v{release.version}\n".encode())
         await self._await(under_way)
         await output(
-            f"-----> v{release.version} is live ({await self._seconds(under_way)} s)\n"
+            f"-----> v{under_way.release.version} is live ({await self._seconds(under_way)} s)\n"
             f"       {self._rules.web_url.format(app=push.app.name)} deployed to paasd\n".encode()
         )
 

@@ -145,12 +145,14 @@ async def carry_out(hands: Stagehands, deploy: Deploy) -> Deploy:
     deploy = replace(deploy, specs=hands.boot.specs(deploy.app, deploy.release, deploy.release.formation))
     begun: list[Step] = []
     try:
+        await deploy.say(f"-----> Releasing v{deploy.release.version}")
+        await hands.engine.create_network(deploy.app.id)
         for step in STEPS:
             begun.append(step)
             deploy = await (commit if step.commit else play)(hands, deploy, step)
     except BaseException as error:
         await take_back(hands, deploy, begun)
-        failure = reason(error, begun[-1].stage)
+        failure = reason(error, begun[-1].stage if begun else Stage.RECORD)
         await fail(hands, deploy, failure)
         if isinstance(error, asyncio.CancelledError | DeployFailed) or not isinstance(error, Exception):
             raise

@@ -1,0 +1,27 @@
+"""One real daemon for all acceptance tests of a session, and users beside it."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import Daemon, Shell, running, shell_for
+
+
+@pytest.fixture(scope="session")
+def daemon() -> Iterator[Daemon]:
+    """With short deadlines for what tests provoke, and Heroku's figures otherwise."""
+    root = Path(tempfile.mkdtemp(prefix="paasd-"))
+    try:
+        with running(root, config={"dynos": {"boot_timeout": 6.0}, "deploy": {"wait": 5.0, "grace": 5.0}}) as daemon:
+            yield daemon
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def user(daemon: Daemon, tmp_path: Path) -> Callable[[Path | None], Shell]:
+    """Makes a user with a repository filled from a folder."""
+    return lambda source=None: shell_for(daemon, tmp_path / "user", source)

@@ -1,0 +1,60 @@
+"""What the marks mean: a test that needs a tool skips itself, saying why, where the tool is missing.
+
+PAASD_REQUIRE=docker,heroku_cli (set by CI) turns such a skip into a failure: there everything has to be.
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+STACK_IMAGE = "paasd/stack:bookworm"
+TOOLS = ROOT / ".tools" / "bin"
+
+
+@functools.cache
+def why_no_docker() -> str | None:
+    """None when an engine answers and has the stack image."""
+    if shutil.which("docker") is None:
+        return "the docker client is not installed (make setup)"
+    command = ["docker", "image", "inspect", "--format", "ok", STACK_IMAGE]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except subprocess.TimeoutExpired:
+        return "the Docker Engine does not answer"
+    if done.returncode == 0:
+        return None
+    return f"{done.stderr.strip() or STACK_IMAGE + ' is missing'} (make setup)"
+
+
+@functools.cache
+def heroku_cli() -> Path | None:
+    """The official CLI that `make heroku-cli` installed, or one on PATH."""
+    own = TOOLS / "heroku"
+    if own.exists():
+        return own
+    found = shutil.which("heroku")
+    return Path(found) if found else None
+
+
+def why_no_heroku_cli() -> str | None:
+    """None when the CLI is there."""
+    return None if heroku_cli() else "the heroku CLI is not installed (make heroku-cli)"
+
+
+REASONS = {"docker": why_no_docker, "heroku_cli": why_no_heroku_cli}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail where the tool is required."""
+    required = {name.strip() for name in os.environ.get("PAASD_REQUIRE", "").split(",")}
+    for mark, reason in REASONS.items():
+        if item.get_closest_marker(mark) is None or (why := reason()) is None:
+            continue
+        if mark in required:
+            pytest.fail(f"{mark} is required here, but {why}", pytrace=False)
+        pytest.skip(why)
