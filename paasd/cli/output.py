@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from paasd.cli.settings import colors_wanted
+from paasd.cli.text import printable
 
 APP = "magenta"
 GOOD = "green"
@@ -24,7 +25,6 @@ DIM = "bright_black"
 NAME = "cyan"
 LINK = "cyan underline"
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _AGES = ((60, 1, "s"), (60 * 60, 60, "m"), (60 * 60 * 25, 60 * 60, "h"))
 NARROWEST = 20
 
@@ -72,7 +72,9 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: 
     for index, heading in enumerate(headings):
         shape.add_column(heading, no_wrap=True, overflow="ellipsis", max_width=room if index == flexible else None)
     for row in rows:
-        shape.add_row(*(_rich(_pieces(cell)) for cell in row))
+        shape.add_row(
+            *(_rich(_fitted(cell, room) if index == flexible else _pieces(cell)) for index, cell in enumerate(row))
+        )
     console = _console()
     console.print(shape, width=max(console.width, others + room), crop=False, no_wrap=True)
 
@@ -127,7 +129,7 @@ def on_terminal() -> bool:
 
 def clean(text: str) -> str:
     """Without the characters that would steer a terminal or break a table's line: tabs and line ends become a space."""
-    return _CONTROL.sub(lambda match: " " if match[0] in "\t\n\r" else "", text)
+    return printable(re.sub(r"[\t\r\n]", " ", text))
 
 
 def ago(when: str | None) -> str:
@@ -164,6 +166,18 @@ def _pieces(cell: Cell) -> list[Styled]:
     if isinstance(cell, Styled):
         return [cell]
     return [Styled(piece) if isinstance(piece, str) else piece for piece in cell]
+
+
+def _fitted(cell: Cell, room: int) -> list[Styled]:
+    """The cell with its first piece cut so that the rest, such as a status, is seen whole."""
+    from rich.cells import cell_len, set_cell_size
+
+    first, *rest = _pieces(cell)
+    left = max(NARROWEST // 2, room - sum(cell_len(clean(piece.text)) for piece in rest))
+    text = clean(first.text)
+    if cell_len(text) > left:
+        text = set_cell_size(text, left - 1).rstrip() + "…"
+    return [Styled(text, first.style), *rest]
 
 
 def _plain_table(lines: Sequence[Sequence[str]]) -> None:

@@ -11,7 +11,9 @@ from paasd.cli.output import Styled
 
 
 def test_a_table_is_whole_and_plain(capsys: pytest.CaptureFixture[str]) -> None:
-    output.table(("A", "Long"), [["x\ty\nz", [Styled("bold", "bold"), " text " * 40]], ["1", "2"]], flexible=1)
+    output.table(
+        ("A", "Long"), [["x\ty\nz\x1b]0;t\x07", [Styled("bold", "bold"), " text " * 40]], ["1", "2"]], flexible=1
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "A      Long"
     assert lines[1].startswith("x y z  bold text")

@@ -39,12 +39,13 @@ def test_table(paas: Run, wire: Wire) -> None:
 
 
 def test_table_on_a_narrow_terminal(terminal: Run, wire: Wire) -> None:
-    wire.reply("GET", LIST, [release(2, "Set " + "LONG_NAME, " * 12 + "config vars", current=True)])
+    wire.reply("GET", LIST, [release(2, "Set " + "LONG_NAME, " * 12 + "config vars", current=True, status="failed")])
     shown = terminal("releases", *ON_SHOP, columns=100).stdout
     assert "…" in shown
     assert "\x1b[" in shown
     assert len([line for line in shown.splitlines() if "v2" in line]) == 2  # the header and one row
     assert "owner@localhost" in shown
+    assert "release command failed" in shown
     assert "\x1b[" not in terminal("releases", *ON_SHOP, NO_COLOR="1").stdout.replace("\x1b[1m", "").replace(
         "\x1b[0m", ""
     )
