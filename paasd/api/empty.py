@@ -55,8 +55,8 @@ async def _domain(request: web.Request) -> Resource:
     return domain_resource(await find_app(request), request.app[PARTS].links)
 
 
-NOTHING = ("/addons", "/teams", "/account/features")
-NOTHING_OF_APP = ("addons", "addon-attachments", "features", "buildpack-installations", "log-drains")
+NOTHING = ("/addons", "/addon-attachments", "/pipelines", "/teams", "/spaces", "/account/features", "/account/keys")
+NOTHING_OF_APP = ("addons", "addon-attachments", "features", "buildpack-installations", "log-drains", "sni-endpoints")
 
 ROUTES = (
     *(web.get(path, none) for path in NOTHING),

@@ -5,6 +5,7 @@ from aiohttp import web
 from paasd.api import accounts, apps, builds, config_vars, dynos, empty, logs, releases, router, streams
 from paasd.api.middleware import PUBLIC, answer_errors, authenticate, guard, record_access, set_headers
 from paasd.api.parts import PARTS, ApiParts
+from paasd.api.replay import REPLAYS, Replays, replay
 from paasd.api.replies import reply
 
 __all__ = ["ApiParts", "make_api"]
@@ -16,12 +17,13 @@ BODY_BYTES = 1024 * 1024
 def make_api(parts: ApiParts) -> web.Application:
     """The application; whoever runs it owns its sockets. Streams open at shutdown are cancelled by the runner."""
     api = web.Application(
-        middlewares=[record_access, answer_errors, guard, authenticate],
+        middlewares=[record_access, answer_errors, guard, authenticate, replay],
         client_max_size=BODY_BYTES,
         handler_args={"max_line_size": HEADER_BYTES, "max_field_size": HEADER_BYTES, "access_log": None},
     )
     public = [web.get("/health", health), *streams.PUBLIC_ROUTES, *logs.PUBLIC_ROUTES, *parts.extra_routes]
     api[PARTS] = parts
+    api[REPLAYS] = Replays()
     api[PUBLIC] = frozenset(route.handler for route in public)
     api.on_response_prepare.append(set_headers)
     api.add_routes(public)

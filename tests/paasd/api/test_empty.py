@@ -9,13 +9,17 @@ from tests.paasd.api.world import World
     "path",
     [
         "/addons",
+        "/addon-attachments",
+        "/pipelines",
         "/teams",
         "/account/features",
+        "/account/keys",
         "/apps/shop/addons",
         "/apps/shop/addon-attachments",
         "/apps/shop/features",
         "/apps/shop/buildpack-installations",
         "/apps/shop/log-drains",
+        "/apps/shop/sni-endpoints",
     ],
 )
 async def test_none(world: World, path: str) -> None:
