@@ -75,8 +75,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: 
         shape.add_row(
             *(_rich(_fitted(cell, room) if index == flexible else _pieces(cell)) for index, cell in enumerate(row))
         )
-    console = _console()
-    console.print(shape, width=max(console.width, others + room), crop=False, no_wrap=True)
+    _console(width=others + room).print(shape, crop=False)
 
 
 def fields(pairs: Sequence[tuple[str, Cell | None]], *, indent: int = 0) -> None:
@@ -192,10 +191,10 @@ def _rich(pieces: Sequence[Styled]) -> Any:
     return Text.assemble(*((clean(piece.text), piece.style) for piece in pieces))
 
 
-def _console() -> Any:
+def _console(width: int | None = None) -> Any:
     from rich.console import Console
 
-    return Console(highlight=False, emoji=False, markup=False, no_color=not colors_wanted())
+    return Console(width=width, highlight=False, emoji=False, markup=False, no_color=not colors_wanted())
 
 
 def _ansi(piece: Styled) -> str:

@@ -43,6 +43,7 @@ def test_table_on_a_narrow_terminal(terminal: Run, wire: Wire) -> None:
     shown = terminal("releases", *ON_SHOP, columns=100).stdout
     assert "…" in shown
     assert "\x1b[" in shown
+    assert "v2" in terminal("releases", *ON_SHOP, columns=40).stdout.splitlines()[-1]
     assert len([line for line in shown.splitlines() if "v2" in line]) == 2  # the header and one row
     assert "owner@localhost" in shown
     assert "release command failed" in shown
