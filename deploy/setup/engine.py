@@ -40,6 +40,7 @@ def main() -> int:
     commands.add_parser("forget", help="remove those that lost their last tag").add_argument("images", nargs="*")
     commands.add_parser("run", help="run a shell line in a throw-away container").add_argument("words", nargs=2)
     commands.add_parser("sweep", help="remove what carries a label").add_argument("label")
+    commands.add_parser("in-use", help="exit 0 if a network carries the label").add_argument("label")
     arguments = parser.parse_args()
     if arguments.command == "ping":
         return ping()
@@ -225,6 +226,10 @@ def sweep(engine: Engine, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def in_use(engine: Engine, arguments: argparse.Namespace) -> int:
+    return 0 if engine.client.networks.list(filters={"label": arguments.label}) else 1
+
+
 def fault(sentence: str) -> int:
     sys.stderr.write(sentence + "\n")
     return 1
@@ -242,6 +247,7 @@ COMMANDS = {
     "build": build,
     "run": run,
     "sweep": sweep,
+    "in-use": in_use,
 }
 
 if __name__ == "__main__":
