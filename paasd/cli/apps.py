@@ -17,6 +17,7 @@ from paasd.cli.repository import Repository
 from paasd.cli.session import PaasCommand, Session, app_options, json_option
 
 SECTION = "Apps"
+HERE = ("us", "local")  # not worth a word: where an app is unless somebody says otherwise
 
 
 @click.command(cls=PaasCommand, name="apps", section=SECTION, example="paas apps", aliases=("list", "apps:list"))
@@ -34,7 +35,7 @@ def list_apps(session: Session, as_json: bool) -> None:
         output.header(Styled(email, output.NAME), " Apps")
         for app in apps:
             region = (app.get("region") or {}).get("name", "us")
-            output.write([output.app_name(app["name"]), "" if region == "us" else f" ({region})"])
+            output.write([output.app_name(app["name"]), "" if region in HERE else f" ({region})"])
 
 
 @click.command(

@@ -62,7 +62,7 @@ def _beyond(extended: dict[str, Any]) -> list[tuple[str, Cell | None]]:
         ("Formation", ", ".join(f"{kind}={count}" for kind, count in sorted(formation.items())) or None),
     ]
     for kind, command in sorted((extended.get("process_types") or {}).items()):
-        rows.append((f"Process {kind}", command))
+        rows.append((f"Process {kind}", command or "(the image's own command)"))
     return rows
 
 

@@ -17,7 +17,11 @@ def git(repository: Path, *arguments: str) -> str:
 
 
 def test_list(paas: Run, wire: Wire) -> None:
-    wire.reply("GET", "/apps", [app("shop"), app("blog", region={"id": "r", "name": "home"})])
+    wire.reply(
+        "GET",
+        "/apps",
+        [app("shop", region={"id": "r", "name": "local"}), app("blog", region={"id": "r", "name": "home"})],
+    )
     wire.reply("GET", "/account", {"email": "owner@localhost"})
     assert paas("apps").stdout == "=== owner@localhost Apps\n\nblog (home)\nshop\n"
     assert [entry["name"] for entry in json.loads(paas("apps", "--json").stdout)] == ["blog", "shop"]

@@ -21,9 +21,11 @@ def test_a_failure_and_an_empty_difference(capsys: pytest.CaptureFixture[str]) -
     empty: dict[str, list[str]] = {"added": [], "removed": [], "changed": []}
     diff = {"against": 3, "config": empty, "process_types": empty, "image_changed": False, "commit_changed": False}
     extended = {**EXTENDED, "commit": None, "image": None, "failure": "exit status 1", "diff": diff}
+    extended["process_types"] = {"web": None}
     release_info.show(release(4, status="failed", extended=extended), {"A": "1"})
     shown = " ".join(capsys.readouterr().out.split())
     assert "Change: Deploy 9f3c21ab (release command failed)" in shown
     assert "Failure: exit status 1" in shown
     assert "=== Changed since v3 nothing" in shown
+    assert "Process web: (the image's own command)" in shown
     assert "Commit:" not in shown
