@@ -1,4 +1,4 @@
-"""That the published schema really judged what the other tests saw."""
+"""The wire format, judged by the published schema: that it really judged what the other tests saw, and strictly."""
 
 import pytest
 from jsonschema import ValidationError
