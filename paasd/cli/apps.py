@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from collections import Counter
 from typing import Any
 
@@ -150,6 +149,8 @@ def open_app(session: Session, name: str, where: str, as_json: bool) -> None:
         return
     output.write(["Opening ", Styled(url, output.LINK), "..."])
     sys.stdout.flush()
+    import webbrowser
+
     webbrowser.open(url)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -70,6 +69,8 @@ class PaasGroup(click.Group):
         formatter.write("remotes, or named with -a APP. Every command takes --home DIR, and --json where it prints.\n")
 
     def _unknown(self, word: str) -> NoReturn:
+        import difflib
+
         known = [*self.commands, *self._aliases]
         close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
         meant = f"did you mean `paas {close[0]}`? " if close else ""
