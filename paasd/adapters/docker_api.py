@@ -74,15 +74,27 @@ class DockerApi:
         """The connection, made if there is none yet."""
         async with self._connecting:
             if self._connection is None:
-                client, endpoint = await self._in_thread(lambda: _open_client(self._settings))
-                connector: aiohttp.BaseConnector = (
-                    aiohttp.UnixConnector(endpoint.socket, limit=0)
-                    if endpoint.socket is not None
-                    else aiohttp.TCPConnector(limit=0, ssl=endpoint.tls or True)
-                )
-                session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
-                self._connection = Connection(client, session, endpoint, str(client.api_version))
+                self._connection = await self._connect()
         return self._connection
+
+    async def _connect(self) -> Connection:
+        arguments, endpoint = await self._in_thread(lambda: _find_engine(self._settings))
+        connector: aiohttp.BaseConnector = (
+            aiohttp.UnixConnector(endpoint.socket, limit=0)
+            if endpoint.socket is not None
+            else aiohttp.TCPConnector(limit=0, ssl=endpoint.tls or True)
+        )
+        session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+        try:
+            with translated(endpoint.url):
+                async with asyncio.timeout(self._settings.call_timeout):
+                    async with session.get(f"{endpoint.base}/version") as reply:
+                        api_version = _api_version(await reply.read())
+            client = await self._in_thread(lambda: _open_client(arguments, endpoint.url, api_version, self._settings))
+        except BaseException:
+            await session.close()
+            raise
+        return Connection(client, session, endpoint, api_version)
 
     async def close(self) -> None:
         """Let go of all connections; requests under way fail."""
@@ -193,6 +205,13 @@ def translated(url: str) -> Iterator[None]:
         ) from error
 
 
+def _api_version(body: bytes) -> str:
+    found = json.loads(body)
+    if not isinstance(found, dict) or "ApiVersion" not in found:
+        raise ValueError("no ApiVersion in it")
+    return str(found["ApiVersion"])
+
+
 def _why(url: str, error: Exception) -> str:
     text = str(error)
     if isinstance(error, PermissionError) or "Permission denied" in text:
@@ -209,18 +228,25 @@ def _words(body: bytes) -> str:
         return body[:300].decode(errors="replace").strip()
 
 
-def _open_client(settings: DockerSettings) -> tuple[Any, Endpoint]:
-    import docker  # 7.6 MiB: only once there is something to ask
+def _find_engine(settings: DockerSettings) -> tuple[dict[str, Any], Endpoint]:
+    from docker.utils import parse_host  # 7.6 MiB with all it brings: only once there is something to ask
 
     arguments = _docker_rules() if settings.host is None else {"base_url": settings.host}
-    url = str(arguments.get("base_url") or "unix:///var/run/docker.sock")
+    url = str(arguments.pop("base_url", None) or "unix:///var/run/docker.sock")
     if url.startswith("ssh://"):
         raise EngineUnavailable(f"paasd can't use Docker over SSH ({url}); give it an engine on this machine.")
     with translated(url):
-        client = docker.APIClient(version="auto", timeout=int(settings.call_timeout), **{**arguments, "base_url": url})
-    if url.startswith(("unix://", "http+unix://")):
-        return client, Endpoint(url, "http://docker", "/" + url.partition("://")[2].lstrip("/"))
-    return client, Endpoint(url, str(client.base_url), None, _ssl_context(arguments.get("tls")))
+        base = str(parse_host(url, tls=bool(arguments.get("tls"))))
+    if base.startswith("http+unix://"):
+        return arguments, Endpoint(url, "http://docker", "/" + base.removeprefix("http+unix://").lstrip("/"))
+    return arguments, Endpoint(url, base, None, _ssl_context(arguments.get("tls")))
+
+
+def _open_client(arguments: Mapping[str, Any], url: str, api_version: str, settings: DockerSettings) -> Any:
+    import docker
+
+    with translated(url):
+        return docker.APIClient(base_url=url, version=api_version, timeout=int(settings.call_timeout), **arguments)
 
 
 def _docker_rules() -> dict[str, Any]:

@@ -17,6 +17,7 @@ CLASSIC_STEP = re.compile(r"Step (?P<place>\d+/\d+) : (?P<what>.+)", re.DOTALL)
 CLASSIC_NOISE = re.compile(
     r" ---> (?:Running in )?[0-9a-f]{12}|Removing intermediate container [0-9a-f]{12}|Successfully (?:built|tagged) \S+"
 )
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 FLAG = re.compile(r" --[a-z]+(?:=\S+)?")
 COMMAND_FAILED = tuple(
     re.compile(pattern, re.DOTALL)
@@ -87,7 +88,8 @@ class ClassicLog:
 
     async def show(self, message: Mapping[str, Any]) -> None:
         """One message of the engine's stream."""
-        *lines, self._unfinished = (self._unfinished + str(message.get("stream") or "")).split("\n")
+        printed = COLOUR.sub("", str(message.get("stream") or ""))  # this builder paints stderr red
+        *lines, self._unfinished = (self._unfinished + printed).split("\n")
         text = b"".join(map(self._line, lines))
         if text:
             await self._output(text)
@@ -103,7 +105,8 @@ class ClassicLog:
         match = CLASSIC_STEP.fullmatch(line)
         if match is not None:
             text = self._pending(cached=False)
-            self._step = match
+            # The engine adds our labels as steps of their own: those are nobody's business.
+            self._step = match if not match["what"].startswith("LABEL paasd.") else None
             self.failed_step = match["what"]
             return text
         if line == " ---> Using cache":

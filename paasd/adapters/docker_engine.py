@@ -18,6 +18,7 @@ from paasd.adapters.docker_containers import (
     APP,
     BUILD,
     CREATED,
+    DYNO,
     HOME,
     create_body,
     parse_listeners,
@@ -132,7 +133,8 @@ class DockerEngine:
 
     async def dynos(self, app_id: str | None = None) -> Sequence[Dyno]:
         """All dynos of this home (of one app), running or ended, not yet removed."""
-        labels = [f"{HOME}={self._home}", *([f"{APP}={app_id}"] if app_id is not None else [])]
+        # DYNO, since what somebody runs of our images by hand has the images' labels, but is no dyno
+        labels = [f"{HOME}={self._home}", DYNO, *([f"{APP}={app_id}"] if app_id is not None else [])]
         rows = await self._api.get("/containers/json", all="1", filters=json.dumps({"label": labels}))
         found = await asyncio.gather(*(self._find(row["Id"]) for row in rows))
         return [read_dyno(container) for container in found if container is not None]
@@ -279,7 +281,7 @@ class DockerEngine:
         filters = {
             "type": ["container"],
             "event": ["start", "die", "oom", "destroy"],
-            "label": [f"{HOME}={self._home}"],
+            "label": [f"{HOME}={self._home}", DYNO],
         }
         async with self._api.stream(
             "GET", "/events", params={"since": since, "filters": json.dumps(filters)}

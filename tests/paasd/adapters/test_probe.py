@@ -1,0 +1,88 @@
+"""The probe, against real sockets."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from paasd.adapters.probe import NetworkProbe
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(answer: bytes | None, seen: list[bytes] | None = None) -> AsyncIterator[int]:
+    """A server that reads a request and gives `answer`; None: says nothing until the client goes."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            request = await reader.readuntil(b"\r\n\r\n")
+            if seen is not None:
+                seen.append(request)
+            if answer is None:
+                await reader.read()
+            else:
+                writer.write(answer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_a_port_that_accepts_is_healthy() -> None:
+    async with serving(None) as port:
+        result = await NetworkProbe().check("127.0.0.1", port, None)
+    assert (result.healthy, result.detail) == (True, "")
+
+
+async def test_a_port_nobody_listens_on_is_refused() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        for path in (None, "/"):
+            result = await NetworkProbe().check("127.0.0.1", taken.getsockname()[1], path)
+            assert (result.healthy, result.detail) == (False, "connection refused")
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 399])
+async def test_good_answers_are_healthy(status: int) -> None:
+    seen: list[bytes] = []
+    async with serving(b"HTTP/1.1 %d Fine\r\nContent-Length: 0\r\n\r\n" % status, seen) as port:
+        result = await NetworkProbe().check("127.0.0.1", port, "/ok?deep=1")
+    assert (result.healthy, result.detail) == (True, "")
+    assert seen[0].startswith(b"GET /ok?deep=1 HTTP/1.1\r\nHost: localhost")
+
+
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        (b"HTTP/1.1 500 Oh\r\n\r\n", "answered 500"),
+        (b"HTTP/1.0 404 Not Found\r\n\r\n", "answered 404"),
+        (b"HTTP/1.1 101 Switching\r\n\r\n", "answered 101"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "its answer is not HTTP"),
+        (b"x" * 200_000, "its answer is not HTTP"),
+        (b"", "it closed the connection without an answer"),
+    ],
+)
+async def test_other_answers_are_not_healthy(answer: bytes, detail: str) -> None:
+    async with serving(answer) as port:
+        result = await NetworkProbe().check("127.0.0.1", port, "/")
+    assert (result.healthy, result.detail) == (False, detail)
+
+
+async def test_silence_ends_at_the_deadline() -> None:
+    async with serving(None) as port:
+        result = await NetworkProbe(timeout=0.1).check("127.0.0.1", port, "/")
+    assert (result.healthy, result.detail) == (False, "timed out")
+
+
+async def test_an_address_that_is_none_is_not_healthy() -> None:
+    result = await NetworkProbe().check("256.0.0.1", 80, None)
+    assert not result.healthy
+    assert result.detail
