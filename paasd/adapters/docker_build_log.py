@@ -17,6 +17,7 @@ CLASSIC_STEP = re.compile(r"Step (?P<place>\d+/\d+) : (?P<what>.+)", re.DOTALL)
 CLASSIC_NOISE = re.compile(
     r" ---> (?:Running in )?[0-9a-f]{12}|Removing intermediate container [0-9a-f]{12}|Successfully (?:built|tagged) \S+"
 )
+OWN_WORDS = (" ---> ", "Removing intermediate container ")
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 FLAG = re.compile(r" --[a-z]+(?:=\S+)?")
 COMMAND_FAILED = tuple(
@@ -89,6 +90,8 @@ class ClassicLog:
     async def show(self, message: Mapping[str, Any]) -> None:
         """One message of the engine's stream."""
         printed = COLOUR.sub("", str(message.get("stream") or ""))  # this builder paints stderr red
+        if self._unfinished and printed.startswith(OWN_WORDS):  # the engine's, right behind an unended line
+            self._unfinished += "\n"
         *lines, self._unfinished = (self._unfinished + printed).split("\n")
         text = b"".join(map(self._line, lines))
         if text:
