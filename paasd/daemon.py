@@ -87,9 +87,12 @@ class Services:
     background: Background
 
 
-PERIODIC: tuple[tuple[str, int, Callable[[Services], Awaitable[None]]], ...] = (
-    ("reconcile", RECONCILE_SECONDS, lambda services: services.recovery.reconcile()),
-)
+async def reconcile(services: Services) -> None:
+    """A named coroutine: the scheduler would call a lambda in a thread and never await what it returns."""
+    await services.recovery.reconcile()
+
+
+PERIODIC: tuple[tuple[int, Callable[[Services], Awaitable[None]]], ...] = ((RECONCILE_SECONDS, reconcile),)
 
 
 def run(settings: Settings) -> None:
@@ -160,7 +163,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     builds = Builds(store, sources, engine, outputs, releases, logs, build_rules(settings))
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, adapters.host, sources, apps, releases, builds)
-    dynos = Dynos(store, engine, routing, releases, logs, recovery.converge)
+    dynos = Dynos(store, engine, routing, releases, logs, background, recovery.converge)
     return Services(Access(store), apps, Ledger(store), builds, releases, dynos, logs, routing, recovery, background)
 
 
@@ -226,7 +229,7 @@ def keep_mending(services: Services, stack: contextlib.AsyncExitStack) -> None:
     background.spawn("watch engine", services.recovery.watch())
     background.spawn("follow router", services.logs.follow_router())
     scheduler = AsyncIOScheduler(timezone="UTC")
-    for name, seconds, job in PERIODIC:
-        scheduler.add_job(job, "interval", [services], seconds=seconds, id=name, max_instances=1, coalesce=True)
+    for seconds, job in PERIODIC:
+        scheduler.add_job(job, "interval", [services], seconds=seconds, max_instances=1, coalesce=True)
     scheduler.start()
     stack.callback(scheduler.shutdown, wait=False)

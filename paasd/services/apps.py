@@ -88,7 +88,11 @@ class Apps:
     async def set_maintenance(self, actor: Actor, app: App, on: bool) -> App:
         """Returns once the router shows, or no longer shows, the page. Makes no release. Raises RouterUnavailable."""
         changed = await self.store.set_maintenance(app.id, on)
-        await self.routing.publish_maintenance(changed)
+        try:
+            await self.routing.publish_maintenance(changed)
+        except PaasError:
+            await self.store.set_maintenance(app.id, app.maintenance)  # refused as a whole, not half
+            raise
         self.logs.note(app.id, "api", f"Maintenance mode {'on' if on else 'off'} by user {actor.email}", source="app")
         return changed
 

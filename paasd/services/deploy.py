@@ -15,7 +15,7 @@ from paasd.domain.app import App
 from paasd.domain.dyno import Dyno, DynoKind, DynoSpec
 from paasd.domain.errors import DeployCancelled, DeployFailed, PaasError
 from paasd.domain.release import Release, Stage, Status
-from paasd.ports import Engine, Store, Write
+from paasd.ports import Engine, OutputFile, Store, Write
 from paasd.services.background import Background
 from paasd.services.boot import Boot
 from paasd.services.logs import AppLogs
@@ -49,12 +49,16 @@ class Stagehands:
 
 @dataclass(frozen=True, slots=True)
 class Deploy:
-    """One deploy, passed from step to step. `previous` are the formation dynos that ran before it."""
+    """One deploy, passed from step to step.
+
+    `kept` takes what the release command prints, None where it is not to run; `previous` are the formation dynos that
+    ran before it.
+    """
 
     app: App
     release: Release
     output: Write
-    run_release_phase: bool = True
+    kept: OutputFile | None = None
     specs: tuple[DynoSpec, ...] = ()
     dynos: tuple[Dyno, ...] = ()
     previous: tuple[Dyno, ...] = field(default=(), repr=False)
@@ -71,9 +75,9 @@ Undo = Callable[[Stagehands, Deploy], Coroutine[Any, Any, None]]
 async def run_release_phase(hands: Stagehands, deploy: Deploy) -> Deploy:
     """The release command, if there is one, in a dyno of the new release."""
     command = deploy.release.processes.release
-    if deploy.run_release_phase and command is not None:
+    if deploy.kept is not None and command is not None:
         await deploy.say(f"-----> Running the release command: {command}")
-        await hands.release_phase.run(deploy.app, deploy.release, deploy.output)
+        await hands.release_phase.run(deploy.app, deploy.release, deploy.kept, deploy.output)
     return deploy
 
 
@@ -162,14 +166,17 @@ async def carry_out(hands: Stagehands, deploy: Deploy) -> Deploy:
 
 
 async def play(hands: Stagehands, deploy: Deploy, step: Step) -> Deploy:
-    """One step. The record of its stage reaches the disk while it runs: a deploy must not wait for its diary."""
+    """One step. The record of its stage reaches the disk while it runs: a deploy must not wait for its diary.
+
+    The record is whole before the next one is begun, however the step ends.
+    """
+    record = hands.background.spawn(f"stage {step.stage}", hands.store.add_stage(deploy.release.id, step.stage))
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(hands.store.add_stage(deploy.release.id, step.stage))
-            played = group.create_task(step.run(hands, deploy))
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return played.result()
+        deploy = await step.run(hands, deploy)
+    finally:
+        await asyncio.wait([record])
+    record.result()
+    return deploy
 
 
 async def commit(hands: Stagehands, deploy: Deploy, step: Step) -> Deploy:

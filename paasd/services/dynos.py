@@ -1,5 +1,6 @@
 """The dynos of an app as people see them: listing, scaling, restarting."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from paasd.domain.app import App
 from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, Formation
 from paasd.domain.errors import InvalidParams, NotFound
 from paasd.ports import Engine, Store
+from paasd.services.background import Background
 from paasd.services.logs import AppLogs
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
@@ -25,6 +27,7 @@ class Dynos:
     routing: Routing
     releases: Releases
     logs: AppLogs
+    background: Background
     converge: Converge
 
     async def of(self, app: App) -> Sequence[Dyno]:
@@ -69,7 +72,7 @@ class Dynos:
         return await self.formation(app)
 
     async def restart(self, app: App, name_or_type: str | None) -> None:
-        """Stop dynos (all, of a type, or one) and let them be started anew. Raises NotFound when there is none such."""
+        """Have dynos (all, of a type, or one) stopped and started anew. Raises NotFound when there is none such."""
         chosen = [
             dyno
             for dyno in await self.of(app)
@@ -77,7 +80,10 @@ class Dynos:
         ]
         if not chosen and name_or_type is not None:
             raise NotFound(f"Couldn't find that dyno ({name_or_type}); see `heroku ps`.", resource="dyno")
-        for dyno in chosen:
+        self.background.spawn(f"restart dynos of {app.name}", self._restart(app, chosen))
+
+    async def _restart(self, app: App, dynos: Sequence[Dyno]) -> None:
+        for dyno in dynos:
             self.logs.note(app.id, dyno.name, "Restarting")
-            await self.engine.stop(dyno.id)
+        await asyncio.gather(*(self.engine.stop(dyno.id) for dyno in dynos))
         await self.converge(app)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -40,7 +41,8 @@ class Ring:
     """The newest lines of one app, each with its number, and the event its readers wait for."""
 
     lines: deque[tuple[int, LogLine]] = field(default_factory=lambda: deque(maxlen=RING_LINES))
-    last_id: int = 0
+    # Counted from the time, in microseconds, so that a reader's last id stays behind after a restart of the daemon.
+    last_id: int = field(default_factory=lambda: time.time_ns() // 1000)
     grown: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -24,17 +24,20 @@ class ReleasePhase:
     logs: AppLogs
     boot: Boot
 
-    async def run(self, app: App, release: Release, output: Write) -> None:
+    async def open(self, app: App, release: Release) -> OutputFile:
+        """Where the output will be kept: there from the moment that the release is known, so that it can be followed."""
+        return await self.outputs.open(app.id, ("releases", str(release.version)))
+
+    async def run(self, app: App, release: Release, kept: OutputFile, output: Write) -> None:
         """Run the release command to its end. Raises ReleasePhaseFailed unless it exits 0.
 
-        Its output goes to the release's kept output byte for byte, to `output` as it comes, and to the app's log.
+        Its output goes to `kept` byte for byte, to `output` as it comes, and to the app's log. Closes `kept`.
         """
         command = release.processes.release
         if command is None:
             return
         name = f"release.{secrets.randbelow(9000) + 1000}"
         spec = self.boot.spec(app, release, name, DynoKind.RELEASE, command)
-        kept = await self.outputs.open(app.id, ("releases", str(release.version)))
         self.logs.note(app.id, name, f"Starting process with command `{command}`")
         try:
             terminal = await self.engine.attach(spec)

@@ -58,7 +58,7 @@ class Releases:
                 has_output=source.processes.release is not None and not skip_release_phase,
             )
 
-        under_way = await self.begin(app, draft, run_release_phase=not skip_release_phase)
+        under_way = await self.begin(app, draft)
         return under_way.release
 
     async def release_build(self, actor: Actor, app: App, build_id: str, description: str | None) -> Release:
@@ -104,9 +104,7 @@ class Releases:
         wanted = {entry.type: entry.quantity for entry in await self._hands.store.formation(app.id)}
         return {kind: wanted.get(kind, int(kind == "web")) for kind in release.processes.commands}
 
-    async def begin(
-        self, app: App, draft: Draft, *, output: Write = discard, run_release_phase: bool = True
-    ) -> UnderWay:
+    async def begin(self, app: App, draft: Draft, *, output: Write = discard) -> UnderWay:
         """Wait for the app's turn, draft, record, and carry out in a task of its own. Returns once it is recorded.
 
         A draft of None means there is nothing to release: the newest release is returned. Raises ReleaseInProgress
@@ -114,7 +112,7 @@ class Releases:
         """
         lock = await self._take_turn(app)
         return await self._hands.background.finish(
-            f"record a release of {app.name}", self._record(app, lock, draft, output, run_release_phase)
+            f"record a release of {app.name}", self._record(app, lock, draft, output)
         )
 
     @contextlib.asynccontextmanager
@@ -135,30 +133,26 @@ class Releases:
             raise await self._in_progress(app) from None
         return lock
 
-    async def _record(
-        self, app: App, lock: asyncio.Lock, draft: Draft, output: Write, run_release_phase: bool
-    ) -> UnderWay:
-        """Holds the lock on entry; hands it to the task that carries the release out."""
-        store = self._hands.store
+    async def _record(self, app: App, lock: asyncio.Lock, draft: Draft, output: Write) -> UnderWay:
+        """Holds the lock on entry; hands it to the task that carries the release out, if there is anything to carry."""
+        store, task = self._hands.store, None
         try:
             new = await draft()
             if new is None:
                 newest = await store.releases(app.id, newest_first=True, limit=1)
-                lock.release()
                 return UnderWay(newest[0], None)
             release = await self._record_in_turn(new)
-            self.live.add(release.id)
-            if release.status is not Status.PENDING:
-                self.live.discard(release.id)
+            self._hands.logs.note(app.id, "api", f"Release v{release.version} created by user {release.actor.email}")
+            if release.status is Status.PENDING:
+                kept = await self._hands.release_phase.open(app, release) if release.has_output else None
+                self.live.add(release.id)
+                task = self._hands.background.spawn(
+                    f"release {app.name} v{release.version}", self._carry_out(Deploy(app, release, output, kept), lock)
+                )
+            return UnderWay(release, task)
+        finally:
+            if task is None:
                 lock.release()
-                return UnderWay(release, None)
-        except BaseException:
-            lock.release()
-            raise
-        self._hands.logs.note(app.id, "api", f"Release v{release.version} created by user {release.actor.email}")
-        deploy = Deploy(app, release, output, run_release_phase=run_release_phase)
-        task = self._hands.background.spawn(f"release {app.name} v{release.version}", self._carry_out(deploy, lock))
-        return UnderWay(release, task)
 
     async def _record_in_turn(self, new: NewRelease) -> Release:
         """A release that another daemon, or a dead task, holds pending is waited for too."""
@@ -178,6 +172,8 @@ class Releases:
         try:
             done = await carry_out(self._hands, deploy)
         finally:
+            if deploy.kept is not None:
+                await deploy.kept.close()
             self.live.discard(deploy.release.id)
             lock.release()
         self._hands.background.spawn(
