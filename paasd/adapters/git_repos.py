@@ -8,12 +8,11 @@ import os
 import re
 import shutil
 import tempfile
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from paasd.adapters.git_command import Git, GitFailed, end
+from paasd.adapters.git_command import Child, Git, GitFailed
 from paasd.adapters.sources import TreeLimits, extract
 from paasd.domain.errors import BuildFailed, StoreUnavailable
 from paasd.domain.push import DEPLOYED_BRANCHES
@@ -122,7 +121,7 @@ class GitRepos:
     @asynccontextmanager
     async def serve(
         self, app_id: str, service: str, *, advertise: bool, environment: Mapping[str, str]
-    ) -> AsyncIterator[Process]:
+    ) -> AsyncIterator[Child]:
         """Run "git-receive-pack" or "git-upload-pack" for one HTTP request; on leaving it is ended with its children.
 
         The request goes to its stdin, the answer comes from its stdout; `environment` is added (for the hook).
@@ -136,7 +135,7 @@ class GitRepos:
             raise ValueError(f"no such git service: {service}")
         elif advertise:
             await asyncio.to_thread(_settle_head, repo)
-        process = await self._git.start(
+        child = await self._git.start(
             service.removeprefix("git-"),
             "--stateless-rpc",
             *(["--advertise-refs"] if advertise else []),
@@ -144,13 +143,11 @@ class GitRepos:
             str(repo),
             settings=settings,
             environment=environment,
-            stdin=PIPE,
-            own_session=True,
         )
         try:
-            yield process
+            yield child
         finally:
-            await end(process, group=True)
+            await child.end()
 
     async def _commit(self, repo: Path, sha: str) -> Commit:
         form = "%H%x00%<(200,trunc)%an%x00%<(200,trunc)%ae%x00%<(400,trunc)%s"

@@ -3,15 +3,15 @@
 import asyncio
 import os
 import stat
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from paasd.adapters.git_command import Git, GitFailed, end
+from paasd.adapters.git_command import Child, Git, GitFailed
 from paasd.domain.errors import BuildFailed
 
 GITLINK = b"160000"
+WAIT_SECONDS = 10.0  # from the last entry to the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ async def extract(git: Git, repo: Path, sha: str, directory: Path, limits: TreeL
 
 async def _check_entries(git: Git, repo: Path, sha: str, limits: TreeLimits) -> None:
     """Before a byte is written: a small pack can hold a huge tree."""
-    process = await git.start(f"--git-dir={repo}", "ls-tree", "-r", "-l", "-z", "--full-tree", sha, "--")
+    child = await git.start(f"--git-dir={repo}", "ls-tree", "-r", "-l", "-z", "--full-tree", sha, "--")
     files = size = 0
     try:
-        async for entry in _entries(process):
+        async for entry in _entries(child):
             description, _, path = entry.partition(b"\t")
             mode, _, _, length = description.split()
             if mode == GITLINK:
@@ -67,17 +67,16 @@ async def _check_entries(git: Git, repo: Path, sha: str, limits: TreeLimits) -> 
                     f"The source is larger than {limits.files:,} files or {limits.size // 1024**2:,} MiB; "
                     "leave out what can be downloaded or made during the build."
                 )
-        await process.wait()
+        failed = await child.wait(WAIT_SECONDS)
     finally:
-        await end(process)
-    if process.returncode:
+        await child.end()
+    if failed:
         raise BuildFailed(f"The commit {sha[:8]} has no tree that git can read; push it again.")
 
 
-async def _entries(process: Process) -> AsyncIterator[bytes]:
-    assert process.stdout is not None
+async def _entries(child: Child) -> AsyncIterator[bytes]:
     rest = b""
-    while chunk := await process.stdout.read(65536):
+    while chunk := await child.stdout.read(65536):
         *whole, rest = (rest + chunk).split(b"\0")
         for entry in whole:
             yield entry

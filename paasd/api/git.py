@@ -8,7 +8,6 @@ import base64
 import binascii
 import contextlib
 import re
-from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -34,13 +33,25 @@ NO_CACHE = {"Cache-Control": "no-cache, max-age=0, must-revalidate", "Pragma": "
 STATUSES: tuple[tuple[type[PaasError], int], ...] = ((Unauthorized, 401), (NotFound, 404), (Unavailable, 503))
 
 
+class Child(Protocol):
+    """A git service that runs."""
+
+    stdin: asyncio.StreamWriter
+    stdout: asyncio.StreamReader
+    stderr: asyncio.StreamReader
+
+    async def wait(self, timeout: float) -> int:
+        """Its exit code; TimeoutError after so many seconds."""
+        ...
+
+
 class Repositories(Protocol):
     """Where git's services run."""
 
     def serve(
         self, app_id: str, service: str, *, advertise: bool, environment: Mapping[str, str]
-    ) -> AbstractAsyncContextManager[Process]:
-        """One service for one request, all three streams piped; on leaving it is ended with its children."""
+    ) -> AbstractAsyncContextManager[Child]:
+        """One service for one request; on leaving it is ended with its children."""
         ...
 
 
@@ -78,8 +89,8 @@ class GitHttp:
             protocol = _protocol(request, service)
             greeting = b"" if "version=2" in protocol.get("GIT_PROTOCOL", "").split(":") else _greeting(service)
             response = _response(f"application/x-{service}-advertisement")
-            async with self._repositories.serve(app.id, service, advertise=True, environment=protocol) as process:
-                return await _converse(request, response, process, greeting=greeting)
+            async with self._repositories.serve(app.id, service, advertise=True, environment=protocol) as child:
+                return await _converse(request, response, child, greeting=greeting)
         except PaasError as error:
             return _refusal(error)
 
@@ -90,8 +101,8 @@ class GitHttp:
             _check_type(request, RECEIVE)
             response = _response(f"application/x-{RECEIVE}-result")
             with self._hook.expect(app, actor) as variables:
-                async with self._repositories.serve(app.id, RECEIVE, advertise=False, environment=variables) as process:
-                    return await _converse(request, response, process)
+                async with self._repositories.serve(app.id, RECEIVE, advertise=False, environment=variables) as child:
+                    return await _converse(request, response, child)
         except PaasError as error:
             return _refusal(error)
 
@@ -101,8 +112,8 @@ class GitHttp:
             app, _ = await self._admit(request)
             _check_type(request, UPLOAD)
             response, protocol = _response(f"application/x-{UPLOAD}-result"), _protocol(request, UPLOAD)
-            async with self._repositories.serve(app.id, UPLOAD, advertise=False, environment=protocol) as process:
-                return await _converse(request, response, process, limit=FETCH_REQUEST_BYTES)
+            async with self._repositories.serve(app.id, UPLOAD, advertise=False, environment=protocol) as child:
+                return await _converse(request, response, child, limit=FETCH_REQUEST_BYTES)
         except PaasError as error:
             return _refusal(error)
 
@@ -115,7 +126,7 @@ class GitHttp:
 async def _converse(
     request: web.Request,
     response: web.StreamResponse,
-    process: Process,
+    child: Child,
     *,
     greeting: bytes = b"",
     limit: int | None = None,
@@ -125,22 +136,20 @@ async def _converse(
     try:
         await response.prepare(request)
         async with asyncio.TaskGroup() as group:
-            group.create_task(_listen(process, said))
-            group.create_task(_feed(request, process, limit))
-            await _relay(process, response, greeting)
-            async with asyncio.timeout(LAST_SECONDS):
-                await process.wait()
+            group.create_task(_listen(child, said))
+            group.create_task(_feed(request, child, limit))
+            await _relay(child, response, greeting)
+            code = await child.wait(LAST_SECONDS)
+            if code:
+                log.warning("git ended badly", path=request.path, code=code, said=said.decode("utf-8", "replace"))
     except* (ConnectionError, ClientPayloadError, TimeoutError) as gone:
         log.info("a git client went away", path=request.path, reason=repr(gone.exceptions[0]))
         _hang_up(request)
-    if process.returncode:
-        log.warning("git ended badly", path=request.path, code=process.returncode, said=said.decode("utf-8", "replace"))
     return response
 
 
-async def _feed(request: web.Request, process: Process, limit: int | None) -> None:
+async def _feed(request: web.Request, child: Child, limit: int | None) -> None:
     """What git no longer reads (it has refused the pack) is thrown away, so that the client comes to hear why."""
-    assert process.stdin is not None
     taken, reads = 0, True
     while True:
         async with asyncio.timeout(SILENT_SECONDS):
@@ -152,26 +161,23 @@ async def _feed(request: web.Request, process: Process, limit: int | None) -> No
             raise ConnectionAbortedError("a request longer than any that git makes")
         if reads:
             try:
-                process.stdin.write(chunk)
-                await process.stdin.drain()
+                child.stdin.write(chunk)
+                await child.stdin.drain()
             except ConnectionError:
                 reads = False
-    process.stdin.close()
-    with contextlib.suppress(ConnectionError):
-        await process.stdin.wait_closed()
+    with contextlib.suppress(OSError):  # it is gone already
+        child.stdin.write_eof()
 
 
-async def _relay(process: Process, response: web.StreamResponse, greeting: bytes) -> None:
-    assert process.stdout is not None
+async def _relay(child: Child, response: web.StreamResponse, greeting: bytes) -> None:
     if greeting:
         await response.write(greeting)
-    while chunk := await process.stdout.read(CHUNK_BYTES):
+    while chunk := await child.stdout.read(CHUNK_BYTES):
         await response.write(chunk)
 
 
-async def _listen(process: Process, said: bytearray) -> None:
-    assert process.stderr is not None
-    while chunk := await process.stderr.read(CHUNK_BYTES):
+async def _listen(child: Child, said: bytearray) -> None:
+    while chunk := await child.stderr.read(CHUNK_BYTES):
         said += chunk[: SAID_BYTES - len(said)]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from paasd.adapters.git_command import Git, GitFailed, end
+from paasd.adapters.git_command import Git, GitFailed
 from tests.paasd.pushing import PATH
 
 
@@ -29,12 +29,11 @@ async def test_end_reaches_children_that_do_not_listen(tmp_path: Path) -> None:
     program = tmp_path / "git"
     program.write_text("#!/bin/sh\ntrap '' TERM\nsleep 60 &\necho $!\nwait\nsleep 60\n")
     program.chmod(0o755)
-    process = await Git(f"{tmp_path}:{PATH}").start(own_session=True)
-    assert process.stdout is not None
+    process = await Git(f"{tmp_path}:{PATH}").start()
     child = int(await process.stdout.readline())
     began = time.monotonic()
-    await end(process, group=True, grace=0.2)
-    await end(process, group=True)
+    await process.end(grace=0.2)
+    await process.end()
     assert process.returncode == -9 and time.monotonic() - began < 5
     async with asyncio.timeout(5):
         while _runs(child):  # noqa: ASYNC110 - nobody tells of the end of a grandchild

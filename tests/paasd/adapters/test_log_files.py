@@ -148,11 +148,15 @@ async def test_an_app_s_outputs_go_with_it(tmp_path: Path) -> None:
 async def test_readers_that_leave_hold_nothing(tmp_path: Path) -> None:
     files = LogFiles(tmp_path)
     output = await files.open(APP_ID, KEY)
-    held = len(list(Path("/proc/self/fd").iterdir()))
+    held = _descriptors()
     reader = asyncio.create_task(collect(files))
     await asyncio.sleep(0.01)
     reader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reader
-    assert len(list(Path("/proc/self/fd").iterdir())) == held
+    assert _descriptors() == held
     await output.close()
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
