@@ -25,7 +25,7 @@ class ReleasePhase:
     boot: Boot
 
     async def open(self, app: App, release: Release) -> OutputFile:
-        """Where the output will be kept: there from the moment that the release is known, so that it can be followed."""
+        """Where the output will be kept: there from the moment the release is known, so that it can be followed."""
         return await self.outputs.open(app.id, ("releases", str(release.version)))
 
     async def run(self, app: App, release: Release, kept: OutputFile, output: Write) -> None:
