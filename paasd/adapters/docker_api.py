@@ -5,6 +5,7 @@ Vendor errors leave this module as Refused (the engine said no) or plain EngineU
 
 import asyncio
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -110,6 +111,7 @@ class DockerApi:
 
         def work() -> Any:
             with translated(connection.endpoint.url):
+                _knock(connection.endpoint)
                 return getattr(connection.client, method)(*args, **kwargs)
 
         return await self._in_thread(work)
@@ -203,6 +205,14 @@ def translated(url: str) -> Iterator[None]:
         raise EngineUnavailable(
             f"Docker at {url} gave an answer that can't be read ({error}); check its version."
         ) from error
+
+
+def _knock(endpoint: Endpoint) -> None:
+    """OSError when nobody listens: found here, since the SDK leaves the socket of a failed attempt open."""
+    if endpoint.socket is not None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+            knocking.settimeout(5)
+            knocking.connect(endpoint.socket)
 
 
 def _api_version(body: bytes) -> str:

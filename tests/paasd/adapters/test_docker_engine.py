@@ -1,6 +1,7 @@
 """What is Docker's own among the engine's promises: walls round a dyno, two homes on one engine, an absent engine."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -294,3 +295,63 @@ async def test_an_engine_over_ssh_is_refused_with_a_reason() -> None:
 
 def test_cleaning_up_a_home_that_has_nothing_is_fine() -> None:
     remove_home("nobody")
+
+
+class Line:
+    """A socket before the engine's own, that can be cut."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._ends: list[asyncio.StreamWriter] = []
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_unix_server(self._serve, self.path)
+
+    async def cut(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for end in self._ends:
+            end.transport.abort()
+        self._ends.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_engine, to_engine = await asyncio.open_unix_connection("/var/run/docker.sock")
+        self._ends += [writer, to_engine]
+        await asyncio.gather(pump(reader, to_engine), pump(from_engine, writer))
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+async def test_an_engine_that_went_away_is_used_again_when_it_is_back(tmp_path: Path) -> None:
+    line = Line(tmp_path / "docker.sock")
+    await line.open()
+    async with docker_bench(DockerSettings(host=f"unix://{line.path}", call_timeout=20)) as bench:
+        spec = bench.spec(SLEEP)
+        await bench.engine.start(spec)
+        changes = bench.engine.changes()
+        following = asyncio.create_task(collect(changes))
+        waiting = asyncio.create_task(bench.engine.wait(spec.id))
+        await bench.engine.start(bench.spec(SLEEP))
+        await line.cut()
+        with pytest.raises(EngineUnavailable, match="start it, or run `paasd doctor`"):
+            await bench.engine.start(bench.spec(SLEEP))
+        with pytest.raises(EngineUnavailable):
+            await bench.engine.dynos()
+        with pytest.raises(EngineUnavailable):
+            await waiting
+        assert set(await following) <= {bench.app_id}  # it ended, without an error
+        await line.open()
+        assert len(await bench.engine.dynos()) == 2
+        await bench.engine.start(bench.spec(SLEEP))
+    await line.cut()
+
+
+async def collect(items: AsyncIterator[str]) -> list[str]:
+    return [item async for item in items]
