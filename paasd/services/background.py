@@ -33,10 +33,10 @@ class Background:
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, PaasError):
             log.error("task failed", task=task.get_name(), exc_info=error)
 
-    async def finish(self, name: str, work: Coroutine[Any, Any, T]) -> T:
+    async def finish(self, name: str, work: Coroutine[Any, Any, T], *, deliver: bool = True) -> T:
         """Carry `work` to its end though the caller be cancelled: for a commit there is no half way.
 
-        A cancellation that came meanwhile is delivered to the caller at its next await, unless it has ended by then.
+        A cancellation that came meanwhile reaches the caller at its next await; with `deliver` false it came too late.
         """
         # Not among the tasks that close() cancels: whoever began it waits for it here.
         task = asyncio.create_task(work, name=name)
@@ -46,7 +46,7 @@ class Background:
                 await asyncio.wait([task])
             except asyncio.CancelledError:
                 cancelled = True
-        if cancelled and (caller := asyncio.current_task()) is not None:
+        if cancelled and deliver and (caller := asyncio.current_task()) is not None:
             caller.cancel()
         return task.result()
 

@@ -13,7 +13,7 @@ import structlog
 from paasd.builders.detect import Plan, detect
 from paasd.domain.access import Actor
 from paasd.domain.app import App
-from paasd.domain.errors import Conflict, DeployFailed, PaasError
+from paasd.domain.errors import Conflict, DeployCancelled, DeployFailed, PaasError
 from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus, Stage
 from paasd.ports import Artifact, BuildSpec, Engine, OutputFile, Outputs, Sources, Store, Write
@@ -181,6 +181,10 @@ class Builds:
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
+            if task.cancelled():
+                raise DeployCancelled(
+                    f"Release v{under_way.release.version} was undone because the daemon was stopped; push again."
+                ) from None
             task.cancel()
             await asyncio.wait([task])
             raise

@@ -182,7 +182,7 @@ async def play(hands: Stagehands, deploy: Deploy, step: Step) -> Deploy:
 async def commit(hands: Stagehands, deploy: Deploy, step: Step) -> Deploy:
     """A step without a half way: recorded before, and carried to its end though the deploy be cancelled meanwhile."""
     await hands.store.add_stage(deploy.release.id, step.stage)
-    return await hands.background.finish(f"commit {deploy.release.id}", step.run(hands, deploy))
+    return await hands.background.finish(f"commit {deploy.release.id}", step.run(hands, deploy), deliver=False)
 
 
 async def take_back(hands: Stagehands, deploy: Deploy, begun: Sequence[Step]) -> None:

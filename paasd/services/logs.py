@@ -49,11 +49,22 @@ class Ring:
 class AppLogs:
     """Rings by app id."""
 
-    def __init__(self, engine: Engine, router: Router, background: Background) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        router: Router,
+        background: Background,
+        *,
+        keep_alive: float = KEEP_ALIVE_SECONDS,
+        router_retry: float = ROUTER_RETRY_SECONDS,
+    ) -> None:
+        """`keep_alive`: seconds of quiet after which a tailing reader hears so; `router_retry`: between two asks."""
         self._engine = engine
         self._router = router
         self._background = background
         self._rings: dict[str, Ring] = {}
+        self._keep_alive = keep_alive
+        self._router_retry = router_retry
         self._followed: set[str] = set()
 
     def append(self, app_id: str, line: LogLine) -> None:
@@ -89,7 +100,7 @@ class AppLogs:
             if fresh:
                 continue
             try:
-                await asyncio.wait_for(grown.wait(), KEEP_ALIVE_SECONDS)
+                await asyncio.wait_for(grown.wait(), self._keep_alive)
             except TimeoutError:
                 yield None
 
@@ -117,7 +128,7 @@ class AppLogs:
                     self.append(app_id, line)
             except Unavailable:
                 pass  # the router serves on without us; ask again
-            await asyncio.sleep(ROUTER_RETRY_SECONDS)
+            await asyncio.sleep(self._router_retry)
 
     def forget(self, app_id: str) -> None:
         """Drop a destroyed app's ring."""

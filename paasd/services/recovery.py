@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
@@ -22,10 +23,22 @@ from paasd.services.releases import Releases
 
 log = structlog.get_logger(__name__)
 
-BACKOFF_MAX = 300.0
-STEADY_AFTER = 600.0  # a dyno that ran this long is not crash-looping
-EVENTS_RETRY = 2.0
 NOTED_MAX = 1000  # ended dynos whose crash has been counted
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryRules:
+    """Seconds: the first wait between two restarts of a crashed dyno, doubled each time up to the longest; how long a
+    dyno must have run not to be crash-looping; and between two asks for the engine's events."""
+
+    backoff: float = 1.0
+    backoff_max: float = 300.0
+    steady_after: float = 600.0
+    events_retry: float = 2.0
+
+    def delay(self, crashes: int) -> float:
+        """Before the restart after this many crashes in a row: none at first, then 1, 2, 4, … seconds."""
+        return 0.0 if crashes <= 1 else min(self.backoff * 2.0 ** min(crashes - 2, 30), self.backoff_max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +53,14 @@ class Recovery:
     """Desired is the ledger times the formation; observed is what the engine says; the difference is mended."""
 
     def __init__(
-        self, hands: Stagehands, host: RouterHost, sources: Sources, apps: Apps, releases: Releases, builds: Builds
+        self,
+        hands: Stagehands,
+        host: RouterHost,
+        sources: Sources,
+        apps: Apps,
+        releases: Releases,
+        builds: Builds,
+        rules: RecoveryRules | None = None,
     ) -> None:
         self._hands = hands
         self._host = host
@@ -48,6 +68,7 @@ class Recovery:
         self._apps = apps
         self._releases = releases
         self._builds = builds
+        self._rules = rules or RecoveryRules()
         self._crashes: dict[tuple[str, str], Crashes] = {}
         self._noted: deque[str] = deque(maxlen=NOTED_MAX)
 
@@ -55,6 +76,8 @@ class Recovery:
         """Settle what no task of ours owns, before anything is published over what the router has saved."""
         await self._try("settle", self.settle())
         await self.reconcile()
+        for app in await self._hands.store.apps():
+            await self._try(f"branch of {app.name}", self._move_branch(app))
 
     async def reconcile(self) -> None:
         """One round over everything. What can't be mended now is tried again in the next round."""
@@ -64,7 +87,6 @@ class Recovery:
         await self._try("sweep", self._sweep())
         for app in await self._hands.store.apps():
             await self._try(f"converge {app.name}", self.converge(app))
-            await self._try(f"branch of {app.name}", self._move_branch(app))
 
     async def watch(self) -> None:
         """Converge the app of each engine event, for ever; an engine that went away is asked again."""
@@ -74,7 +96,7 @@ class Recovery:
                     self._hands.background.spawn(f"observe {app_id}", self._observe(app_id))
             except Unavailable as error:
                 log.warning("engine events lost", reason=error.message)
-            await asyncio.sleep(EVENTS_RETRY)
+            await asyncio.sleep(self._rules.events_retry)
 
     async def settle(self) -> None:
         """Finish or fail every pending build and release that no live task owns."""
@@ -84,8 +106,10 @@ class Recovery:
                 failure = "The daemon was restarted during the build; push again."
                 await store.finish_build(build.id, BuildStatus.FAILED, failure=failure)
         for release in await store.pending_releases():
-            if release.id not in self._releases.live:
-                await self._settle(release)
+            lock = self._hands.background.lock(release.app_id)
+            if not lock.locked():  # a live task of ours holds it from before the release is recorded
+                async with lock:
+                    await self._settle(release)
 
     async def _settle(self, release: Release) -> None:
         """Served by the router already and healthy: promoted. Otherwise the old table again, then failed."""
@@ -182,12 +206,11 @@ class Recovery:
         how = dyno.exit.describe() if dyno.exit else "did not come up"
         self._hands.logs.note(app.id, dyno.name, f"Process {how}")
         self._hands.logs.note(app.id, dyno.name, "State changed from up to crashed")
-        ended = dyno.exit.at if dyno.exit and dyno.exit.at else dyno.started_at
-        ran = (ended - dyno.started_at).total_seconds() if ended and dyno.started_at else 0.0
+        ended = dyno.exit.at if dyno.exit and dyno.exit.at else datetime.now(UTC)
+        ran = (ended - dyno.started_at).total_seconds() if dyno.started_at else 0.0
         before = self._crashes.get((dyno.release_id, dyno.name), Crashes(0, 0.0))
-        count = 0 if ran > STEADY_AFTER else before.count
-        delay = 0.0 if count == 0 else min(2.0 ** (count - 1), BACKOFF_MAX)
-        self._crashes[dyno.release_id, dyno.name] = Crashes(count + 1, monotonic() + delay)
+        count = 1 if ran > self._rules.steady_after else before.count + 1
+        self._crashes[dyno.release_id, dyno.name] = Crashes(count, monotonic() + self._rules.delay(count))
 
     def _may_start(self, app: App, spec: DynoSpec) -> bool:
         """Whether its back-off is over; if not, another look is taken when it is."""

@@ -169,17 +169,18 @@ class Releases:
                 return release
 
     async def _carry_out(self, deploy: Deploy, lock: asyncio.Lock) -> Deploy:
+        """Whatever happens, the app's turn ends here; the old dynos are somebody's before it does."""
         try:
             done = await carry_out(self._hands, deploy)
+            self._hands.background.spawn(
+                f"retire before {deploy.app.name} v{deploy.release.version}", retire_previous(self._hands, done)
+            )
+            return done
         finally:
-            if deploy.kept is not None:
-                await deploy.kept.close()
             self.live.discard(deploy.release.id)
             lock.release()
-        self._hands.background.spawn(
-            f"retire before {deploy.app.name} v{deploy.release.version}", retire_previous(self._hands, done)
-        )
-        return done
+            if deploy.kept is not None:
+                await deploy.kept.close()
 
     async def _in_progress(self, app: App) -> PaasError:
         for release in await self._hands.store.pending_releases(app.id):

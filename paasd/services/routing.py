@@ -39,6 +39,7 @@ class Routing:
         self._host = host
         self._domain = domain
         self._routes: dict[str, Route] = {}
+        self._learnt = False
         self._turn = asyncio.Lock()
         self.serving: dict[str, Release] = {}
         self.booting: set[str] = set()
@@ -47,6 +48,7 @@ class Routing:
     async def publish(self, app_id: str) -> None:
         """Derive one app's route anew and put the whole table in force. Raises RouterUnavailable, EngineUnavailable."""
         async with self._turn:
+            await self._learn()
             await self._derive(app_id)
             await self._router.publish(self._table())
 
@@ -59,12 +61,13 @@ class Routing:
                 release = self.serving.get(app.id) or await self._store.current_release(app.id)
                 own = [dyno for dyno in dynos if dyno.app_id == app.id]
                 routes[app.id] = self._route(app, release, own)
-            self._routes = routes
+            self._routes, self._learnt = routes, True
             await self._router.publish(self._table())
 
     async def publish_maintenance(self, app: App) -> None:
         """Switch one app's page on or off without asking the engine, so that it works while the engine is down."""
         async with self._turn:
+            await self._learn()
             known = self._routes.get(app.id)
             if known is None:
                 await self._derive(app.id)
@@ -115,6 +118,12 @@ class Routing:
         await self._host.upgrade()
         await self.publish_all()
         return await self.status()
+
+    async def _learn(self) -> None:
+        """Begin with what the router has: a table is whole, and the other apps' routes must not be missing in it."""
+        if not self._learnt:
+            self._routes = {route.app: route for route in (await self._router.table()).routes}
+            self._learnt = True
 
     async def _derive(self, app_id: str) -> None:
         try:
