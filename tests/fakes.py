@@ -1,0 +1,355 @@
+"""The dear ports in memory. A fake keeps its port's contract: the suites in tests/contracts run over these too."""
+
+import asyncio
+import contextlib
+import re
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from string import Template
+
+from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit
+from paasd.domain.errors import BuildFailed, DynoUnhealthy, EngineUnavailable, NotFound
+from paasd.ports import Artifact, BuildSpec, EngineInfo, ProbeResult, Terminal, Write
+from tests.gates import Gates
+
+ANYWHERE = "0.0.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What a command does: print, listen, and end or go on. `$NAME` in `prints` is the dyno's environment's.
+
+    `listens` are addresses and ports, None for $PORT. `ends` None: until it is told to. `status` is its HTTP answer.
+    """
+
+    prints: tuple[bytes, ...] = ()
+    listens: tuple[tuple[str, int | None], ...] = ()
+    ends: Exit | None = None
+    heeds_sigterm: bool = True
+    status: int = 200
+    starts: bool = True
+
+
+SERVES = Behaviour(prints=(b"listening on $PORT\n",), listens=((ANYWHERE, None),))
+
+# Commands that say what they do. One that is not here serves.
+COMMANDS: Mapping[str, Behaviour] = {
+    "crash": Behaviour(prints=(b"Traceback: no module named app\n",), ends=Exit(1)),
+    "oom": Behaviour(ends=Exit(137, signal=9, oom=True)),
+    "finish": Behaviour(prints=(b"done\n",), ends=Exit(0)),
+    "migrate": Behaviour(prints=(b"Applying 0001_initial... ", b"OK\r\n\xff", b"no newline"), ends=Exit(0)),
+    "fail": Behaviour(prints=(b"Applying 0002... ", b"no such table\n"), ends=Exit(3)),
+    "hang": Behaviour(prints=(b"waiting for a lock\n",)),
+    "never-bind": Behaviour(prints=(b"thinking\n",)),
+    "bind-loopback": Behaviour(listens=(("127.0.0.1", None),)),
+    "wrong-port": Behaviour(listens=((ANYWHERE, 8000),)),
+    "sick": Behaviour(listens=((ANYWHERE, None),), status=500),
+    "unstartable": Behaviour(starts=False),
+}
+
+
+@dataclass(slots=True)
+class Running:
+    """A dyno's inside: what it is, printed, and does."""
+
+    dyno: Dyno
+    behaviour: Behaviour
+    spec: DynoSpec
+    output: list[tuple[datetime, bytes]] = field(default_factory=list)
+    grown: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class FakeEngine:
+    """Dynos in memory. `down` makes every call fail; `gates` holds calls; `journal` is told what happens, in order."""
+
+    def __init__(self, commands: Mapping[str, Behaviour] = COMMANDS, images: Sequence[str] = ()) -> None:
+        self.commands = dict(commands)
+        self.down = False
+        self.gates = Gates()
+        self.journal: list[str] = []
+        self.networks: set[str] = set()
+        self.leaving: list[Callable[[Dyno], None]] = []  # told of a running dyno about to be stopped
+        self._images = set(images)
+        self._artifacts: dict[str, Artifact] = {}
+        self._running: dict[str, Running] = {}
+        self._listeners: list[asyncio.Queue[str | None]] = []
+        self._addresses = 1
+        self._clock = datetime.now(UTC)
+
+    async def __aenter__(self) -> "FakeEngine":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        pass
+
+    # --- what a test does to it -------------------------------------------------------------------------------------
+
+    def die(self, dyno_id: str, how: Exit | None = None) -> None:
+        """A running dyno ends by itself."""
+        self._end(self._running[dyno_id], how or Exit(1))
+
+    def go_away(self) -> None:
+        """As when the engine's own daemon is stopped: calls fail, followed streams break."""
+        self.down = True
+        for queue in self._listeners:
+            queue.put_nowait(None)
+        for running in self._running.values():
+            running.grown.set()
+
+    def restart_dyno(self, dyno_id: str) -> None:
+        """As when the machine comes back: same dyno, another address."""
+        running = self._running[dyno_id]
+        running.dyno = replace(running.dyno, address=self._address())
+
+    def answer(self, address: str, port: int, path: str | None) -> ProbeResult:
+        """What a connection to an address in here meets."""
+        for running in self._running.values():
+            if running.dyno.running and running.dyno.address == address:
+                if (ANYWHERE, port) not in self._sockets(running):
+                    return ProbeResult(False, "connection refused")
+                status = running.behaviour.status
+                healthy = path is None or 200 <= status < 400
+                return ProbeResult(healthy, "" if healthy else f"answered {status}")
+        return ProbeResult(False, "no route to it")
+
+    # --- the port ---------------------------------------------------------------------------------------------------
+
+    async def info(self) -> EngineInfo:
+        await self._at("info")
+        return EngineInfo("fake", "1", "1.41", buildkit=False, addresses_reachable=True)
+
+    async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
+        await self._at("build")
+        for line in recipe.dockerfile.splitlines():
+            await output(f"{line}\n".encode())
+            if line.startswith("RUN ") and (failing := re.search(r"\bexit ([1-9]\d*)", line)):
+                command, code = line.removeprefix("RUN "), int(failing[1])
+                raise BuildFailed(f"`{command}` exited with status {code}; see the log above.", exit_code=code)
+        size = await asyncio.to_thread(tree_size, source)
+        name = f"sha256:{uuid.uuid4().hex * 2}"
+        self._artifacts[name] = Artifact(name, recipe.app_id, recipe.build_id, size, datetime.now(UTC))
+        return self._artifacts[name]
+
+    async def artifacts(self) -> Sequence[Artifact]:
+        await self._at("artifacts")
+        return list(self._artifacts.values())
+
+    async def delete_artifact(self, artifact: str) -> None:
+        await self._at("delete_artifact")
+        if not any(running.spec.artifact == artifact for running in self._running.values()):
+            self._artifacts.pop(artifact, None)
+
+    async def start(self, spec: DynoSpec) -> Dyno:
+        await self._at("start")
+        dyno = self._start(spec)
+        await self._at("started")
+        return dyno
+
+    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> None:
+        await self._at("stop")
+        running = self._running.get(dyno_id)
+        if running is None:
+            return
+        if running.dyno.running:
+            for hear in self.leaving:
+                hear(running.dyno)
+            if not running.behaviour.heeds_sigterm:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(running.ended.wait(), grace)
+            heeds = running.behaviour.heeds_sigterm
+            self._end(running, Exit(143, signal=15) if heeds else Exit(137, signal=9))
+        self._remove(running)
+
+    async def wait(self, dyno_id: str) -> Exit:
+        await self._at("wait")
+        running = self._find(dyno_id)
+        await running.ended.wait()
+        self._check()
+        assert running.dyno.exit is not None
+        return running.dyno.exit
+
+    async def dynos(self, app_id: str | None = None) -> Sequence[Dyno]:
+        await self._at("dynos")
+        return [running.dyno for running in self._running.values() if app_id in (None, running.dyno.app_id)]
+
+    async def attach(self, spec: DynoSpec) -> Terminal:
+        await self._at("attach")
+        self._start(spec)
+        return FakeTerminal(self, self._running[spec.id])
+
+    async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
+        await self._at("listeners")
+        running = self._running.get(dyno_id)
+        return self._sockets(running) if running is not None and running.dyno.running else []
+
+    async def logs(self, dyno_id: str, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
+        await self._at("logs")
+        tail = b""
+        async for at, chunk in self.chunks(self._find(dyno_id)):
+            *lines, tail = (tail + chunk).split(b"\n")
+            for line in lines:
+                if since is None or at > since:
+                    yield at, line.rstrip(b"\r").decode(errors="replace")
+        if tail and (since is None or at > since):
+            yield at, tail.decode(errors="replace")
+
+    def changes(self) -> AsyncIterator[str]:
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._listeners.append(queue)
+        return self._changes(queue)
+
+    async def create_network(self, app_id: str) -> None:
+        await self._at("create_network")
+        self.networks.add(app_id)
+
+    async def remove_network(self, app_id: str) -> None:
+        await self._at("remove_network")
+        self.networks.discard(app_id)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    async def chunks(self, running: Running) -> AsyncIterator[tuple[datetime, bytes]]:
+        """Its output from the beginning, live until it ends."""
+        seen = 0
+        while True:
+            grown = running.grown
+            for entry in running.output[seen:]:
+                yield entry
+                seen += 1
+            self._check()
+            if running.ended.is_set() and seen == len(running.output):
+                return
+            if seen == len(running.output):
+                await grown.wait()
+
+    def say(self, dyno_id: str, text: bytes) -> None:
+        """A dyno prints something."""
+        self._print(self._running[dyno_id], text)
+
+    def _print(self, running: Running, text: bytes) -> None:
+        self._clock = max(self._clock + timedelta(microseconds=1), datetime.now(UTC))
+        running.output.append((self._clock, text))
+        self._wake(running)
+
+    def _wake(self, running: Running) -> None:
+        running.grown.set()
+        running.grown = asyncio.Event()
+
+    async def _changes(self, queue: "asyncio.Queue[str | None]") -> AsyncIterator[str]:
+        try:
+            await self._at("changes")
+            while (app_id := await queue.get()) is not None:
+                yield app_id
+        finally:
+            self._listeners.remove(queue)
+
+    async def _at(self, call: str) -> None:
+        self._check()
+        await asyncio.sleep(0)  # a call always gives others a turn
+        await self.gates.at(call)
+        self._check()
+
+    def _check(self) -> None:
+        if self.down:
+            raise EngineUnavailable("The engine does not answer; start it, then see `paasd doctor`.")
+
+    def _find(self, dyno_id: str) -> Running:
+        if dyno_id not in self._running:
+            raise NotFound(f"There is no dyno {dyno_id}; it has ended and was removed.", resource="dyno")
+        return self._running[dyno_id]
+
+    def _address(self) -> str:
+        self._addresses += 1
+        return f"10.210.{self._addresses // 256}.{self._addresses % 256}"
+
+    def _start(self, spec: DynoSpec) -> Dyno:
+        found = self._running.get(spec.id)
+        if found is not None and found.dyno.running:
+            return found.dyno
+        behaviour = self.commands.get(spec.command or "", SERVES)
+        if spec.artifact not in self._artifacts and spec.artifact not in self._images:
+            raise DynoUnhealthy(
+                f"{spec.name} can't start: the image of v{spec.release_version} is gone; push its commit again."
+            )
+        if not behaviour.starts:
+            raise DynoUnhealthy(f"{spec.name} can't start: no such command; correct the Dockerfile.")
+        self.networks.add(spec.app_id)  # one that was removed meanwhile is made again
+        now = datetime.now(UTC)
+        dyno = Dyno(
+            spec.id, spec.name, spec.kind, spec.app_id, spec.release_id, spec.release_version, DynoState.UP,
+            self._address(), spec.port, spec.command, found.dyno.created_at if found else now, now,
+        )  # fmt: skip
+        running = self._running[spec.id] = Running(dyno, behaviour, spec)
+        self._tell(running, "start")
+        for text in behaviour.prints:
+            self._print(running, Template(text.decode("latin-1")).safe_substitute(spec.env).encode("latin-1"))
+        if behaviour.ends is not None:
+            self._end(running, behaviour.ends)
+        return running.dyno if behaviour.ends is None else dyno
+
+    def _sockets(self, running: Running) -> list[tuple[str, int]]:
+        port = int(running.spec.env.get("PORT", "0"))
+        return [(address, number or port) for address, number in running.behaviour.listens]
+
+    def _end(self, running: Running, how: Exit) -> None:
+        if running.dyno.exit is not None:
+            return
+        well = how.code == 0 and running.dyno.kind is not DynoKind.FORMATION
+        state = DynoState.COMPLETE if well else DynoState.CRASHED
+        running.dyno = replace(running.dyno, state=state, address=None, exit=how)
+        running.ended.set()
+        self._wake(running)
+        self._tell(running, "end")
+
+    def _remove(self, running: Running) -> None:
+        if self._running.get(running.dyno.id) is running:
+            del self._running[running.dyno.id]
+            self._tell(running, "remove")
+
+    def _tell(self, running: Running, what: str) -> None:
+        dyno = running.dyno
+        self.journal.append(
+            f"{what} {dyno.name if dyno.kind is not DynoKind.RELEASE else 'release'} v{dyno.release_version}"
+        )
+        for queue in self._listeners:
+            queue.put_nowait(dyno.app_id)
+
+
+def tree_size(directory: Path) -> int:
+    """Bytes of all files below a directory."""
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+class FakeTerminal:
+    """An attached dyno of a FakeEngine."""
+
+    def __init__(self, engine: FakeEngine, running: Running) -> None:
+        self._engine = engine
+        self._running = running
+
+    async def output(self) -> AsyncIterator[bytes]:
+        await self._engine.gates.at("output")
+        async for _, chunk in self._engine.chunks(self._running):
+            yield chunk
+
+    async def wait(self) -> Exit:
+        return await self._engine.wait(self._running.dyno.id)
+
+    async def close(self) -> None:
+        self._engine._end(self._running, Exit(137, signal=9))
+        self._engine._remove(self._running)
+
+
+class FakeProbe:
+    """Asks the fake engine's dynos."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self._engine = engine
+
+    async def check(self, address: str, port: int, path: str | None) -> ProbeResult:
+        await self._engine.gates.at("probe")
+        return self._engine.answer(address, port, path)

@@ -1,0 +1,33 @@
+"""Points in the fakes where a test can stop a call, look, cancel it, or make it fail."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Gate:
+    """A call that stops where a test can look: `reached` when it is there, and it goes on once `opened`."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Gates:
+    """Calls by name that wait, or fail, when a test says so."""
+
+    def __init__(self) -> None:
+        self._gates: dict[str, Gate] = {}
+        self.errors: dict[str, Exception] = {}
+
+    def hold(self, call: str) -> Gate:
+        """From now on, calls of this name wait until the gate is opened."""
+        gate = self._gates[call] = Gate()
+        return gate
+
+    async def at(self, call: str) -> None:
+        """A call is here."""
+        if gate := self._gates.get(call):
+            gate.reached.set()
+            await gate.opened.wait()
+        if error := self.errors.get(call):
+            raise error

@@ -1,0 +1,45 @@
+"""A world for each test: fakes for the dear ports, a real database copied from one that was migrated once."""
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from paasd.adapters.migrate import migrate
+from tests.gates import Gates
+from tests.paasd.services.world import GatedStore, Outside, World, make_outside, wire
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database at the newest schema, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "store.db"
+    migrate(path)
+    return path
+
+
+@pytest.fixture
+async def store(migrated: Path, tmp_path: Path) -> AsyncIterator[GatedStore]:
+    """An open store, empty."""
+    shutil.copy(migrated, tmp_path / "store.db")
+    opened = GatedStore(tmp_path / "store.db", tmp_path / "key")
+    opened.gates = Gates()
+    async with opened:
+        yield opened
+
+
+@pytest.fixture
+async def outside(store: GatedStore, tmp_path: Path) -> Outside:
+    """What outlives a daemon."""
+    return await make_outside(tmp_path, store)
+
+
+@pytest.fixture
+async def world(outside: Outside) -> AsyncIterator[World]:
+    """A daemon's services; at the end it is stopped, and no request may have met a dyno being stopped."""
+    world = wire(outside)
+    yield world
+    outside.engine.down = False
+    await world.background.close()
+    assert not outside.cut_off
