@@ -124,7 +124,8 @@ class ClassicLog:
 
 def heading(what: str, place: str, *, cached: bool) -> bytes:
     """`-----> RUN pip install -r requirements.txt (2/4, cached)`."""
-    return f"{ARROW}{readable(what)} ({' '.join(place.split())}{', cached' if cached else ''})\n".encode()
+    place = " ".join(place.split()).removeprefix("stage-0 ")  # BuildKit's name for the only stage, when it has none
+    return f"{ARROW}{readable(what)} ({place}{', cached' if cached else ''})\n".encode()
 
 
 def readable(instruction: str) -> str:

@@ -20,10 +20,14 @@ WORKDIR /app
 ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/app
 """
 
-WITH_UV = f"""RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
+# ARG, not ENV: these are for the installation only, and the image's own environment stays the app's.
+WITH_UV = f"""ARG UV_CACHE_DIR=/var/cache/uv
+ARG UV_LINK_MODE=copy
+ARG UV_NO_PROGRESS=1
+ARG UV_SYSTEM_CERTS=1
+RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
     --mount=type=cache,target=/var/cache/uv,sharing=shared \\
-    UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_SYSTEM_CERTS=1 \\
-    sh -c 'uv venv -q --python python3 /opt/venv && uv pip install --compile-bytecode -r {REQUIREMENTS}'
+    uv venv -q --python python3 /opt/venv && uv pip install --compile-bytecode -r {REQUIREMENTS}
 """
 
 WITH_PIP = f"""RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -q -r {REQUIREMENTS}
