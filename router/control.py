@@ -17,11 +17,15 @@ _LONGEST_DRAIN = 3600.0
 
 
 class DrainTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One address to wait for."""
+
     host: str
     port: int
 
 
 class DrainOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What POST /drain takes; `timeout` in seconds."""
+
     targets: tuple[DrainTarget, ...]
     timeout: float = 30.0
 

@@ -24,6 +24,7 @@ BUILT_IN_SINCE = "2026-01-01T00:00:00Z"
 
 
 def account_resource(account: Account) -> Resource:
+    """The owner's account as /account shows it."""
     created = stamp(account.created_at)
     return {
         "allow_tracking": False,
@@ -110,6 +111,7 @@ def domain_resource(app: App, links: Links) -> Resource:
 
 
 def release_resource(release: Release, app: App, links: Links, *, current: bool) -> Resource:
+    """A release. `output_stream_url` is set where a release command prints, or printed, something."""
     slug = {"id": release.build_id} if release.build_id else None
     output = links.output(app.id, "releases", str(release.version)) if release.has_output else None
     return {
@@ -168,6 +170,7 @@ def release_details(release: Release, details: ReleaseDetails) -> Resource:
 
 
 def name_diff(diff: NameDiff) -> Resource:
+    """Names of config vars that differ, never values."""
     return {"added": list(diff.added), "removed": list(diff.removed), "changed": list(diff.changed)}
 
 
@@ -216,6 +219,7 @@ def slug_resource(build: Build, app: App, links: Links) -> Resource:
 
 
 def formation_resource(formation: Formation, command: str | None, app: App) -> Resource:
+    """One process type with its wanted quantity."""
     return {
         "app": app_reference(app),
         "command": command or "",
@@ -251,14 +255,17 @@ def dyno_resource(dyno: Dyno, app: App, *, extended: bool = False) -> Resource:
 
 
 def dyno_uuid(dyno: Dyno) -> str:
+    """A dyno's id on the wire: the same for as long as the dyno is there."""
     return derived_id("dyno", dyno.id)
 
 
 def log_session_resource(identity: str, now: datetime, url: str) -> Resource:
+    """Where a log can be read until the address expires."""
     return {"created_at": stamp(now), "id": identity, "logplex_url": url, "updated_at": stamp(now)}
 
 
 def region_resource() -> Resource:
+    """The one region there is."""
     return {
         **named(REGION, "region"),
         "country": "This machine",
@@ -272,6 +279,7 @@ def region_resource() -> Resource:
 
 
 def stack_resource() -> Resource:
+    """The one stack there is."""
     built_in = {"created_at": BUILT_IN_SINCE, "updated_at": BUILT_IN_SINCE}
     return {**named(STACK, "stack"), **built_in, "default": True, "state": "public"}
 
@@ -293,14 +301,17 @@ def process_commands(processes: ProcessTypes) -> Mapping[str, str | None]:
 
 
 def app_reference(app: App) -> Resource:
+    """An app where another resource names it."""
     return {"id": app.id, "name": app.name}
 
 
 def user_reference(actor: Actor) -> Resource:
+    """An account where another resource names it."""
     return {"email": actor.email, "id": actor.account_id}
 
 
 def named(name: str, kind: str) -> Resource:
+    """A thing that is known by its name; its id is derived from that."""
     return {"id": derived_id(kind, name), "name": name}
 
 

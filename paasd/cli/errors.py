@@ -49,6 +49,7 @@ def print_error(message: str, notes: list[str] | None = None, file: IO[Any] | No
 
 
 def print_warning(message: str) -> None:
+    """Print to stderr in Heroku's form, as an error but yellow."""
     _print(f"Warning: {message}".splitlines(), "yellow", None)
 
 

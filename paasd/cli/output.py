@@ -119,10 +119,12 @@ def action(*words: str | Styled) -> Iterator[Step]:
 
 
 def app_name(name: str) -> Styled:
+    """An app's name in its colour, with Heroku's hexagon where people read."""
     return Styled(f"⬢ {name}" if on_terminal() else name, APP)
 
 
 def on_terminal() -> bool:
+    """Whether stdout is read by a person."""
     return sys.stdout.isatty()
 
 

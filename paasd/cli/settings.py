@@ -76,15 +76,18 @@ def load_home(home: str | None) -> Settings:
 
 
 def home_directory(home: str | None) -> Path:
+    """The daemon's home: the one given, else PAASD_HOME, else the default."""
     chosen = home or os.environ.get("PAASD_HOME")
     return Path(chosen).expanduser().absolute() if chosen else default_home()
 
 
 def default_home() -> Path:
+    """Where `paasd serve` keeps everything unless told otherwise."""
     return Path("~/.paasd").expanduser()
 
 
 def chosen_app() -> str | None:
+    """The app that HEROKU_APP names, if it does."""
     return os.environ.get("HEROKU_APP") or None
 
 

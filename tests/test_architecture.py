@@ -1,0 +1,279 @@
+"""The walls of docs/ARCHITECTURE.md as code: who may import whom, how long things may be, what they may be called."""
+
+import ast
+import itertools
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+ANYWHERE = {"msgspec", "structlog"}
+
+# Layer -> what of ours, and which vendor packages, it may import besides itself and the standard library.
+# The longest name that fits a module is its layer. A vendor package that does I/O stands in one layer only.
+MAY_IMPORT: dict[str, set[str]] = {
+    "paasd.domain": set(),
+    "paasd.ports": {"paasd.domain", "router.table"},
+    "paasd.builders": {"paasd.domain"},
+    "paasd.services": {"paasd.ports", "paasd.domain", "paasd.builders", "router.table", *ANYWHERE},
+    "paasd.adapters": {
+        *("paasd.ports", "paasd.domain", "paasd.migrations", "router.table", *ANYWHERE),
+        *("aiohttp", "cryptography", "docker", "requests", "sqlalchemy"),
+    },
+    "paasd.api": {"paasd.services", "paasd.ports", "paasd.domain", "aiohttp", "yarl", *ANYWHERE},
+    "paasd.cli": {"click", "rich", "urllib3", *ANYWHERE},
+    "paasd.migrations": {"alembic", "sqlalchemy"},
+    "paasd.settings": {"yaml", *ANYWHERE},
+    "paasd.home": set(),
+    "paasd.logging": ANYWHERE,
+    "paasd.failpoints": set(),
+    "paasd.doctor": {
+        *("paasd.settings", "paasd.home", "paasd.adapters", "paasd.builders", "paasd.domain"),
+        *("click", *ANYWHERE),
+    },
+    "paasd.daemon": {"paasd", "router.table", "aiohttp", "apscheduler", "uvloop", *ANYWHERE},
+    "paasd.__main__": {
+        *("paasd.settings", "paasd.home", "paasd.logging", "paasd.daemon", "paasd.doctor", "paasd.domain.errors"),
+        *("click", *ANYWHERE),
+    },
+    "paasd": set(),
+    "router": {"aiohttp", "uvloop", "msgspec"},
+}
+
+# Written about in ARCHITECTURE: nobody imports the composition root but the entry point.
+ONLY_FROM = {"paasd.daemon": {"paasd.__main__"}, "paasd.doctor": {"paasd.__main__"}}
+ALLOWED_FOR_ALL_OF_PAASD = {"paasd"}  # its __version__
+
+BANNED_NAMES = {"manager", "helper", "helpers", "util", "utils", "core", "base", "common", "misc"}
+FILE_LINES = 400
+FUNCTION_LINES = 50
+
+# Modules without a test file of their own name: where they are tested instead, or why there is nothing to test.
+TESTED_ELSEWHERE = {
+    "paasd/adapters/database.py": "tests/paasd/adapters/test_store.py",
+    "paasd/adapters/docker_api.py": "tests/paasd/adapters/test_docker_engine.py",
+    "paasd/adapters/rows.py": "tests/contracts/test_store.py",
+    "paasd/adapters/store_apps.py": "tests/contracts/test_store.py",
+    "paasd/adapters/store_releases.py": "tests/contracts/test_store_ledger.py",
+    "paasd/api/links.py": "tests/paasd/api/test_resources.py",
+    "paasd/api/parts.py": "tests/paasd/api/world.py",
+    "paasd/api/replies.py": "tests/paasd/api/test_middleware.py",
+    "paasd/api/requests.py": "tests/paasd/api/test_middleware.py",
+    "paasd/api/server.py": "tests/paasd/api/test_middleware.py",
+    "paasd/domain/push.py": "tests/paasd/api/test_hook.py",
+    "paasd/migrations/__main__.py": "tests/paasd/migrations/test_migrations.py",
+    "paasd/migrations/env.py": "tests/paasd/migrations/test_migrations.py",
+    "paasd/migrations/versions/0001_the_ledger.py": "tests/paasd/migrations/test_migrations.py",
+    "paasd/ports.py": "tests/contracts/test_engine.py",
+    "router/client.py": "tests/router/test_exchange.py",
+    "router/codes.py": "tests/router/test_answers.py",
+    "router/proxy.py": "tests/router/test_exchange.py",
+    "router/reply.py": "tests/router/test_exchange.py",
+    "router/tasks.py": "tests/router/test_tunnel.py",
+}
+
+
+def sources() -> list[Path]:
+    """Every module of both packages, relative to the checkout."""
+    found = itertools.chain((ROOT / "paasd").rglob("*.py"), (ROOT / "router").rglob("*.py"))
+    return sorted(path.relative_to(ROOT) for path in found)
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text("utf-8"))
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def modules() -> frozenset[str]:
+    return frozenset(module_name(path) for path in sources())
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def layer_of(module: str) -> str:
+    return max((layer for layer in MAY_IMPORT if within(module, layer)), key=len)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Names of modules that are imported anywhere in the file, inside functions too."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively; name the module in full"
+            for alias in node.names:
+                longer = f"{node.module}.{alias.name}"
+                yield longer if longer in modules() else str(node.module)
+
+
+def allowed(importer: str, imported: str) -> bool:
+    layer, top = layer_of(importer), imported.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return True
+    if within(importer, "paasd") and imported in ALLOWED_FOR_ALL_OF_PAASD:
+        return layer not in ("paasd.domain", "paasd.cli")
+    if imported in ONLY_FROM and importer not in ONLY_FROM[imported]:
+        return False
+    return any(within(imported, other) for other in {layer, *MAY_IMPORT[layer]} if other != "paasd" or layer == other)
+
+
+def breaches() -> list[str]:
+    found = []
+    for path in sources():
+        importer = module_name(path)
+        for imported in imports(path):
+            sees_all = importer == "paasd.daemon" and within(imported, "paasd") and imported != "paasd.__main__"
+            if not sees_all and not allowed(importer, imported):
+                found.append(f"{path} imports {imported}: {layer_of(importer)} may not")
+    return found
+
+
+def test_nobody_imports_what_it_may_not() -> None:
+    assert breaches() == []
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("paasd.domain.app", "paasd.ports"),
+        ("paasd.domain.app", "msgspec"),
+        ("paasd.services.deploy", "paasd.adapters.store"),
+        ("paasd.services.deploy", "router.state"),
+        ("paasd.services.deploy", "aiohttp"),
+        ("paasd.adapters.store", "paasd.services.apps"),
+        ("paasd.api.apps", "paasd.adapters.store"),
+        ("paasd.api.apps", "paasd.daemon"),
+        ("paasd.cli.apps", "paasd.domain.app"),
+        ("paasd.cli.apps", "paasd"),
+        ("paasd.doctor", "paasd.daemon"),
+        ("paasd.home", "paasd.settings"),
+        ("router.state", "paasd.domain.app"),
+    ],
+)
+def test_the_walls_would_notice(importer: str, imported: str) -> None:
+    assert not allowed(importer, imported)
+
+
+def test_no_import_hides_from_the_running_program() -> None:
+    """An import for type checkers only means that the layer is wrong."""
+    assert [str(path) for path in sources() if "TYPE_CHECKING" in (ROOT / path).read_text("utf-8")] == []
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {str(path): len((ROOT / path).read_text("utf-8").splitlines()) for path in sources()}
+    assert {path: length for path, length in lengths.items() if length > FILE_LINES} == {}
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_no_function_is_too_long() -> None:
+    assert [
+        f"{path}:{function.lineno} {function.name} has {length} lines"
+        for path in sources()
+        for function in functions(path)
+        if (length := (function.end_lineno or function.lineno) - function.lineno + 1) > FUNCTION_LINES
+    ] == []
+
+
+def test_no_name_says_nothing() -> None:
+    assert [str(path) for path in sources() if BANNED_NAMES & {*path.parent.parts, *path.stem.split("_")}] == []
+
+
+def test_every_module_says_what_lives_in_it() -> None:
+    assert [str(path) for path in sources() if tree(path).body and ast.get_docstring(tree(path)) is None] == []
+
+
+def test_every_public_function_and_class_says_what_it_is() -> None:
+    """But handlers of one request, whose route says it, and the two functions that Alembic calls by name."""
+    assert [
+        f"{path}:{node.lineno} {node.name}"
+        for path in sources()
+        for node in tree(path).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not is_handler(path, node)
+        and "versions" not in path.parts
+        and ast.get_docstring(node) is None
+    ] == []
+
+
+def is_handler(path: Path, node: ast.stmt) -> bool:
+    return path.parts[1] == "api" and isinstance(node, ast.AsyncFunctionDef) and len(node.args.args) == 1
+
+
+def test_no_module_level_state_is_rebound() -> None:
+    assert [
+        f"{path}:{node.lineno} {', '.join(node.names)}"
+        for path in sources()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Global)
+    ] == []
+
+
+def test_no_module_level_state_is_mutable() -> None:
+    """A dict or list at module level is a table: named in capitals, or typed as something that can't be changed."""
+    found = []
+    for path in sources():
+        for node in tree(path).body:
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            if isinstance(node, ast.AnnAssign) and node.value is not None:
+                targets = [node.target]
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            value = getattr(node, "value", None)
+            if isinstance(value, ast.Dict | ast.List | ast.Set | ast.DictComp | ast.ListComp | ast.SetComp):
+                found += [f"{path}:{node.lineno} {name}" for name in names if not name.isupper()]
+    assert [line for line in found if not line.endswith("__all__")] == []
+
+
+def test_each_module_has_its_test() -> None:
+    """tests/ mirrors the sources, name for name; what is tested elsewhere is named above."""
+    missing = []
+    for path in sources():
+        if path.name == "__init__.py" or not tree(path).body:
+            continue
+        name = "main" if path.stem == "__main__" else path.stem
+        test = Path(TESTED_ELSEWHERE.get(str(path), Path("tests") / path.parent / f"test_{name}.py"))
+        if not (ROOT / test).exists():
+            missing.append(f"{path} has no {test}")
+    assert missing == []
+
+
+def test_the_exceptions_are_still_needed() -> None:
+    gone = [path for path in TESTED_ELSEWHERE if not (ROOT / path).exists()]
+    own = [path for path in TESTED_ELSEWHERE if (ROOT / "tests" / path).with_name(f"test_{Path(path).name}").exists()]
+    assert (gone, own) == ([], [])
+
+
+CALLS_ALLOWED_IN = {
+    "asyncio.create_task": {"paasd/services/background.py", "router/tasks.py"},
+    "asyncio.ensure_future": {"paasd/services/background.py", "router/tasks.py"},
+    "os.environ": {"paasd/settings.py", "paasd/cli/settings.py"},
+    "os.getenv": {"paasd/settings.py", "paasd/cli/settings.py"},
+    "shell=True": set(),
+}
+
+
+@pytest.mark.parametrize("text", list(CALLS_ALLOWED_IN))
+def test_what_only_some_may_do(text: str) -> None:
+    found = {
+        str(path)
+        for path in sources()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute | ast.keyword) and ast.unparse(node) == text
+    }
+    assert found <= CALLS_ALLOWED_IN[text]
