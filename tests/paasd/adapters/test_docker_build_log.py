@@ -70,7 +70,7 @@ def test_an_instruction_fits_on_a_line(instruction: str, line: str) -> None:
 
 
 def test_a_heading_is_herokus() -> None:
-    assert heading("COPY . .", "stage-0  2/4", cached=True) == b"-----> COPY . . (stage-0 2/4, cached)\n"
+    assert heading("COPY . .", "stage-0  2/4", cached=True) == b"-----> COPY . . (2/4, cached)\n"
 
 
 async def test_the_classic_builders_noise_is_left_out() -> None:
