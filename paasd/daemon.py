@@ -26,6 +26,7 @@ from paasd.api.hook import HookServer
 from paasd.api.parts import ApiParts
 from paasd.api.server import make_api
 from paasd.domain.dyno import Limits
+from paasd.failpoints import parse_failpoints
 from paasd.home import Home
 from paasd.ports import Engine
 from paasd.services.access import Access
@@ -158,7 +159,8 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     boot = Boot(engine, adapters.probe, logs, boot_rules(settings))
     phase = ReleasePhase(engine, outputs, logs, boot)
     rules = DeployRules(settings.deploy.drain, settings.deploy.grace)
-    hands = Stagehands(store, engine, routing, boot, phase, logs, background, rules)
+    points = parse_failpoints(settings.failpoints)
+    hands = Stagehands(store, engine, routing, boot, phase, logs, background, rules, points)
     releases = Releases(hands, wait=settings.deploy.wait)
     builds = Builds(store, sources, engine, outputs, releases, logs, build_rules(settings))
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)

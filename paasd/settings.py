@@ -3,11 +3,13 @@
 import difflib
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+
+from paasd.failpoints import parse_failpoints
 
 
 class SettingsError(ValueError):
@@ -50,10 +52,11 @@ class DockerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that can be set. `search_path` is where programs (git) are looked for."""
+    """Everything that can be set. `search_path` is where programs (git) are looked for; `failpoints` is for tests."""
 
     home: Path
     search_path: str
+    failpoints: str = ""
     api: str = "127.0.0.1:5500"
     router: str = "127.0.0.1:8080"
     router_dir: Path | None = None
@@ -74,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.router_dir or self.home.parent / f"{self.home.name}-router"
 
 
+ENVIRONMENT_ONLY = ("search_path", "failpoints")
 ENVIRONMENT = ("home", "api", "router", "router_dir", "router_supervised", "engine", "domain", "owner", "log")
 
 
@@ -89,11 +93,14 @@ def load(options: Mapping[str, Any], config: Path | None) -> Settings:
     if isinstance(values.get("router_dir"), str):
         values["router_dir"] = Path(values["router_dir"]).expanduser().absolute()
     values["search_path"] = os.environ.get("PATH") or os.defpath
-    _check_names(values, Settings, "")
+    values["failpoints"] = os.environ.get("PAASD_FAILPOINTS", "")
     try:
+        parse_failpoints(values["failpoints"])
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"A setting can't be used: {error}.") from error
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
     for name in ("api", "router"):
         host, _ = parse_address(getattr(settings, name), name)
         if not settings.insecure_http and not is_loopback(host):
@@ -118,7 +125,7 @@ def read_file(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise SettingsError(f"{path} must hold settings as `name: value` lines.")
-    _check_names({key: value for key, value in document.items() if key != "search_path"}, Settings, "")
+    _check_names(document, Settings, "", but=ENVIRONMENT_ONLY)
     return document
 
 
@@ -140,8 +147,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _check_names(values: Mapping[str, Any], kind: type[msgspec.Struct], prefix: str) -> None:
-    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+def _check_names(
+    values: Mapping[str, Any], kind: type[msgspec.Struct], prefix: str, *, but: Sequence[str] = ()
+) -> None:
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind) if field.name not in but}
     for name, value in values.items():
         if name not in fields:
             near = difflib.get_close_matches(name, fields, n=1)

@@ -19,7 +19,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paasd.domain": set(),
     "paasd.ports": {"paasd.domain", "router.table"},
     "paasd.builders": {"paasd.domain"},
-    "paasd.services": {"paasd.ports", "paasd.domain", "paasd.builders", "router.table", *ANYWHERE},
+    "paasd.services": {
+        *("paasd.ports", "paasd.domain", "paasd.builders", "paasd.failpoints", "router.table", *ANYWHERE),
+    },
     "paasd.adapters": {
         *("paasd.ports", "paasd.domain", "paasd.migrations", "router.table", *ANYWHERE),
         *("aiohttp", "cryptography", "docker", "requests", "sqlalchemy"),
@@ -27,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paasd.api": {"paasd.services", "paasd.ports", "paasd.domain", "aiohttp", "yarl", *ANYWHERE},
     "paasd.cli": {"click", "rich", "urllib3", *ANYWHERE},
     "paasd.migrations": {"alembic", "sqlalchemy"},
-    "paasd.settings": {"yaml", *ANYWHERE},
+    "paasd.settings": {"paasd.failpoints", "yaml", *ANYWHERE},
     "paasd.home": set(),
     "paasd.logging": ANYWHERE,
     "paasd.failpoints": set(),

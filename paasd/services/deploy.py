@@ -15,6 +15,7 @@ from paasd.domain.app import App
 from paasd.domain.dyno import Dyno, DynoKind, DynoSpec
 from paasd.domain.errors import DeployCancelled, DeployFailed, PaasError
 from paasd.domain.release import Release, Stage, Status
+from paasd.failpoints import Failpoints
 from paasd.ports import Engine, OutputFile, Store, Write
 from paasd.services.background import Background
 from paasd.services.boot import Boot
@@ -45,6 +46,7 @@ class Stagehands:
     logs: AppLogs
     background: Background
     rules: DeployRules
+    failpoints: Failpoints = field(default_factory=Failpoints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +154,14 @@ async def carry_out(hands: Stagehands, deploy: Deploy) -> Deploy:
         await deploy.say(f"-----> Releasing v{deploy.release.version}")
         await hands.engine.create_network(deploy.app.id)
         for step in STEPS:
+            hands.failpoints.reach(f"before_{step.stage.name.lower()}")
             begun.append(step)
             deploy = await (commit if step.commit else play)(hands, deploy, step)
     except BaseException as error:
-        await take_back(hands, deploy, begun)
         failure = reason(error, begun[-1].stage if begun else Stage.RECORD)
-        await fail(hands, deploy, failure)
+        # A second cancellation must not cut the undos short: dynos would be left, and the release pending.
+        undoing = undo(hands, deploy, begun, failure)
+        await hands.background.finish(f"undo {deploy.release.id}", undoing, deliver=False)
         if isinstance(error, asyncio.CancelledError | DeployFailed) or not isinstance(error, Exception):
             raise
         raise DeployFailed(failure) from error
@@ -183,6 +187,12 @@ async def commit(hands: Stagehands, deploy: Deploy, step: Step) -> Deploy:
     """A step without a half way: recorded before, and carried to its end though the deploy be cancelled meanwhile."""
     await hands.store.add_stage(deploy.release.id, step.stage)
     return await hands.background.finish(f"commit {deploy.release.id}", step.run(hands, deploy), deliver=False)
+
+
+async def undo(hands: Stagehands, deploy: Deploy, begun: Sequence[Step], failure: str) -> None:
+    """Everything as it was before the deploy, and the release marked failed."""
+    await take_back(hands, deploy, begun)
+    await fail(hands, deploy, failure)
 
 
 async def take_back(hands: Stagehands, deploy: Deploy, begun: Sequence[Step]) -> None:
@@ -227,6 +237,8 @@ async def retire_previous(hands: Stagehands, deploy: Deploy) -> None:
         await record(deploy.release.id, Stage.DONE)
     except PaasError as error:
         log.warning("old dynos left to recovery", app=deploy.app.name, reason=error.message)
+    finally:
+        hands.routing.leaving.difference_update(dyno.id for dyno in deploy.previous)
 
 
 async def retire(hands: Stagehands, dynos: Sequence[Dyno]) -> None:
