@@ -72,14 +72,12 @@ class Builds:
         end. Cancelling it (the pusher went away) stops the build or undoes the deploy.
         """
         with self._hold(push.app, push.actor) as holder:
-            build = await self._pending(push)
-            self.live.add(build.id)
-            kept = await self._outputs.open(push.app.id, ("builds", build.id))
+            build_id = str(uuid.uuid4())
             try:
-                build = await self._build(push, build, holder, tee(kept, output))
+                build = await self._pending(push, build_id)
+                build = await self._kept_build(push, build, holder, output)
             finally:
-                self.live.discard(build.id)
-                await kept.close()
+                self.live.discard(build_id)
             holder.stage = "releasing"
             await self._release(push, build, output)
 
@@ -102,14 +100,21 @@ class Builds:
         finally:
             del self._holders[app.id]
 
-    async def _pending(self, push: Push) -> Build:
+    async def _pending(self, push: Push, build_id: str) -> Build:
         now = datetime.now(UTC)
-        build_id = str(uuid.uuid4())
         commit = await self._sources.adopt(push.app.id, push.quarantine, push.sha, build_id)
+        self.live.add(build_id)  # before it can be seen: recovery fails pending builds that nobody owns
         build = Build(build_id, push.app.id, BuildStatus.PENDING, push.actor, commit, now, now)
         await self._store.insert_build(build)
         self._logs.note(push.app.id, "api", f"Build started by user {push.actor.email}", source="app")
         return build
+
+    async def _kept_build(self, push: Push, build: Build, holder: Holder, output: Write) -> Build:
+        kept = await self._outputs.open(push.app.id, ("builds", build.id))
+        try:
+            return await self._build(push, build, holder, tee(kept, output))
+        finally:
+            await kept.close()
 
     async def _build(self, push: Push, build: Build, holder: Holder, output: Write) -> Build:
         try:

@@ -1,6 +1,7 @@
 """Mending: at boot what a killed daemon left, every 30 s and on engine events whatever differs from the ledger."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ import structlog
 
 from paasd.domain.app import App
 from paasd.domain.dyno import Dyno, DynoKind, DynoSpec
-from paasd.domain.errors import NotFound, PaasError, Unavailable
+from paasd.domain.errors import DynoUnhealthy, NotFound, PaasError, Unavailable
 from paasd.domain.push import DEPLOYED_BRANCHES
 from paasd.domain.release import BuildStatus, Release, Stage, Status
 from paasd.ports import RouterHost, Sources
 from paasd.services.apps import Apps
+from paasd.services.boot import WEB
 from paasd.services.builds import Builds
 from paasd.services.deploy import Stagehands, retire
 from paasd.services.releases import Releases
@@ -106,10 +108,18 @@ class Recovery:
                 failure = "The daemon was restarted during the build; push again."
                 await store.finish_build(build.id, BuildStatus.FAILED, failure=failure)
         for release in await store.pending_releases():
-            lock = self._hands.background.lock(release.app_id)
-            if not lock.locked():  # a live task of ours holds it from before the release is recorded
-                async with lock:
-                    await self._settle(release)
+            await self._try(f"settle v{release.version}", self._settle_in_turn(release))
+
+    async def _settle_in_turn(self, release: Release) -> None:
+        """A live task of ours holds the app's lock from before the release is recorded; one who waits may be helped."""
+        lock = self._hands.background.lock(release.app_id)
+        waited_for = release.app_id in self._releases.waiting
+        if lock.locked() and not waited_for:
+            return
+        async with contextlib.nullcontext() if waited_for else lock:
+            # asked again: it may have come to its end since the list was made
+            if (await self._hands.store.release(release.app_id, release.id)).status is Status.PENDING:
+                await self._settle(release)
 
     async def _settle(self, release: Release) -> None:
         """Served by the router already and healthy: promoted. Otherwise the old table again, then failed."""
@@ -150,6 +160,8 @@ class Recovery:
             release = await self._hands.store.current_release(app.id)
             observed = [d for d in await self._hands.engine.dynos(app.id) if d.kind is DynoKind.FORMATION]
             specs = await self._wanted(app, release)
+            if release is not None and not any(spec.type == WEB for spec in specs):
+                self._hands.routing.crashed.discard(release.id)
             keep, extra, ended = self._sort_out(release, {spec.name for spec in specs}, observed)
             for dyno in keep.values():
                 self._hands.logs.follow(dyno)
@@ -208,9 +220,14 @@ class Recovery:
         self._hands.logs.note(app.id, dyno.name, "State changed from up to crashed")
         ended = dyno.exit.at if dyno.exit and dyno.exit.at else datetime.now(UTC)
         ran = (ended - dyno.started_at).total_seconds() if dyno.started_at else 0.0
-        before = self._crashes.get((dyno.release_id, dyno.name), Crashes(0, 0.0))
+        self._count_crash(dyno.release_id, dyno.name, ran)
+
+    def _count_crash(self, release_id: str, name: str, ran: float) -> None:
+        before = self._crashes.get((release_id, name), Crashes(0, 0.0))
         count = 1 if ran > self._rules.steady_after else before.count + 1
-        self._crashes[dyno.release_id, dyno.name] = Crashes(count, monotonic() + self._rules.delay(count))
+        self._crashes[release_id, name] = Crashes(count, monotonic() + self._rules.delay(count))
+        if name.startswith(f"{WEB}."):
+            self._hands.routing.crashed.add(release_id)
 
     def _may_start(self, app: App, spec: DynoSpec) -> bool:
         """Whether its back-off is over; if not, another look is taken when it is."""
@@ -229,8 +246,17 @@ class Recovery:
         """Start dynos in the place of ended ones, which stayed until now to be seen as crashed."""
         await asyncio.gather(*(self._hands.engine.stop(dyno.id, grace=0) for dyno in ended))
         self._hands.routing.booting.update(spec.id for spec in specs)
-        dynos = await self._hands.boot.start(specs)
-        await self._hands.routing.publish(app.id)
+        try:
+            dynos = await self._hands.boot.start(specs)
+        except PaasError as error:
+            # Nobody will admit those that did start: they go, and a later round begins anew.
+            for spec in specs:
+                await self._try("stop", self._hands.engine.stop(spec.id, grace=0))
+                self._hands.routing.booting.discard(spec.id)
+                if isinstance(error, DynoUnhealthy):
+                    self._count_crash(spec.release_id, spec.name, 0.0)
+            raise
+        await self._try("publish", self._hands.routing.publish(app.id))
         for dyno in dynos:
             self._hands.background.spawn(f"boot {dyno.id}", self._admit(app, release, dyno))
 
@@ -238,6 +264,7 @@ class Recovery:
         """Give a dyno requests once it is healthy; one that is not is stopped and counted as a crash."""
         try:
             await self._hands.boot.await_healthy(release, [dyno])
+            self._hands.routing.crashed.discard(release.id)
         except PaasError as error:
             log.info("dyno did not come up", app=app.name, dyno=dyno.name, reason=error.message.splitlines()[0])
             await self._try("stop", self._hands.engine.stop(dyno.id, grace=0))
@@ -256,8 +283,8 @@ class Recovery:
 
     async def _sweep(self) -> None:
         """What destroyed apps and dead one-off dynos left behind."""
+        dynos = await self._hands.engine.dynos()  # asked first, so that a new app's are not taken for a dead one's
         alive = {app.id for app in await self._hands.store.apps()}
-        dynos = await self._hands.engine.dynos()
         for app_id in {dyno.app_id for dyno in dynos} - alive:
             await self._apps.clear_away(app_id)
         for dyno in dynos:

@@ -65,11 +65,13 @@ class ReleasePhase:
                     for line in lines:
                         self._note(app, name, line)
                     tail = tail[-LOG_LINE_BYTES:]
+                if tail:
+                    await output(b"\n")  # so that what we say next begins on a line of its own
                 return await terminal.wait()
         except TimeoutError:
             raise ReleasePhaseFailed(
                 f"The release command was still running after {app.release_timeout:g} seconds and was stopped; make it "
-                "quicker, or allow it longer with PATCH /apps/{app} release_timeout."
+                f"quicker, or allow it longer with PATCH /apps/{app.name} release_timeout."
             ) from None
         finally:
             if tail:

@@ -37,6 +37,7 @@ class Releases:
         self._hands = hands
         self._wait = wait
         self.live: set[str] = set()
+        self.waiting: set[str] = set()  # ids of apps whose turn is held by one who waits for a release that is not ours
 
     async def roll_back(self, actor: Actor, app: App, target: str, *, skip_release_phase: bool = False) -> Release:
         """Append a copy of an earlier release; acknowledged means recorded. Raises NotFound, InvalidParams."""
@@ -163,7 +164,11 @@ class Releases:
             except ReleaseInProgress:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise
-                await asyncio.sleep(RETRY_SECONDS)
+                self.waiting.add(new.app_id)
+                try:
+                    await asyncio.sleep(RETRY_SECONDS)
+                finally:
+                    self.waiting.discard(new.app_id)
             else:
                 await self._hands.store.add_stage(release.id, Stage.RECORD)
                 return release

@@ -29,7 +29,8 @@ class Routing:
     """Derives routes and publishes them.
 
     `serving` overrides the ledger for an app between its swap and its promotion; `booting` are running dynos not yet
-    found healthy, which get no requests; `leaving` are dynos that somebody is stopping already.
+    found healthy, which get no requests; `leaving` are dynos that somebody is stopping already; `crashed` are releases
+    whose web dynos came to nothing and wait to be started again.
     """
 
     def __init__(self, store: Store, engine: Engine, router: Router, host: RouterHost, domain: str) -> None:
@@ -44,6 +45,7 @@ class Routing:
         self.serving: dict[str, Release] = {}
         self.booting: set[str] = set()
         self.leaving: set[str] = set()
+        self.crashed: set[str] = set()
 
     async def publish(self, app_id: str) -> None:
         """Derive one app's route anew and put the whole table in force. Raises RouterUnavailable, EngineUnavailable."""
@@ -158,7 +160,9 @@ class Routing:
             return "H81"
         if any(dyno.state is DynoState.CRASHED for dyno in own):
             return "H10"
-        return "H20" if own else "H14"
+        if own:
+            return "H20"
+        return "H10" if release.id in self.crashed else "H14"
 
     def _table(self) -> list[Route]:
         return sorted(self._routes.values(), key=lambda route: route.name)
