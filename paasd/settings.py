@@ -5,11 +5,16 @@ import ipaddress
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from paasd.failpoints import parse_failpoints
+
+Seconds = Annotated[float, Meta(ge=0)]
+Duration = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
 
 
 class SettingsError(ValueError):
@@ -19,28 +24,28 @@ class SettingsError(ValueError):
 class BuildSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds a build may take; builds at once, over all apps; bytes a push may bring."""
 
-    timeout: float = 900.0
-    parallel: int = 2
-    max_push_bytes: int = 500_000_000
+    timeout: Duration = 900.0
+    parallel: Count = 2
+    max_push_bytes: Count = 500_000_000
 
 
 class DynoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of each dyno, the port it is told to bind, and the seconds it has to do so."""
 
-    memory_mb: int = 512
-    cpus: float | None = None
-    pids: int = 256
-    open_files: int = 16384
-    port: int = 5000
-    boot_timeout: float = 60.0
+    memory_mb: Annotated[int, Meta(ge=6)] = 512  # Docker's own minimum
+    cpus: Duration | None = None
+    pids: Count = 256
+    open_files: Count = 16384
+    port: Annotated[int, Meta(ge=1, le=65535)] = 5000
+    boot_timeout: Duration = 60.0
 
 
 class DeploySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds: requests in flight on old dynos, then SIGTERM to SIGKILL, then how long a write waits for its turn."""
 
-    drain: float = 30.0
-    grace: float = 30.0
-    wait: float = 50.0
+    drain: Seconds = 30.0
+    grace: Seconds = 30.0
+    wait: Seconds = 50.0
 
 
 class DockerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +53,7 @@ class DockerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     host: str | None = None
     subnet_pool: str = "10.213.0.0/16"
-    subnet_prefix: int = 27
+    subnet_prefix: Annotated[int, Meta(ge=8, le=29)] = 27
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,9 +94,10 @@ def load(options: Mapping[str, Any], config: Path | None) -> Settings:
         if value:
             values[name] = value
     values.update({name: value for name, value in options.items() if value is not None})
-    values["home"] = Path(values.get("home") or Path.home() / ".paasd").expanduser().absolute()
-    if isinstance(values.get("router_dir"), str):
-        values["router_dir"] = Path(values["router_dir"]).expanduser().absolute()
+    values["home"] = values.get("home") or "~/.paasd"
+    for name in ("home", "router_dir"):
+        if isinstance(values.get(name), str):
+            values[name] = Path(values[name]).expanduser().absolute()
     values["search_path"] = os.environ.get("PATH") or os.defpath
     values["failpoints"] = os.environ.get("PAASD_FAILPOINTS", "")
     try:
@@ -101,6 +107,7 @@ def load(options: Mapping[str, Any], config: Path | None) -> Settings:
         raise SettingsError(f"A setting can't be used: {error}.") from error
     except ValueError as error:
         raise SettingsError(str(error)) from error
+    _check_pool(settings.docker)
     for name in ("api", "router"):
         host, _ = parse_address(getattr(settings, name), name)
         if not settings.insecure_http and not is_loopback(host):
@@ -145,6 +152,20 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _check_pool(docker: DockerSection) -> None:
+    try:
+        pool = ipaddress.IPv4Network(docker.subnet_pool)
+    except ValueError as error:
+        raise SettingsError(
+            f"The setting docker.subnet_pool can't be used ({error}); write a private network such as 10.213.0.0/16."
+        ) from error
+    if pool.prefixlen > docker.subnet_prefix:
+        raise SettingsError(
+            f"The setting docker.subnet_prefix is /{docker.subnet_prefix}, wider than the pool {pool}; "
+            "write a larger number, or choose a wider pool."
+        )
 
 
 def _check_names(
