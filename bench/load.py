@@ -44,7 +44,7 @@ MIX = (Kind.GET_KEPT, Kind.GET_NEW, Kind.POST_KEPT, Kind.POST_NEW) * 2 + (Kind.P
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
-    """One request, judged. `version` is the release that answered (0: none did), `failure` is empty when it is right."""
+    """One request, judged. `version` is the release that answered (0: none did), `failure` is empty if it is right."""
 
     number: int
     kind: Kind
