@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from typing import IO, Any
 
-import click
-
 BAR = " ›   "
+COLORS = {"red": 31, "yellow": 33}
 
 
-class CliError(click.ClickException):
-    """A failure to show to the user: exit code 1."""
+class CliError(Exception):
+    """A failure to show to the user: exit code 1. (Not click's, so that git's question is answered without click.)"""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
     def show(self, file: IO[Any] | None = None) -> None:
         print_error(self.message, file=file)
@@ -55,7 +58,7 @@ def print_warning(message: str) -> None:
 
 def _print(lines: list[str], color: str, file: IO[Any] | None) -> None:
     stream = file or sys.stderr
-    bar = click.style(BAR, fg=color) if stream.isatty() else BAR
+    bar = f"\x1b[{COLORS[color]}m{BAR}\x1b[0m" if stream.isatty() else BAR
     for line in lines:
         stream.write((bar + _visible(line)).rstrip() + "\n")
     stream.flush()

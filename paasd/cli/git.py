@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from paasd.cli import output
+from paasd.cli import credentials, output
 from paasd.cli.client import path
 from paasd.cli.repository import Repository
 from paasd.cli.session import PaasCommand, Session, json_option
@@ -44,12 +42,7 @@ def git_remote(session: Session, named: str | None, as_json: bool) -> None:
 @click.pass_obj
 def git_credentials(session: Session, operation: str) -> None:
     """Answer git's question for a password (git calls this)."""
-    question = sys.stdin.read()
-    if operation != "get":
-        return  # `store` and `erase`: there is nothing to keep, and nothing of ours to forget
-    asked = dict(line.split("=", 1) for line in question.splitlines() if "=" in line)
-    if asked.get("protocol") in ("http", "https") and asked.get("host") == session.settings.host:
-        click.echo(f"username=heroku\npassword={session.settings.token}")
+    credentials.answer(operation, session.settings)
 
 
 def _without_password(url: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paasd.cli.__main__ import build
+from paasd.cli.commands import build
 
 from .conftest import Run
 
