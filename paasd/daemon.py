@@ -120,7 +120,7 @@ async def serve(settings: Settings, home: Home) -> None:
         hook = await stack.enter_async_context(HookServer(home.hook_socket, home.hooks, services.builds.receive))
         await adapters.sources.sweep()
         url = await listen(settings, home, adapters, services, hook, stack)
-        home.announce(url)
+        home.announce(url, settings.router_directory)
         log.info("serving", api=url, router=settings.router, home=str(home.path), version=__version__)
         keep_mending(services, stack)
         await stop.wait()

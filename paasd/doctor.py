@@ -126,7 +126,8 @@ def router_answers(settings: Settings) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(SECONDS)
         try:
-            client.connect(str(settings.router_directory / "control.sock"))
+            directory = Home(settings.home).router_directory() or settings.router_directory
+            client.connect(str(directory / "control.sock"))
             client.sendall(b"GET /health HTTP/1.0\r\nHost: router\r\n\r\n")
             return settings.router.encode() in client.recv(4096)
         except OSError:

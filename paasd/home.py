@@ -64,9 +64,17 @@ class Home:
         """What capability URLs are signed with."""
         return bytes.fromhex(self._secret("url-secret", lambda: secrets.token_hex(32)))
 
-    def announce(self, api: str) -> None:
-        """Leave the API's base URL for clients on this machine."""
+    def announce(self, api: str, router_directory: Path) -> None:
+        """Leave the API's base URL for clients on this machine, and where the router is for `paasd doctor`."""
+        self._write("router-dir", str(router_directory))
         self._write("api", api)
+
+    def router_directory(self) -> Path | None:
+        """Where this home's daemon last kept its router; None if it never ran."""
+        try:
+            return Path((self.path / "router-dir").read_text().strip())
+        except OSError:
+            return None
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

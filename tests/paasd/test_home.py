@@ -81,8 +81,8 @@ def test_two_homes_differ(tmp_path: Path) -> None:
 
 
 def test_the_api_is_announced_whole(home: Home) -> None:
-    home.announce("http://127.0.0.1:5500")
-    home.announce("http://127.0.0.1:5501")
+    home.announce("http://127.0.0.1:5500", Path("/srv/router"))
+    home.announce("http://127.0.0.1:5501", Path("/srv/router"))
     assert (home.path / "api").read_text() == "http://127.0.0.1:5501\n"
 
 
