@@ -72,6 +72,8 @@ class FakeEngine:
         self.gates = Gates()
         self.journal: list[str] = []
         self.networks: set[str] = set()
+        self.probed: list[str | None] = []  # the path of each probe
+        self.refusals: list[bool] = []  # whether each of the next probes is refused, whatever the dyno does
         self.leaving: list[Callable[[Dyno], None]] = []  # told of a running dyno about to be stopped
         self._images = set(images)
         self._artifacts: dict[str, Artifact] = {}
@@ -352,4 +354,7 @@ class FakeProbe:
 
     async def check(self, address: str, port: int, path: str | None) -> ProbeResult:
         await self._engine.gates.at("probe")
+        self._engine.probed.append(path)
+        if self._engine.refusals and self._engine.refusals.pop(0):
+            return ProbeResult(False, "connection refused")
         return self._engine.answer(address, port, path)

@@ -20,13 +20,13 @@ class Gates:
         self.errors: dict[str, Exception] = {}
 
     def hold(self, call: str) -> Gate:
-        """From now on, calls of this name wait until the gate is opened."""
+        """The next call of this name waits until the gate is opened; those after it don't."""
         gate = self._gates[call] = Gate()
         return gate
 
     async def at(self, call: str) -> None:
         """A call is here."""
-        if gate := self._gates.get(call):
+        if gate := self._gates.pop(call, None):
             gate.reached.set()
             await gate.opened.wait()
         if error := self.errors.get(call):

@@ -15,7 +15,6 @@ from paasd.services.logs import AppLogs
 
 WEB = "web"
 LAST_LINES = 10  # of a crashed dyno's log, shown to whoever deployed it
-LAST_LINES_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,7 @@ class BootRules:
     confirm_interval: float = 0.02
     confirmations: int = 2
     steady: float = 2.0  # a dyno that serves nothing is healthy when it still runs after this long
+    last_lines: float = 2.0  # how long the log of a dyno that did not come up is read
     limits: Limits = field(default_factory=Limits)
 
 
@@ -152,7 +152,7 @@ class Boot:
     async def _last_lines(self, dyno: Dyno) -> str:
         lines: deque[str] = deque(maxlen=LAST_LINES)
         try:
-            async with asyncio.timeout(LAST_LINES_SECONDS):
+            async with asyncio.timeout(self.rules.last_lines):
                 async for _, text in self.engine.logs(dyno.id):
                     lines.append(text)
         except (TimeoutError, NotFound):

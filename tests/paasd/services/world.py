@@ -34,7 +34,7 @@ from tests.gates import Gates
 
 DEADLINE = 10.0
 DOCKERFILE = "FROM scratch\n"
-BOOT = BootRules(timeout=0.3, probe_interval=0.005, confirm_interval=0.001, steady=0.02)
+BOOT = BootRules(timeout=0.3, probe_interval=0.005, confirm_interval=0.001, steady=0.02, last_lines=0.05)
 DEPLOY = DeployRules(drain=0.3, grace=0.0)
 RECOVERY = RecoveryRules(backoff=0.05, events_retry=0.01)
 
@@ -132,10 +132,8 @@ class World:
         async with asyncio.timeout(DEADLINE):
             async with self.releases.turn(app):
                 pass
-            await until(lambda: self._retired(app))
-
-    async def _retired(self, app: App) -> bool:
-        return not self.routing.leaving
+            while retiring := [task for task in self.background._tasks if task.get_name().startswith("retire")]:
+                await asyncio.wait(retiring)
 
     # --- what can be seen -------------------------------------------------------------------------------------------
 
