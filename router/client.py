@@ -10,8 +10,15 @@ from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 from aiohttp.web_request import BaseRequest
+
+from router.codes import Code, Fault
+
+# Two limits a byte apart: it is by its limit that a line's error says which line was too long.
+_LINE_LIMIT, _FIELD_LIMIT, _HEADERS_LIMIT = 8191, 8190, 128
+_LINGER = 2.0
 
 
 class Sent(web.StreamResponse):
@@ -29,10 +36,12 @@ class Sent(web.StreamResponse):
 
 
 class Handler(Protocol):
-    """What serves requests: a good one, and one that could not even be read."""
+    """What serves requests: a good one, and one that could not even be read. `head_timeout` is in seconds."""
+
+    head_timeout: float
 
     async def serve(self, request: BaseRequest) -> Sent: ...
-    def refuse(self, client: "ClientConnection") -> None: ...
+    def refuse(self, client: "ClientConnection", fault: Fault) -> None: ...
 
 
 class ClientConnection(RequestHandler):
@@ -41,6 +50,9 @@ class ClientConnection(RequestHandler):
     def __init__(self, manager: web.Server, handler: Handler, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._handler = handler
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._deaf = False
+        self.lingering = False
         self.feeder: asyncio.Transport | None = None
 
     @property
@@ -64,24 +76,63 @@ class ClientConnection(RequestHandler):
         if self._paused:
             await self._drain_helper()
 
+    def linger(self) -> None:
+        """Nothing more is said, but read on for a while: closed with bytes unread, the answer would be reset away."""
+        self._deaf = True
+        if self.lingering or self.transport is None:
+            return
+        self.lingering = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._loop.call_later(_LINGER, self.force_close)
+
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         super().data_received(data)
-        # The parser leaves a body it can't read on without an end: whoever reads it must hear of it.
-        if self._messages and isinstance(self._messages[-1][0], _ErrInfo) and self._current_request is not None:
+        if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+            self._deaf = True
+            self._end_body()
+        self._watch_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    def _end_body(self) -> None:
+        """The parser leaves a body it can't read on without an end: whoever reads it must hear of it."""
+        if self._current_request is not None:
             content = self._current_request.content
             if not content.is_eof() and content.exception() is None:
                 content.set_exception(RequestPayloadError("The request's body is not well-formed."))
+
+    def _watch_head(self) -> None:
+        """A head that has begun must be complete in time, however its bytes trickle in."""
+        if self.busy:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+        elif self._head_timer is None and not self._upgraded:
+            self._head_timer = self._loop.call_later(
+                self._handler.head_timeout, self._refuse, Fault(Code.H28, None, 408)
+            )
 
     def handle_error(
         self,
         request: BaseRequest,  # noqa: ARG002
         status: int = 500,  # noqa: ARG002
-        exc: BaseException | None = None,  # noqa: ARG002
+        exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
+        if not self.lingering:
+            self._refuse(_fault_of(exc))
+        return Sent(keep_alive=True)
+
+    def _refuse(self, fault: Fault) -> None:
         with suppress(ConnectionError):
-            self._handler.refuse(self)
-        return Sent(keep_alive=False)
+            self._handler.refuse(self, fault)
+        self.linger()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -102,8 +153,9 @@ class ClientServer(web.Server):
             return await handler.serve(request)
 
         super().__init__(serve, handler_cancellation=True)
+        limits = {"max_line_size": _LINE_LIMIT, "max_field_size": _FIELD_LIMIT, "max_headers": _HEADERS_LIMIT}
         self._make: Callable[[], ClientConnection] = lambda: ClientConnection(
-            self, handler, loop=asyncio.get_running_loop(), **connection
+            self, handler, loop=asyncio.get_running_loop(), **limits, **connection
         )
 
     def __call__(self) -> RequestHandler:
@@ -114,3 +166,14 @@ class ClientServer(web.Server):
         for connection in self.connections:
             if isinstance(connection, ClientConnection) and not connection.busy:
                 connection.force_close()
+
+
+def _fault_of(exc: BaseException | None) -> Fault:
+    """How the parser's error is answered; by default as a request that is not well-formed."""
+    if isinstance(exc, LineTooLong):
+        if exc.args[1] == _LINE_LIMIT:
+            return Fault(Code.H26, "The request's target is too long: send at most 8 kB.", 414)
+        return Fault(Code.H26, "A header of the request is too long: send at most 8 kB in each.", 431)
+    if getattr(exc, "message", "").startswith("Too many headers"):
+        return Fault(Code.H26, f"The request has too many headers: send at most {_HEADERS_LIMIT}.", 431)
+    return Fault(Code.H26)

@@ -26,6 +26,7 @@ _HOST = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 _ABSOLUTE = re.compile(rb"(?i)https?://([^/?#@]+)([/?][^#]*)?")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_HEADERS_BYTES = 32 * 1024
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{20,200}")
 
 
@@ -53,6 +54,8 @@ class RequestHead:
 def read_request(method: str, target: str, http11: bool, raw: tuple[Header, ...]) -> RequestHead:
     """Check a parsed head. Raises Fault (H26) where two readers of it could disagree, or it asks what we don't do."""
     values: dict[bytes, list[bytes]] = {}
+    if sum(len(name) + len(value) for name, value in raw) > _HEADERS_BYTES:
+        raise Fault(Code.H26, "The request's headers are too long: send at most 32 kB in all.", 431)
     for name, value in raw:
         values.setdefault(name.lower(), []).append(value)
     nominated = _tokens(values.get(b"connection", []))

@@ -6,7 +6,7 @@ import time
 import traceback
 import uuid
 
-from aiohttp.http import HttpVersion11
+from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.web_request import BaseRequest
 
 from router.access_log import AccessLog
@@ -30,6 +30,7 @@ class Proxy:
         self._log = log
         self._port = port
         self._answers = Answers()
+        self.head_timeout = fabric.limits.first_byte
         self.stopping = False
 
     async def serve(self, request: BaseRequest) -> Sent:
@@ -50,27 +51,31 @@ class Proxy:
             reply.keep_alive = False
         except Fault as fault:
             self._fail(request, call, reply, fault)
+            if fault.code is Code.H26:
+                client.linger()
         except Exception:
             traceback.print_exc(file=sys.stderr)
             self._fail(request, call, reply, Fault(Code.H99))
         finally:
             self._log.add(call.app, call.line(asyncio.get_running_loop().time()))
-        return Sent(keep_alive=reply.keep_alive)
+        return Sent(keep_alive=reply.keep_alive or client.lingering)
 
-    def refuse(self, client: ClientConnection) -> None:
-        """Answer what could not be read as a request."""
+    def refuse(self, client: ClientConnection, fault: Fault) -> None:
+        """Answer what could not be read as a request, and close."""
         call = Call(
             asyncio.get_running_loop().time(), method="UNKNOWN", request_id=str(uuid.uuid4()), fwd=client.address
         )
         reply = Reply(client, call, http11=True, keep_alive=False)
-        self._note(call, Fault(Code.H26))
+        self._note(call, fault)
         try:
-            self._answer(Answer.of(Fault(Code.H26)), call, reply, accept="text/plain", to_head=False)
+            self._answer(Answer.of(fault), call, reply, accept="text/plain", to_head=False)
         finally:
             self._log.add(None, call.line(call.started))
 
     async def _serve(self, request: BaseRequest, client: ClientConnection, call: Call, reply: Reply) -> None:
         call.request_id, call.fwd = str(uuid.uuid4()), client.address
+        if request.version not in (HttpVersion10, HttpVersion11):
+            raise Fault(Code.H26, "This version of HTTP is not spoken here: use HTTP/1.1.")
         if request.method in _REFUSED_METHODS:
             raise Fault(Code.H26, f"{request.method} is not served here: use another method.", 405)
         head = read_request(request.method, request.raw_path, request.version >= HttpVersion11, request.raw_headers)

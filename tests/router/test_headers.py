@@ -60,44 +60,6 @@ async def test_an_absolute_target_is_routed_by_its_own_authority(router: RouterP
     assert answer["head"].startswith("GET /x?y HTTP/1.1\r\nHost: two.localhost\r\n")
 
 
-BAD = {
-    "CL and TE": b"POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 5\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "two CL": b"POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-    "CL list": b"POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 5, 5\r\n\r\nhello",
-    "odd TE": b"POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-    "gzip TE": b"POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    "TE with space": b"POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-    "TE in 1.0": b"POST / HTTP/1.0\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "bare LF": b"GET / HTTP/1.1\nHost: shop.localhost\n\n",
-    "bare CR": b"GET / HTTP/1.1\r\nHost: shop.localhost\r\nA: b\rc\r\n\r\n",
-    "NUL": b"GET / HTTP/1.1\r\nHost: shop.localhost\r\nA: b\x00c\r\n\r\n",
-    "folded": b"GET / HTTP/1.1\r\nHost: shop.localhost\r\nA: b\r\n c\r\n\r\n",
-    "two hosts": b"GET / HTTP/1.1\r\nHost: shop.localhost\r\nHost: other\r\n\r\n",
-    "no host": b"GET / HTTP/1.1\r\n\r\n",
-    "no host 1.0": b"GET / HTTP/1.0\r\n\r\n",
-    "odd host": b"GET / HTTP/1.1\r\nHost: shop.localhost@evil\r\n\r\n",
-    "odd target": b"GET ftp://shop.localhost/ HTTP/1.1\r\nHost: shop.localhost\r\n\r\n",
-    "big header": b"GET / HTTP/1.1\r\nHost: shop.localhost\r\nA: " + b"a" * 20_000 + b"\r\n\r\n",
-    "many headers": b"GET / HTTP/1.1\r\nHost: shop.localhost\r\n" + b"A: b\r\n" * 200 + b"\r\n",
-    "garbage": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-async def test_what_two_readers_could_read_differently_is_refused(
-    router: RouterProcess, start: Start, name: str
-) -> None:
-    app = await start(echo())
-    await router.publish(route("shop", app))
-    answers = await router.raw(BAD[name])
-    assert Parsed(answers).status == 400
-    assert answers.count(b"HTTP/1.1 ") == 1
-    assert app.writers == []
-    lines = await router.log_lines("code=H26 .* status=400 ")
-    assert len(lines) == 1
-
-
 @pytest.mark.parametrize(
     ("method", "header", "status"), [("TRACE", "A: b", 405), ("CONNECT", "A: b", 405), ("GET", "Expect: tea", 417)]
 )
