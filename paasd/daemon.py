@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -220,7 +221,9 @@ async def listen(
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
-        sys.exit(f"paasd: {settings.api} can't be listened on ({error.strerror}); choose another with --api HOST:PORT.")
+        # asyncio puts its own words around the system's
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        sys.exit(f"paasd: {settings.api} can't be listened on ({reason}); choose another with --api HOST:PORT.")
     return url
 
 

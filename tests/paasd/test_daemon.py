@@ -1,0 +1,111 @@
+"""The daemon as a process, without an engine so that it runs anywhere: first start, restarts, refusals, settings."""
+
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paasd.daemon import ENGINES, PERIODIC, boot_rules, build_rules
+from paasd.settings import BuildSettings, DynoSettings, Settings
+from tests.daemon import BIN, Daemon, free_port, running, wait_until
+
+NO_ENGINE = {"docker": {"host": "unix:///nonexistent/docker.sock"}}
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[Daemon]:
+    root = Path(tempfile.mkdtemp(prefix="paasd-"))
+    try:
+        with running(root, config=NO_ENGINE) as daemon:
+            yield daemon
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def router_of(daemon: Daemon) -> Any:
+    return daemon.call("GET", "/paasd/router")[1]
+
+
+def test_the_first_start_makes_home_account_and_token(daemon: Daemon) -> None:
+    assert stat.S_IMODE(daemon.home.stat().st_mode) == 0o700
+    assert stat.S_IMODE((daemon.home / "token").stat().st_mode) == 0o600
+    assert len(daemon.token) == 64
+    assert (daemon.home / "api").read_text().strip() == daemon.url
+    status, account = daemon.call("GET", "/account")
+    assert (status, account["email"]) == (200, "owner@localhost")
+    for name in ("store.db", "key", "url-secret", "lock", "id"):
+        assert stat.S_IMODE((daemon.home / name).stat().st_mode) & 0o077 == 0, name
+
+
+def test_health_needs_no_token(daemon: Daemon) -> None:
+    with urllib.request.urlopen(f"{daemon.url}/health", timeout=10) as answer:
+        assert json.load(answer)["status"] == "ok"
+
+
+def test_a_second_daemon_on_the_home_is_refused_at_once(daemon: Daemon) -> None:
+    command = [str(BIN / "paasd"), "serve", "--home", str(daemon.home)]
+    command += ["--api", f"127.0.0.1:{free_port()}", "--router", f"127.0.0.1:{free_port()}"]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert daemon.process is not None
+    assert second.returncode == 1
+    assert f"paasd: Another paasd (process {daemon.process.pid}) holds the home {daemon.home}" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert daemon.call("GET", "/account")[0] == 200
+
+
+def test_stopped_or_killed_the_router_goes_on_and_is_found_again(daemon: Daemon) -> None:
+    router, token = router_of(daemon), daemon.token
+    assert daemon.call("POST", "/apps", {"name": "kept"})[0] in (200, 201, 202)
+    for end in (daemon.stop, daemon.kill):
+        end()
+        assert daemon.get("kept")[0] == 502  # H81, from the router alone
+        daemon.start()
+        assert router_of(daemon)["pid"] == router["pid"]
+        assert daemon.token == token
+        assert daemon.call("GET", "/apps/kept")[0] == 200
+
+
+def test_a_killed_router_is_started_again_with_what_it_served(daemon: Daemon) -> None:
+    daemon.call("POST", "/apps", {"name": "blank"})
+    before = router_of(daemon)
+    os.kill(before["pid"], signal.SIGKILL)
+    wait_until(lambda: router_of(daemon)["pid"] not in (None, before["pid"]), 60, "no router came back")
+    assert daemon.get("blank")[0] == 502
+    assert router_of(daemon)["listen"] == before["listen"]
+
+
+def test_the_log_tells_no_secret(daemon: Daemon) -> None:
+    text = daemon.log.read_text()
+    assert "serving" in text
+    assert daemon.token not in text
+    assert (daemon.home / "url-secret").read_text().strip() not in text
+
+
+def test_settings_reach_the_rules(tmp_path: Path) -> None:
+    settings = Settings(
+        home=tmp_path,
+        search_path="",
+        router="127.0.0.1:8081",
+        domain="apps.example",
+        build=BuildSettings(timeout=7, parallel=3),
+        dynos=DynoSettings(memory_mb=64, cpus=0.5, pids=9, open_files=99, port=3000, boot_timeout=4),
+    )
+    boot, build = boot_rules(settings), build_rules(settings)
+    assert (boot.port, boot.timeout) == (3000, 4)
+    assert (boot.limits.memory, boot.limits.cpus, boot.limits.pids, boot.limits.open_files) == (64 << 20, 0.5, 9, 99)
+    assert (build.timeout, build.parallel) == (7, 3)
+    assert build.web_url.format(app="shop") == "http://shop.apps.example:8081/"
+
+
+def test_every_engine_that_can_be_set_can_be_made() -> None:
+    assert set(ENGINES) == {"auto", "docker"}
+    assert all(seconds > 0 for seconds, _ in PERIODIC)
