@@ -17,12 +17,20 @@ class Gates:
 
     def __init__(self) -> None:
         self._gates: dict[str, Gate] = {}
+        self._held: list[Gate] = []
         self.errors: dict[str, Exception] = {}
 
     def hold(self, call: str) -> Gate:
         """The next call of this name waits until the gate is opened; those after it don't."""
         gate = self._gates[call] = Gate()
+        self._held.append(gate)
         return gate
+
+    def open_all(self) -> None:
+        """Let everything go on that was held."""
+        self._gates.clear()
+        for gate in self._held:
+            gate.opened.set()
 
     async def at(self, call: str) -> None:
         """A call is here."""

@@ -255,6 +255,7 @@ class Recovery:
                 self._hands.routing.booting.discard(spec.id)
                 if isinstance(error, DynoUnhealthy):
                     self._count_crash(spec.release_id, spec.name, 0.0)
+                    self._may_start(app, spec)
             raise
         await self._try("publish", self._hands.routing.publish(app.id))
         for dyno in dynos:
@@ -293,14 +294,11 @@ class Recovery:
 
     async def _move_branch(self, app: App) -> None:
         """A branch stands at the newest deployed commit, though the daemon died before git could move it."""
-        deployed = next(
-            (
-                r
-                for r in await self._hands.store.releases(app.id, newest_first=True, limit=20)
-                if r.status is Status.SUCCEEDED and r.commit is not None and r.rollback_of is None
-            ),
-            None,
-        )
+        recent = await self._hands.store.releases(app.id, newest_first=True, limit=20)
+        served = [release for release in recent if release.status is Status.SUCCEEDED and release.commit is not None]
+        # A build is deployed by the first release that has it; those after it go back to it, or only change the config.
+        firsts = [r for at, r in enumerate(served) if all(older.build_id != r.build_id for older in served[at + 1 :])]
+        deployed = next(iter(firsts), None)
         if deployed is None or deployed.commit is None or self._builds.pushing(app.id):
             return
         heads = await self._sources.heads(app.id)

@@ -40,6 +40,10 @@ async def world(outside: Outside) -> AsyncIterator[World]:
     """A daemon's services; at the end it is stopped, and no request may have met a dyno being stopped."""
     world = wire(outside)
     yield world
+    cut_off = list(outside.cut_off)
     outside.engine.down = False
+    for gates in (outside.store.gates, outside.engine.gates, outside.sources.gates, world.router.gates):
+        gates.errors.clear()
+        gates.open_all()
     await world.background.close()
-    assert not outside.cut_off
+    assert not cut_off

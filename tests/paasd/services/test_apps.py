@@ -115,7 +115,7 @@ async def test_an_app_being_released_is_not_destroyed(world: World) -> None:
     await asyncio.wait_for(gate.reached.wait(), DEADLINE)
     hasty = wire(world.outside, wait=0.02)
     hasty.background._locks = world.background._locks
-    with pytest.raises(ReleaseInProgress, match="v3 .* stage: await healthy"):
+    with pytest.raises(ReleaseInProgress, match=r"v3 .* stage: await healthy"):
         await hasty.apps.destroy(world.actor, app)
     gate.opened.set()
     await task

@@ -167,7 +167,7 @@ async def test_waiting_for_another_daemon_has_an_end_too(world: World) -> None:
     app = await world.create()
     await world.store.record_release(NewRelease(app.id, "Deploy 1234", world.actor, {}, {}))
     hasty = wire(world.outside, wait=0.02)
-    with pytest.raises(ReleaseInProgress, match="v2 is being released by ann@example.org"):
+    with pytest.raises(ReleaseInProgress, match=r"v2 is being released by ann@example\.org"):
         await hasty.config(app, B="2")
     assert not hasty.background.lock(app.id).locked()
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from paasd.adapters.log_files import LogFiles
 from paasd.adapters.store import SqlStore
@@ -13,7 +14,7 @@ from paasd.domain.access import Account, Actor, Token
 from paasd.domain.app import App
 from paasd.domain.dyno import Dyno
 from paasd.domain.push import Push
-from paasd.domain.release import Commit, NewRelease, Release, Stage, Status
+from paasd.domain.release import Build, BuildStatus, Commit, NewRelease, Release, Stage, Status
 from paasd.services.access import Access
 from paasd.services.apps import Apps
 from paasd.services.background import Background
@@ -33,6 +34,7 @@ from tests.fakes import FakeEngine, FakeProbe
 from tests.gates import Gates
 
 DEADLINE = 10.0
+NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 DOCKERFILE = "FROM scratch\n"
 BOOT = BootRules(timeout=0.3, probe_interval=0.005, confirm_interval=0.001, steady=0.02, last_lines=0.05)
 DEPLOY = DeployRules(drain=0.3, grace=0.0)
@@ -40,9 +42,22 @@ RECOVERY = RecoveryRules(backoff=0.05, events_retry=0.01)
 
 
 class GatedStore(SqlStore):
-    """The real store; `gates` hold or fail calls: "transition" before it, "recorded" after record_release."""
+    """The real store; `gates` hold or fail calls: "transition" before it, "transitioned" after it, and so on."""
 
     gates: Gates
+
+    async def insert_build(self, build: Build) -> None:
+        await super().insert_build(build)
+        await self.gates.at("inserted_build")
+
+    async def finish_build(self, build_id: str, status: BuildStatus, **found: Any) -> Build:
+        await self.gates.at("finish_build")
+        return await super().finish_build(build_id, status, **found)
+
+    async def pending_releases(self, app_id: str | None = None) -> Sequence[Release]:
+        found = await super().pending_releases(app_id)
+        await self.gates.at("pending_releases")
+        return found
 
     async def record_release(self, release: NewRelease) -> Release:
         await self.gates.at("record_release")
@@ -138,14 +153,14 @@ class World:
     # --- what can be seen -------------------------------------------------------------------------------------------
 
     def answer(self, name: str = "shop") -> str:
-        """What a request to the app gets: "v2", or a router's code. AssertionError if it would meet a dead dyno."""
+        """What a request to the app gets: "v2", a router's code, or "dead" where no dyno is behind the address."""
         route = next((route for route in self.plane.table.routes if route.name == name), None)
         if route is None:
             return "404"
         if route.maintenance:
             return "H80"
-        for target in route.targets:
-            assert self.engine.answer(target.host, target.port, None).healthy, f"{target} is dead"
+        if not all(self.engine.answer(target.host, target.port, None).healthy for target in route.targets):
+            return "dead"
         return f"v{route.targets[0].release}" if route.targets else route.no_target_code
 
     async def ledger_of(self, app: App) -> list[str]:

@@ -1,0 +1,173 @@
+"""Pushes: one at a time per app, a bounded number of builds, logs that stream and are kept, and failures that reject."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from paasd.domain.errors import BuildFailed, Conflict, DeployFailed, EngineUnavailable, StoreUnavailable
+from paasd.domain.release import BuildStatus
+from tests.paasd.services.world import DEADLINE, Output, World, cancelled, somebody, until, wire
+
+
+async def test_a_build_is_recorded_with_what_it_made(world: World) -> None:
+    app = await world.deployed(procfile="web: serve\nrelease: migrate")
+    (build,) = await world.ledger.builds(app)
+    release = await world.release(app, 2)
+    assert (build.status, build.builder, build.actor) == (BuildStatus.SUCCEEDED, "dockerfile", world.actor)
+    assert (build.id, build.artifact, build.commit) == (release.build_id, release.artifact, release.commit)
+    assert build.processes.release == "migrate"
+    assert build.size
+    assert await world.ledger.build(app, build.id) == build
+
+
+async def test_the_build_log_is_kept_without_what_the_release_says(world: World) -> None:
+    app = await world.create()
+    seen = await world.push(app)
+    (build,) = await world.ledger.builds(app)
+    kept = b"".join([chunk async for chunk in world.outputs.read(app.id, ("builds", build.id))]).decode()
+    assert seen.startswith(kept)
+    assert "FROM scratch" in kept
+    assert "Releasing" not in kept
+
+
+@pytest.mark.parametrize(
+    ("procfile", "files", "words"),
+    [
+        ("web serve", {}, r"Procfile line 1 can't be read: 'web serve'"),
+        ("web: serve", {"Dockerfile": ""}, "The Dockerfile is empty"),
+        ("web: serve", {"app.json": "{"}, "app.json is not valid JSON"),
+        ("web: serve", {"Dockerfile": "FROM x\nRUN make && exit 2"}, "`make && exit 2` exited with status 2"),
+    ],
+)
+async def test_a_bad_source_rejects_the_push_and_makes_no_release(
+    world: World, procfile: str, files: dict[str, str], words: str
+) -> None:
+    app = await world.deployed()
+    with pytest.raises(BuildFailed, match=words):
+        await world.push(app, procfile, **files)
+    newest = (await world.ledger.builds(app))[0]
+    assert newest.status is BuildStatus.FAILED
+    assert newest.failure is not None
+    assert len(await world.ledger_of(app)) == 2
+    assert world.answer() == "v2"
+    assert "app[api]: Build failed -- check your build output" in world.lines(app)
+    assert not world.builds.live
+    assert not world.builds.pushing(app.id)
+
+
+async def test_a_commit_that_did_not_arrive_makes_no_build(world: World) -> None:
+    app = await world.create()
+    push = replace(world.commit(app), sha="f" * 40)
+    with pytest.raises(BuildFailed, match="did not arrive"):
+        await world.builds.receive(push, Output())
+    assert not await world.ledger.builds(app)
+
+
+async def test_a_second_push_is_told_who_holds_the_app_and_how_far_it_is(world: World) -> None:
+    app = await world.create()
+    bob = replace(world.commit(app), actor=somebody(world.actor, "bob@example.org"))
+    for point, stage in (("build", "building"), ("probe", "releasing")):
+        gate = world.engine.gates.hold(point)
+        first = asyncio.create_task(world.push(app))
+        await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+        with pytest.raises(Conflict, match=rf"ann@example\.org has been pushing to shop since .* \(stage: {stage}\)"):
+            await world.builds.receive(bob, Output())
+        gate.opened.set()
+        await first
+    await world.builds.receive(bob, Output())
+    assert world.answer() == "v4"
+
+
+async def test_builds_over_all_apps_are_bounded(world: World) -> None:
+    busy = wire(world.outside, parallel=1)
+    shop, blog = await busy.create("shop"), await busy.create("blog")
+    gate = busy.engine.gates.hold("build")
+    first = asyncio.create_task(busy.push(shop))
+    await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    second = asyncio.create_task(busy.push(blog))
+    await until(lambda: busy.builds.pushing(blog.id))
+    with pytest.raises(Conflict, match=r"\(stage: (receiving|waiting for a free place to build)\)"):
+        await busy.push(blog)
+    gate.opened.set()
+    await asyncio.gather(first, second)
+    assert (busy.answer("shop"), busy.answer("blog")) == ("v2", "v2")
+    await busy.background.close()
+
+
+@pytest.mark.parametrize("point", ["adopt", "unpack"])
+async def test_a_pusher_that_goes_away_early_leaves_nothing_pending(world: World, point: str) -> None:
+    app = await world.create()
+    gate = world.sources.gates.hold(point)
+    task = asyncio.create_task(world.builds.receive(world.commit(app), Output()))
+    await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    await cancelled(task)
+    assert not await world.store.pending_builds()
+    await world.push(app)
+    assert world.answer() == "v2"
+
+
+async def test_a_pusher_that_goes_away_stops_the_build(world: World) -> None:
+    app = await world.create()
+    gate = world.engine.gates.hold("build")
+    task = asyncio.create_task(world.builds.receive(world.commit(app), Output()))
+    await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    await cancelled(task)
+    (build,) = await world.ledger.builds(app)
+    assert (build.status, build.failure) == (
+        BuildStatus.FAILED,
+        "Cancelled: the pusher went away or the daemon was stopped.",
+    )
+    assert not await world.engine.artifacts()
+
+
+async def test_a_fault_of_our_own_is_kept_without_its_details(world: World) -> None:
+    app = await world.create()
+    world.engine.gates.errors["build"] = ValueError("secret=hunter2")
+    with pytest.raises(ValueError, match="hunter2"):
+        await world.push(app)
+    (build,) = await world.ledger.builds(app)
+    assert build.failure == "Internal error (ValueError); see the daemon's log."
+
+
+async def test_an_engine_that_is_down_fails_the_build(world: World) -> None:
+    app = await world.deployed()
+    world.engine.down = True
+    with pytest.raises(EngineUnavailable):
+        await world.push(app)
+    world.engine.down = False
+    assert (await world.ledger.builds(app))[0].failure == (
+        "The engine does not answer; start it, then see `paasd doctor`."
+    )
+
+
+async def test_a_failed_build_that_can_not_be_recorded_is_left_to_recovery(world: World) -> None:
+    app = await world.create()
+    world.store.gates.errors["finish_build"] = StoreUnavailable("The disk is full; make room.")
+    with pytest.raises(BuildFailed):
+        await world.push(app, "what is this")
+    assert len(await world.store.pending_builds()) == 1
+    world.store.gates.errors.clear()
+    await world.recovery.settle()
+    (build,) = await world.ledger.builds(app)
+    assert build.failure == "The daemon was restarted during the build; push again."
+
+
+async def test_recovery_leaves_a_build_alone_that_is_just_being_recorded(world: World) -> None:
+    app = await world.create()
+    gate = world.store.gates.hold("inserted_build")
+    task = asyncio.create_task(world.push(app))
+    await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    await world.recovery.settle()
+    gate.opened.set()
+    await task
+    assert world.answer() == "v2"
+
+
+async def test_a_pusher_hears_of_the_release_that_failed(world: World) -> None:
+    app = await world.create()
+    output = Output()
+    with pytest.raises(DeployFailed, match="Release v2 failed: "):
+        await world.builds.receive(world.commit(app, "web: serve\nrelease: fail"), output)
+    assert "no such table" in output.text  # the release phase streams to the pusher
+    assert "is live" not in output.text
