@@ -17,16 +17,29 @@ class InFlight:
     @contextmanager
     def hold(self, address: Address) -> Iterator[None]:
         """Count one request on `address` for the length of the block."""
-        self._counts[address] = self._counts.get(address, 0) + 1
+        self.enter(address)
         try:
             yield
         finally:
-            left = self._counts[address] - 1
-            if left:
-                self._counts[address] = left
-            else:
-                del self._counts[address]
+            self.leave(address)
+
+    def enter(self, address: Address) -> None:
+        """Count one request more; each is to `leave` once."""
+        self._counts[address] = self._counts.get(address, 0) + 1
+
+    def leave(self, address: Address) -> None:
+        """Count one request less."""
+        left = self._counts[address] - 1
+        if left:
+            self._counts[address] = left
+        else:
+            del self._counts[address]
+            if self._waiting:
                 self._wake()
+
+    def on(self, address: Address) -> int:
+        """Requests in flight on one address."""
+        return self._counts.get(address, 0)
 
     def count(self, addresses: Iterable[Address] | None = None) -> int:
         """Requests in flight on `addresses`, or on all."""
