@@ -16,17 +16,23 @@ REASONS = {
 
 
 class NetworkProbe:
-    """Probe over the network. `timeout` is in seconds, for one check as a whole."""
+    """Probe over the network. All in seconds: `timeout` is for one check as a whole.
 
-    def __init__(self, timeout: float = 2.0) -> None:
+    While nothing listens yet, a check tries to connect for `patience`, every `step`: the dyno does not notice, and is
+    not kept waiting for the next check once it is up.
+    """
+
+    def __init__(self, timeout: float = 2.0, *, patience: float = 0.1, step: float = 0.01) -> None:
         self._timeout = timeout
+        self._patience = patience
+        self._step = step
 
     async def check(self, address: str, port: int, path: str | None) -> ProbeResult:
         """TCP accept, or HTTP 2xx/3xx at `path`."""
         writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(self._timeout):
-                reader, writer = await asyncio.open_connection(address, port)
+                reader, writer = await self._connect(address, port)
                 if path is None:
                     return ProbeResult(True)
                 writer.write(_request(port, path))
@@ -41,6 +47,18 @@ class NetworkProbe:
         finally:
             if writer is not None:
                 writer.transport.abort()  # nothing more to say, and the dyno need not wait for a polite end
+
+
+    async def _connect(self, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
+        while True:
+            try:
+                return await asyncio.open_connection(address, port)
+            except ConnectionRefusedError:
+                if loop.time() + self._step >= deadline:
+                    raise
+            await asyncio.sleep(self._step)
 
 
 def _request(port: int, path: str) -> bytes:

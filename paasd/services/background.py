@@ -9,8 +9,19 @@ import structlog
 from paasd.domain.errors import PaasError
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 log = structlog.get_logger(__name__)
+
+
+async def together(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """Both at once. The first to fail cancels the other, which has ended when the error, as it is, comes out."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = group.create_task(one), group.create_task(other)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return tasks[0].result(), tasks[1].result()
 
 
 class Background:

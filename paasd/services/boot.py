@@ -107,13 +107,16 @@ class Boot:
             raise DynoUnhealthy(reason + await self._last_lines(dyno)) from None
 
     async def _probe_until_steady(self, dyno: Dyno, path: str | None) -> None:
-        """Returns after the first success and `confirmations` more in a row."""
+        """Returns after the first success and `confirmations` more in a row. Intervals count from check to check."""
+        loop = asyncio.get_running_loop()
         successes = 0
         while successes <= self.rules.confirmations:
+            began = loop.time()
             result = await self._probe(dyno, path)
             successes = successes + 1 if result.healthy else 0
             if successes <= self.rules.confirmations:
-                await asyncio.sleep(self.rules.confirm_interval if successes else self.rules.probe_interval)
+                interval = self.rules.confirm_interval if successes else self.rules.probe_interval
+                await asyncio.sleep(began + interval - loop.time())
 
     async def _probe(self, dyno: Dyno, path: str | None) -> ProbeResult:
         if dyno.address is None or dyno.port is None:

@@ -17,7 +17,7 @@ from paasd.domain.errors import DeployCancelled, DeployFailed, PaasError
 from paasd.domain.release import Release, Stage, Status
 from paasd.failpoints import Failpoints
 from paasd.ports import Engine, OutputFile, Store, Write
-from paasd.services.background import Background
+from paasd.services.background import Background, together
 from paasd.services.boot import Boot
 from paasd.services.logs import AppLogs
 from paasd.services.release_phase import ReleasePhase
@@ -87,10 +87,10 @@ async def start_dynos(hands: Stagehands, deploy: Deploy) -> Deploy:
     """New dynos of every process type, beside the old ones."""
     if deploy.specs:
         await deploy.say(f"-----> Starting {', '.join(spec.name for spec in deploy.specs)}")
-    existing = await hands.engine.dynos(deploy.app.id)
     own = {spec.id for spec in deploy.specs}
+    started, existing = await together(hands.boot.start(deploy.specs), hands.engine.dynos(deploy.app.id))
     previous = [dyno for dyno in existing if dyno.kind is DynoKind.FORMATION and dyno.id not in own]
-    return replace(deploy, dynos=await hands.boot.start(deploy.specs), previous=tuple(previous))
+    return replace(deploy, dynos=started, previous=tuple(previous))
 
 
 async def stop_started(hands: Stagehands, deploy: Deploy) -> None:
