@@ -47,6 +47,10 @@ class InFlight:
             return sum(self._counts.values())
         return sum(self._counts.get(address, 0) for address in addresses)
 
+    def counts(self) -> dict[Address, int]:
+        """Requests in flight now, by address."""
+        return dict(self._counts)
+
     async def idle(self, addresses: Iterable[Address] | None, timeout: float) -> bool:
         """True as soon as `addresses` (None: all) have no request in flight; False after `timeout` seconds."""
         wanted = None if addresses is None else frozenset(addresses)
