@@ -232,7 +232,7 @@ def keep_mending(services: Services, stack: contextlib.AsyncExitStack) -> None:
     background = services.background
     background.spawn("boot", services.recovery.boot())
     background.spawn("watch engine", services.recovery.watch())
-    background.spawn("follow router", services.logs.follow_router())
+    background.spawn("follow router", services.logs.follow_router(services.recovery.ensure_router))
     scheduler = AsyncIOScheduler(timezone="UTC")
     for seconds, job in PERIODIC:
         scheduler.add_job(job, "interval", [services], seconds=seconds, max_instances=1, coalesce=True)

@@ -24,16 +24,18 @@ class RouterProcess:
         self._path = path
         self._supervised = supervised
         self._stopped = False
+        self._turn = asyncio.Lock()
 
     async def ensure(self) -> None:
         """Running when this returns, unless it was stopped by request."""
-        if self._stopped or await self._answers():
-            return
-        if self._supervised:
-            raise RouterUnavailable(
-                f"No router answers in {self._directory} and it is not ours to start; start its unit or container."
-            )
-        await self._start()
+        async with self._turn:
+            if self._stopped or await self._answers():
+                return
+            if self._supervised:
+                raise RouterUnavailable(
+                    f"No router answers in {self._directory} and it is not ours to start; start its unit or container."
+                )
+            await self._start()
 
     async def health(self) -> RouterHealth:
         """RouterUnavailable when it does not answer."""
@@ -42,7 +44,9 @@ class RouterProcess:
     async def stop(self) -> None:
         """Let it finish what is in flight; it stays stopped until an upgrade or the daemon's next start."""
         self._stopped = True
-        if await self._answers():
+        async with self._turn:
+            if not await self._answers():
+                return
             await self._client.shutdown()
             async with asyncio.timeout(START_SECONDS + 30.0):
                 while await self._answers():  # noqa: ASYNC110 - another process's end: there is no event to await
@@ -51,10 +55,10 @@ class RouterProcess:
     async def upgrade(self) -> None:
         """A fresh process on the same listening socket; not running: it is started."""
         self._stopped = False
-        if await self._answers():
-            await self._client.upgrade()
-        else:
-            await self.ensure()
+        async with self._turn:
+            if await self._answers():
+                return await self._client.upgrade()
+        return await self.ensure()
 
     async def _answers(self) -> bool:
         try:

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -120,14 +120,16 @@ class AppLogs:
         finally:
             self._followed.discard(dyno.id)
 
-    async def follow_router(self) -> None:
-        """Copy the router's request lines into their apps' rings, for ever."""
+    async def follow_router(self, lost: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Copy the router's request lines into their apps' rings, for ever. `lost` is called when the stream ends."""
         while True:
             try:
                 async for app_id, line in self._router.log_lines():
                     self.append(app_id, line)
             except Unavailable:
-                pass  # the router serves on without us; ask again
+                pass  # the router serves on without us, or it died
+            if lost is not None:
+                await lost()
             await asyncio.sleep(self._router_retry)
 
     def forget(self, app_id: str) -> None:

@@ -90,14 +90,23 @@ class Recovery:
         for app in await self._hands.store.apps():
             await self._try(f"converge {app.name}", self.converge(app))
 
+    async def ensure_router(self) -> None:
+        """At once when its line is lost, for without it no app is reached. The next round says why it could not be."""
+        with contextlib.suppress(PaasError):
+            await self._host.ensure()
+
     async def watch(self) -> None:
         """Converge the app of each engine event, for ever; an engine that went away is asked again."""
+        said = ""  # once, however long the engine stays away
         while True:
             try:
                 async for app_id in self._hands.engine.changes():
+                    said = ""
                     self._hands.background.spawn(f"observe {app_id}", self._observe(app_id))
             except Unavailable as error:
-                log.warning("engine events lost", reason=error.message)
+                if error.message != said:
+                    log.warning("engine events lost", reason=error.message)
+                said = error.message
             await asyncio.sleep(self._rules.events_retry)
 
     async def settle(self) -> None:

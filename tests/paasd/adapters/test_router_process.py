@@ -98,6 +98,12 @@ async def test_one_that_was_killed_is_started_anew(make: Make) -> None:
     assert after.listen == before.listen
 
 
+async def test_asked_for_twice_at_once_it_is_started_once(make: Make) -> None:
+    host = make()
+    await asyncio.gather(host.ensure(), host.ensure(), host.ensure())
+    assert (await host.health()).table == 0
+
+
 async def test_a_port_that_is_taken_is_a_sentence(make: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
