@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from paasd.cli.errors import CliError
-from paasd.cli.settings import Settings, load
-
 NAME = "git:credentials"
 
 
-def answer(operation: str, settings: Settings) -> None:
-    """Read git's question; name user and token on stdout if it asks for our own API, and say nothing otherwise."""
+def answer(operation: str, host: str, token: str) -> None:
+    """Read git's question; name user and token on stdout if it asks for our own API (HOST:PORT), else say nothing."""
     question = sys.stdin.read()
     if operation != "get":
         return  # `store` and `erase`: there is nothing to keep, and nothing of ours to forget
     asked = dict(line.split("=", 1) for line in question.splitlines() if "=" in line)
-    if asked.get("protocol") in ("http", "https") and asked.get("host") == settings.host:
-        sys.stdout.write(f"username=heroku\npassword={settings.token}\n")
+    if asked.get("protocol") in ("http", "https") and asked.get("host") == host:
+        sys.stdout.write(f"username=heroku\npassword={token}\n")
 
 
 def quick(arguments: list[str]) -> int | None:
@@ -32,8 +29,13 @@ def quick(arguments: list[str]) -> int | None:
     if operation != "get":
         sys.stdin.read()  # `store` and `erase`: git tells what it knows already
         return 0
+    # Only now: `store` follows each `get`, and each millisecond of both is waited for.
+    from paasd.cli.errors import CliError
+    from paasd.cli.settings import load
+
     try:
-        answer(operation, load(home))
+        settings = load(home)
+        answer(operation, settings.host, settings.token)
     except CliError as error:
         error.show()
         return error.exit_code

@@ -42,7 +42,7 @@ def git_remote(session: Session, named: str | None, as_json: bool) -> None:
 @click.pass_obj
 def git_credentials(session: Session, operation: str) -> None:
     """Answer git's question for a password (git calls this)."""
-    credentials.answer(operation, session.settings)
+    credentials.answer(operation, session.settings.host, session.settings.token)
 
 
 def _without_password(url: str) -> str:

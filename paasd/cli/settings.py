@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from paasd.cli.errors import CliError
@@ -14,18 +14,20 @@ _URL = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """One API and its token.
+class Settings(NamedTuple):
+    """One API and its token. (No dataclass: importing those takes longer than answering git's question.)
 
     `api` is the base URL without a slash at its end; `token_source` names where the token was found; `home` is the
     daemon's home if `api` is that home's own, else None (a daemon on another machine).
     """
 
     api: str
-    token: str = field(repr=False)
+    token: str
     token_source: str
     home: Path | None
+
+    def __repr__(self) -> str:
+        return f"Settings(api={self.api!r}, token_source={self.token_source!r}, home={self.home!r})"
 
     @property
     def scheme(self) -> str:
