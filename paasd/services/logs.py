@@ -66,6 +66,7 @@ class AppLogs:
         self._keep_alive = keep_alive
         self._router_retry = router_retry
         self._followed: set[str] = set()
+        self._broken_off: dict[str, datetime] = {}  # by dyno whose log broke off: the time of the last line we have
 
     def append(self, app_id: str, line: LogLine) -> None:
         """Add a line; readers that tail see it at once."""
@@ -112,11 +113,16 @@ class AppLogs:
         self._background.spawn(f"logs of {dyno.id}", self._copy(dyno))
 
     async def _copy(self, dyno: Dyno) -> None:
+        last = self._broken_off.pop(dyno.id, None)
         try:
-            async for at, text in self._engine.logs(dyno.id):
+            async for at, text in self._engine.logs(dyno.id, since=last):
+                last = at
                 self.append(dyno.app_id, LogLine(at, "app", dyno.name, text))
-        except (NotFound, Unavailable):
-            pass  # it is gone, or the engine is: reconcile follows it again once it is seen
+        except NotFound:
+            pass  # it is gone, and its log with it
+        except Unavailable:
+            if last is not None:  # reconcile follows it again, from there, once the engine is back
+                self._broken_off[dyno.id] = last
         finally:
             self._followed.discard(dyno.id)
 

@@ -210,15 +210,14 @@ class Recovery:
         running = [dyno for dyno in extra if dyno.running]
         await asyncio.gather(*(self._hands.engine.stop(dyno.id, grace=0) for dyno in extra if not dyno.running))
         if running:
-            self._hands.routing.booting.update(dyno.id for dyno in running)
-            await self._hands.routing.publish(app.id)
-            self._hands.background.spawn(f"retire strays of {app.name}", self._retire(running))
-
-    async def _retire(self, dynos: Sequence[Dyno]) -> None:
-        try:
-            await retire(self._hands, dynos)
-        finally:
-            self._hands.routing.booting.difference_update(dyno.id for dyno in dynos)
+            ids = {dyno.id for dyno in running}
+            self._hands.routing.leaving |= ids
+            try:
+                await self._hands.routing.publish(app.id)
+            except PaasError:
+                self._hands.routing.leaving -= ids
+                raise
+            self._hands.background.spawn(f"retire strays of {app.name}", retire(self._hands, running))
 
     def _note_crash(self, app: App, dyno: Dyno) -> None:
         if dyno.id in self._noted:

@@ -144,6 +144,7 @@ class Routing:
             and dyno.release_id == release.id
             and dyno.kind is DynoKind.FORMATION
             and dyno.type == WEB
+            and dyno.id not in self.leaving
         ]
         targets = [target for dyno in own if dyno.id not in self.booting and (target := target_of(dyno)) is not None]
         return Route(

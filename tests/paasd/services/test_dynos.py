@@ -1,0 +1,108 @@
+"""Dynos as people see them: listing, formation, scaling, restarting."""
+
+import asyncio
+
+import pytest
+
+from paasd.domain.dyno import DynoKind, Formation
+from paasd.domain.errors import InvalidParams, NotFound
+from tests.paasd.services.world import DEADLINE, Output, World, cancelled, until
+
+
+async def test_dynos_being_replaced_or_being_tried_are_not_listed(world: World) -> None:
+    app = await world.create()
+    assert await world.dynos.of(app) == []
+    await world.push(app)
+    old = await world.dyno(app)
+    assert old.address is not None
+    gate = world.engine.gates.hold("output")
+    task = asyncio.create_task(world.builds.receive(world.commit(app, "web: serve\nrelease: hang"), Output()))
+    await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    listed = await world.dynos.of(app)
+    assert {dyno.kind for dyno in listed} == {DynoKind.FORMATION, DynoKind.RELEASE}  # the release phase shows
+    await cancelled(task)
+    world.plane.serve(app.id, (old.address, 5000))  # so that the old one has to drain
+    await world.push(app)
+    assert [dyno.release_version for dyno in await world.dynos.of(app)] == [4]
+    world.plane.end_request((old.address, 5000))
+
+
+async def test_the_formation_is_empty_before_the_first_build(world: World) -> None:
+    app = await world.create()
+    assert await world.dynos.formation(app) == []
+    with pytest.raises(NotFound, match=r"shop has none: deploy first"):
+        await world.dynos.scale(world.actor, app, {"web": 1})
+
+
+async def test_scaling_starts_and_stops_at_once_and_lasts(world: World) -> None:
+    app = await world.deployed(procfile="web: serve\nworker: hang")
+    formation = await world.dynos.scale(world.actor, app, {"worker": 2})
+    assert formation == [(Formation("web", 1), "serve"), (Formation("worker", 2), "hang")]
+    assert await world.running(app) == ["web.1 v2", "worker.1 v2", "worker.2 v2"]
+    await world.dynos.scale(world.actor, app, {"worker": 1})
+    await world.settled(app)
+    assert await world.running(app) == ["web.1 v2", "worker.1 v2"]
+    assert "app[api]: Scaled to web@1:Standard-1X, worker@1:Standard-1X by user ann@example.org" in world.lines(app)
+    await world.push(app, "web: serve\nworker: hang")
+    await world.settled(app)
+    assert await world.running(app) == ["web.1 v3", "worker.1 v3"]
+
+
+async def test_an_app_scaled_to_nothing_has_no_dynos_and_the_router_says_so(world: World) -> None:
+    app = await world.deployed()
+    await world.dynos.scale(world.actor, app, {"web": 0})
+    await world.settled(app)
+    assert world.answer() == "H14"
+    assert await world.running(app) == []
+    await world.push(app)
+    assert world.answer() == "H14"
+    await world.dynos.scale(world.actor, app, {"web": 1})
+    await until(lambda: world.answer() == "v3")
+
+
+async def test_scaling_a_crashing_app_to_nothing_is_not_a_crash(world: World) -> None:
+    app = await world.deployed()
+    world.engine.commands["serve"] = world.engine.commands["crash"]
+    world.engine.die((await world.dyno(app)).id)
+    await world.recovery.reconcile()
+    await until(lambda: world.answer() == "H10")
+    await world.dynos.scale(world.actor, app, {"web": 0})
+    await world.recovery.reconcile()
+    assert world.answer() == "H14"
+
+
+@pytest.mark.parametrize("quantity", [-1, 101])
+async def test_quantities_are_bounded(world: World, quantity: int) -> None:
+    app = await world.deployed()
+    with pytest.raises(InvalidParams, match="from 0 to 100"):
+        await world.dynos.scale(world.actor, app, {"web": quantity})
+
+
+async def test_an_unknown_type_is_named_with_those_there_are(world: World) -> None:
+    app = await world.deployed()
+    with pytest.raises(NotFound, match=r"\(clock\); shop has web"):
+        await world.dynos.scale(world.actor, app, {"clock": 1})
+
+
+@pytest.mark.parametrize("which", [None, "web", "web.1"])
+async def test_restarted_dynos_are_new_ones(world: World, which: str | None) -> None:
+    app = await world.deployed(procfile="web: serve\nworker: hang")
+    await world.dynos.scale(world.actor, app, {"worker": 1})
+    before = {dyno.name: dyno.id for dyno in await world.engine.dynos()}
+    await world.dynos.restart(app, which)
+
+    async def anew() -> bool:
+        found = {dyno.name: dyno.id for dyno in await world.engine.dynos()}
+        return found.keys() == before.keys() and found["web.1"] != before["web.1"] and world.answer() == "v2"
+
+    await until(anew)
+    now = {dyno.name: dyno.id for dyno in await world.engine.dynos()}
+    assert (now["worker.1"] == before["worker.1"]) == (which is not None)
+    world.outside.cut_off.clear()  # a restart is what was asked for
+
+
+async def test_restarting_what_is_not_there_is_said_so(world: World) -> None:
+    app = await world.deployed()
+    with pytest.raises(NotFound, match=r"Couldn't find that dyno \(web\.7\)"):
+        await world.dynos.restart(app, "web.7")
+    await world.dynos.restart(await world.create("blog"), None)
