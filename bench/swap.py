@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bench.idle import memory
 from bench.load import Aim, Report, Sample, under_load
 from bench.page import ms, quantile, table, title, verdict
 from bench.scene import APP, Scene, scene
@@ -135,6 +136,12 @@ def show_failures(stage: Scene, report: Report, bad: Sequence[Sample], done: Seq
         print(f"  … and {len(bad) - SHOWN} more")
 
 
+def daemon_memory(stage: Scene) -> float:
+    """MiB resident."""
+    assert stage.daemon.process is not None
+    return memory([stage.daemon.process.pid]).rss
+
+
 def main() -> int:
     """0 when no request failed and none was answered by the past."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -147,12 +154,15 @@ def main() -> int:
     with scene() as stage:
         with under_load(Aim(stage.daemon.router_port, APP, given.rate, seed=given.seed), stage.root) as load:
             time.sleep(QUIET_SECONDS)
+            resident = [daemon_memory(stage)]
             for number, change in enumerate(plan(given.ops, given.seed)):
                 done.append(carry_out(stage, change, number, chance, versions))
                 versions.append(done[-1].version)
             time.sleep(QUIET_SECONDS)
+            resident.append(daemon_memory(stage))
             report = load.stop()
         show(report, done)
+        print(f"  The daemon had {resident[0]:.1f} MiB resident before the changes and {resident[1]:.1f} after them.\n")
         old = stale(report, done)
         sent = len(report.samples)
         right = verdict(not report.failed, f"{len(report.failed)} of {sent} requests failed (0 allowed)")
