@@ -193,8 +193,9 @@ class _Pusher:
 
     async def reject(self, sentence: str) -> int:
         """Say why, in Heroku's manner. Returns the exit code."""
-        text = CONTROL.sub(" ", sentence).strip()
-        await self.write(f" !     {text}\n !     Push rejected.\n".encode())
+        lines = [CONTROL.sub(" ", line).rstrip() for line in sentence.strip().splitlines()]
+        text = "".join(f" !     {line}\n" for line in lines if line)
+        await self.write(f"{text} !     Push rejected.\n".encode())
         return 1
 
     def finish(self, code: int) -> None:
