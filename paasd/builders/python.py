@@ -12,7 +12,11 @@ from paasd.domain.errors import BuildFailed
 
 REQUIREMENTS = "requirements.txt"
 INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)", re.MULTILINE)
-LOCAL = re.compile(r"^\s*(?:-e\b|--editable\b|\.|/|file:|[^#\s]*@\s*file:)", re.MULTILINE)
+LOCAL = re.compile(
+    r"^[ \t]*(?:-e\b|--editable\b|(?:-f|--find-links)[ =]\s*(?!https?:)|\.|/|file:|[^#\n]*@\s*file:"
+    r"|(?!-)[^#\s@:]+(?:/|\.whl\b|\.zip\b|\.tar\.gz\b))",
+    re.MULTILINE,
+)
 
 HEAD = f"""FROM {STACK_IMAGE}
 USER root

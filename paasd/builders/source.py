@@ -9,9 +9,11 @@ TEXT_BYTES = 256 * 1024
 
 def read_text(source: Path, name: str) -> str | None:
     """The file's text, None when there is none. Raises BuildFailed when it is there but can't be read."""
-    path = source / name
-    if path.is_symlink():
-        raise BuildFailed(f"{name} is a symbolic link; commit the file itself.")
+    path = source
+    for part in Path(name).parts:
+        path = path / part
+        if path.is_symlink():
+            raise BuildFailed(f"{path.relative_to(source)} is a symbolic link; commit the file itself.")
     if not path.exists():
         return None
     if not path.is_file():

@@ -1,6 +1,6 @@
 """The ledger: builds, releases, their states, and which release is current. TRANSITIONS is the one state machine."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -159,13 +159,3 @@ def check_rollback_target(target: Release) -> Release:
         Status.SUCCEEDED: "has no code to go back to; choose a release made by or after a deploy",
     }
     raise InvalidParams(f"Cannot roll back to v{target.version}: it {reasons[target.status]}.", resource="release")
-
-
-def default_rollback_target(newest_first: Sequence[Release]) -> Release:
-    """The release before the current one that can be served again. Raises InvalidParams when there is none."""
-    eligible = [release for release in newest_first if release.eligible_for_rollback]
-    if len(eligible) < 2:
-        raise InvalidParams(
-            "There is no earlier release to roll back to; deploy at least twice first.", resource="release"
-        )
-    return eligible[1]

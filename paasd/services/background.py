@@ -30,7 +30,6 @@ class Background:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._locks: dict[str, asyncio.Lock] = {}
-        self.closing = False
 
     def spawn(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start `work`; whoever awaits the task sees its result or error."""
@@ -71,7 +70,6 @@ class Background:
 
     async def close(self) -> None:
         """Cancel all tasks and wait until each has cleaned up after itself."""
-        self.closing = True
         while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
             for task in tasks:
                 task.cancel()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from paasd.domain.access import Actor
 from paasd.domain.app import App
 from paasd.domain.errors import InvalidParams, PaasError, ReleaseInProgress
+from paasd.domain.manifest import default_formation
 from paasd.domain.release import Build, BuildStatus, NewRelease, Release, Stage, Status, check_rollback_target
 from paasd.ports import Write
 from paasd.services.deploy import Deploy, Stagehands, carry_out, retire_previous
@@ -103,7 +104,7 @@ class Releases:
     async def formation(self, app: App, release: Release | NewRelease) -> dict[str, int]:
         """Quantity of each of the release's process types: what was asked for, else one web and none of the others."""
         wanted = {entry.type: entry.quantity for entry in await self._hands.store.formation(app.id)}
-        return {kind: wanted.get(kind, int(kind == "web")) for kind in release.processes.commands}
+        return default_formation(release.processes, wanted)
 
     async def begin(self, app: App, draft: Draft, *, output: Write = discard) -> UnderWay:
         """Wait for the app's turn, draft, record, and carry out in a task of its own. Returns once it is recorded.

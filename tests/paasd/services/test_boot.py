@@ -64,5 +64,5 @@ async def test_a_dyno_without_an_address_does_not_come_up(world: World) -> None:
     app = await world.deployed()
     boot, release = world.releases._hands.boot, await world.release(app, 2)
     dyno = replace(await world.dyno(app), address=None)
-    with pytest.raises(DynoUnhealthy, match="its check at TCP did not pass .* it has no address"):
+    with pytest.raises(DynoUnhealthy, match=r"its check at TCP did not pass .* it has no address"):
         await boot.await_healthy(release, [dyno])

@@ -1,4 +1,4 @@
-"""Pushes: one at a time per app, a bounded number of builds, logs that stream and are kept, and failures that reject."""
+"""Pushes: one at a time per app, a bounded number of builds, logs that are streamed and kept, failures that reject."""
 
 import asyncio
 from dataclasses import replace

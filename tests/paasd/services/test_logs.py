@@ -1,7 +1,6 @@
 """The app log: a bounded ring, read from any point, followed live."""
 
 import asyncio
-from contextlib import aclosing
 
 from paasd.domain.dyno import LogLine
 from paasd.services.logs import LINE_CHARACTERS, RING_LINES, LogQuery
@@ -48,9 +47,8 @@ async def test_a_tail_goes_on_live_misses_nothing_and_hears_when_it_is_quiet(wor
     seen: list[str | None] = []
 
     async def follow() -> None:
-        async with aclosing(world.logs.read("app", LogQuery(lines=1, tail=True, source="app"))) as lines:
-            async for entry in lines:
-                seen.append(entry[1].text if entry else None)
+        async for entry in world.logs.read("app", LogQuery(lines=1, tail=True, source="app")):
+            seen.append(entry[1].text if entry else None)
 
     task = asyncio.create_task(follow())
     await until(lambda: seen == ["line 1"])
@@ -69,7 +67,7 @@ async def test_ids_go_on_after_a_restart_of_the_daemon(world: World) -> None:
     from tests.paasd.services.world import wire
 
     fill(world, 3)
-    last = next(entry async for entry in world.logs.read("app", LogQuery(lines=1)))
+    (last,) = [entry async for entry in world.logs.read("app", LogQuery(lines=1))]
     assert last is not None
     again = wire(world.outside)
     again.logs.note("app", "api", "after the restart")
