@@ -25,19 +25,20 @@ from tests.contracts.engines import (
     Bench,
     eventually,
 )
+from tests.contracts.fake_bench import fake_bench
 
 DEADLINE = 30.0
 RECIPE = f"FROM {STACK}\nWORKDIR /app\nRUN echo preparing\nCOPY . .\n"
 
 
-@pytest.fixture(params=[pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.docker)])
 def engine_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
 async def bench(engine_kind: str) -> AsyncIterator[Bench]:
-    async with asyncio.timeout(120), ENGINES[engine_kind]() as bench:
+    async with asyncio.timeout(120), {**ENGINES, "fake": fake_bench}[engine_kind]() as bench:
         yield bench
 
 
