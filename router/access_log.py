@@ -1,9 +1,15 @@
-"""The access log: one line a request, to a file or stdout and to whoever follows. It never makes a request wait."""
+"""The access log: one line a request, to a file or stdout and to whoever follows. It never makes a request wait.
+
+Several workers write one file: each batch, and a file's rotation, is done under the file's lock. Followers are served
+by the worker that leads, which is given the others' entries.
+"""
 
 import asyncio
+import fcntl
+import os
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +25,7 @@ _QUEUED = 1000
 
 
 class LogEntry(msgspec.Struct, frozen=True):
-    """One line of an app's requests, as followers get it; `at` is ISO 8601, UTC, to the microsecond."""
+    """One line of an app's requests ("" where none is concerned); `at` is ISO 8601, UTC, to the microsecond."""
 
     app: str
     at: str
@@ -40,26 +46,35 @@ class _Follower:
 
 
 class AccessLog:
-    """Buffers lines for at most a fifth of a second; a timer runs only while there is something to write."""
+    """Buffers lines for at most a fifth of a second; a timer runs only while there is something to write.
 
-    def __init__(self, file: Path | None) -> None:
+    `heard` gets every batch that was written here. `leads`: whether followers are ours to serve.
+    """
+
+    def __init__(self, file: Path | None, heard: Callable[[list[LogEntry]], None] | None = None) -> None:
         self._file = file
-        self._lines: list[str] = []
+        self._heard = heard
+        self._entries: list[LogEntry] = []
         self._flushing: asyncio.TimerHandle | None = None
         self._recent: deque[LogEntry] = deque(maxlen=_REMEMBERED)
         self._followers: list[_Follower] = []
         self._closed = False
+        self.leads = True
 
     def add(self, app: str | None, line: str) -> None:
         """Take one line; `app` is None where no app is concerned."""
-        at = datetime.now(UTC).isoformat(timespec="microseconds")
-        self._lines.append(f"{at} heroku[router]: {line}\n")
-        if len(self._lines) >= _FLUSH_LINES:
+        entry = LogEntry(app or "", datetime.now(UTC).isoformat(timespec="microseconds"), line)
+        self._entries.append(entry)
+        if len(self._entries) >= _FLUSH_LINES:
             self._flush()
         elif self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_later(_FLUSH_AFTER, self._flush)
-        if app is not None:
-            entry = LogEntry(app, at, line)
+        if self.leads and app is not None:
+            self.take((entry,))
+
+    def take(self, entries: Iterable[LogEntry]) -> None:
+        """Entries of apps, this worker's or another's, for whoever follows."""
+        for entry in entries:
             self._recent.append(entry)
             for follower in self._followers:
                 follower.offer(entry)
@@ -84,35 +99,68 @@ class AccessLog:
         finally:
             self._followers.remove(follower)
 
+    def lead(self) -> None:
+        """Serve followers from now on."""
+        self.leads, self._closed = True, False
+
+    def resign(self) -> None:
+        """Let the followers go: another worker has what they want to hear."""
+        self.leads, self._closed = False, True
+        for follower in self._followers:
+            follower.news.set()
+
     def close(self) -> None:
         """Write what is buffered and let the followers go."""
         self._flush()
-        self._closed = True
-        for follower in self._followers:
-            follower.news.set()
+        self.resign()
 
     def _flush(self) -> None:
         if self._flushing is not None:
             self._flushing.cancel()
             self._flushing = None
-        lines, self._lines = "".join(self._lines), []
-        if not lines:
+        entries, self._entries = self._entries, []
+        if not entries:
             return
         try:
-            self._write(lines)
+            self._write("".join([f"{entry.at} heroku[router]: {entry.line}\n" for entry in entries]))
         except OSError as error:
             sys.stderr.write(f"The access log could not be written ({error}): some lines are lost.\n")
+        if self._heard is not None:
+            self._heard(entries)
 
     def _write(self, lines: str) -> None:
         if self._file is None:
             sys.stdout.write(lines)
             sys.stdout.flush()
             return
-        with self._file.open("a", encoding="utf-8") as handle:
-            handle.write(lines)
-            size = handle.tell()
-        if size > _ROTATE_AT:
-            for number in range(_OLD_FILES, 0, -1):
-                newer = self._file if number == 1 else self._file.with_name(f"{self._file.name}.{number - 1}")
-                if newer.exists():
-                    newer.replace(self._file.with_name(f"{self._file.name}.{number}"))
+        descriptor = _open_locked(self._file)
+        try:
+            with os.fdopen(descriptor, "a", encoding="utf-8", closefd=False) as handle:
+                handle.write(lines)
+            if os.fstat(descriptor).st_size > _ROTATE_AT:
+                _rotate(self._file)
+        finally:
+            os.close(descriptor)
+
+
+def _open_locked(file: Path) -> int:
+    """The file that has this name once it is ours alone: another worker may have rotated it while we waited."""
+    while True:
+        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(descriptor), file.stat()):
+                return descriptor
+        except FileNotFoundError:
+            pass  # rotated, and no new one yet: this makes it
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _rotate(file: Path) -> None:
+    for number in range(_OLD_FILES, 0, -1):
+        newer = file if number == 1 else file.with_name(f"{file.name}.{number - 1}")
+        if newer.exists():
+            newer.replace(file.with_name(f"{file.name}.{number}"))

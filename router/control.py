@@ -1,78 +1,111 @@
-"""The control API, for the daemon, over a unix socket that only the router's user may open. Serving never needs it."""
+"""The control API, for the daemon, over a unix socket that only the router's user may open. Serving never needs it.
 
+It is answered by the worker that leads, for all of them. No connection is kept: the next request is the next leader's.
+"""
+
+import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
 
+from router import metrics
 from router.access_log import AccessLog
-from router.inflight import InFlight
+from router.peers import Drain, Own, Peers, TakeTable, Tell, Unreachable
 from router.state import StaleTable, TableInForce
-from router.table import TableError, decode, encode
+from router.table import RoutingTable, TableError, decode, encode
 
 _TABLE_BYTES = 64 * 1024 * 1024
 _LONGEST_DRAIN = 3600.0
+_DRAIN_MARGIN = 5.0
+_UPGRADE_SECONDS = 45.0
 
 
 class DrainTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One address to wait for."""
+    """One target's address."""
 
     host: str
     port: int
 
 
 class DrainOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What POST /drain takes; `timeout` in seconds."""
+    """Which targets must have no request in flight, and how many seconds to wait for that."""
 
     targets: tuple[DrainTarget, ...]
     timeout: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class About:
-    """What /health tells of this process."""
+class About(msgspec.Struct, frozen=True):
+    """What the parent says of the router: its pid, since when its workers serve, as whom, how many there should be."""
 
     pid: int
-    listen: str
     started_at: str
+    user: str
+    workers: int = 1
 
 
 class Control:
-    """Handlers of the control API; `stop` is what SIGTERM does too."""
+    """Handlers of the control API. `lead` before it is served; `stop` ends the router as SIGTERM does."""
 
     def __init__(
-        self, table: TableInForce, in_flight: InFlight, log: AccessLog, about: About, stop: Callable[[], None]
+        self, table: TableInForce, log: AccessLog, own: Own, peers: Peers, listen: str, stop: Callable[[], None]
     ) -> None:
         self._table = table
-        self._in_flight = in_flight
         self._log = log
-        self._about = about
+        self._own = own
+        self._peers = peers
+        self._listen = listen
         self._stop = stop
+        self._about = About(0, "", "")
+
+    def lead(self, about: About) -> None:
+        """Answer for the router that `about` tells of."""
+        self._about = about
 
     def app(self) -> web.Application:
         """The API as an aiohttp application."""
         app = web.Application(client_max_size=_TABLE_BYTES)
+        app.on_response_prepare.append(_close_after)
         app.router.add_get("/health", self._health)
+        app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/table", self._get_table)
         app.router.add_put("/table", self._put_table)
         app.router.add_post("/drain", self._drain)
         app.router.add_get("/log", self._follow_log)
+        app.router.add_post("/upgrade", self._upgrade)
         app.router.add_post("/shutdown", self._shutdown)
         return app
 
     async def _health(self, _: web.Request) -> web.Response:
+        own = self._own.said(Tell())
+        try:
+            said = [own, *await self._peers.ask(Tell())]
+        except Unreachable:
+            said = [own]
         return web.json_response(
             {
-                "status": "ok",
-                "pid": self._about.pid,
+                "status": "orphaned" if self._peers.orphaned else "ok",
+                "pid": own.pid if self._peers.orphaned else self._about.pid,
                 "table": self._table.table.version,
-                "listen": self._about.listen,
+                "listen": self._listen,
                 "started_at": self._about.started_at,
-                "in_flight": self._in_flight.count(),
+                "in_flight": sum(each.in_flight for each in said),
+                "user": self._about.user,
+                "workers": sorted(each.pid for each in said),
             }
         )
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        try:
+            said = [self._own.said(Tell()), *await self._peers.ask(Tell())]
+        except Unreachable as error:
+            return _refusal(503, str(error))
+        table = self._table.table
+        figures = [each.figures for each in said if each.figures is not None]
+        names = {route.app: route.name for route in table.routes}
+        text = metrics.render(figures, names=names, table=table.version)
+        return web.Response(text=text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def _get_table(self, _: web.Request) -> web.Response:
         return web.Response(body=encode(self._table.table), content_type="application/json")
@@ -80,25 +113,37 @@ class Control:
     async def _put_table(self, request: web.Request) -> web.Response:
         try:
             table = decode(await request.read())
-            await self._table.publish(table)
+            await self._table.publish(table, self._spread)
         except TableError as error:
             return _refusal(400, str(error))
         except StaleTable as error:
             return _refusal(409, str(error), version=self._table.table.version)
+        except Unreachable as error:
+            return _refusal(503, f"The routing table is saved, but not in force everywhere. {error}")
         except OSError as error:
             return _refusal(
                 507, f"The routing table could not be saved ({error.strerror}): make room and publish it again."
             )
         return web.json_response({"version": table.version})
 
+    async def _spread(self, table: RoutingTable) -> None:
+        await self._peers.ask(TakeTable(table))
+
     async def _drain(self, request: web.Request) -> web.Response:
         try:
             order = msgspec.json.decode(await request.read(), type=DrainOrder)
         except msgspec.DecodeError as error:
             return _refusal(400, f"The drain order can't be read: {error}.")
-        addresses = [(target.host, target.port) for target in order.targets]
-        drained = await self._in_flight.idle(addresses, min(max(order.timeout, 0.0), _LONGEST_DRAIN))
-        return web.json_response({"drained": drained, "in_flight": self._in_flight.count(addresses)})
+        seconds = min(max(order.timeout, 0.0), _LONGEST_DRAIN)
+        drain = Drain(tuple((target.host, target.port) for target in order.targets), seconds)
+        try:
+            own, others = await asyncio.gather(
+                self._own.drained(drain), self._peers.ask(drain, seconds + _DRAIN_MARGIN)
+            )
+        except Unreachable as error:
+            return _refusal(503, str(error))
+        left = own.in_flight + sum(each.in_flight for each in others)
+        return web.json_response({"drained": not left, "in_flight": left})
 
     async def _follow_log(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
@@ -108,9 +153,24 @@ class Control:
                 await response.write(lines)
         return response
 
+    async def _upgrade(self, _: web.Request) -> web.Response:
+        try:
+            complaint = await self._peers.upgrade(_UPGRADE_SECONDS)
+        except Unreachable as error:
+            return _refusal(503, str(error))
+        except TimeoutError:
+            complaint = f"It was not done within {_UPGRADE_SECONDS:g} seconds: see the router's error output."
+        if complaint:
+            return _refusal(500, complaint)
+        return web.json_response({"status": "upgraded"})
+
     async def _shutdown(self, _: web.Request) -> web.Response:
         self._stop()
         return web.json_response({"status": "stopping"}, status=202)
+
+
+async def _close_after(_: web.Request, response: web.StreamResponse) -> None:
+    response.force_close()
 
 
 def _refusal(status: int, message: str, **more: int) -> web.Response:

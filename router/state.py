@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from router.inflight import Address
@@ -48,23 +49,34 @@ class TableInForce:
             return None
         except TableError as error:
             aside = self._file.with_suffix(".json.damaged")
-            self._file.replace(aside)
+            with suppress(FileNotFoundError):  # another worker that starts has done it
+                self._file.replace(aside)
             return f"The saved routing table was damaged and is kept as {aside}; starting with an empty one. {error}"
         return None
 
-    async def publish(self, table: RoutingTable) -> None:
-        """Save `table` durably, then swap to it. The table in force again is a no-op. Raises StaleTable."""
+    def take(self, table: RoutingTable) -> None:
+        """Swap to a table that the worker which publishes has saved; an older one than ours is let be."""
+        if table.version > self._table.version:
+            self._put_in_force(table)
+
+    async def publish(self, table: RoutingTable, spread: Callable[[RoutingTable], Awaitable[None]]) -> None:
+        """Save `table` durably, swap to it, then `spread` it. The one in force is only spread. Raises StaleTable."""
         async with self._publishing:
             current = self._table
-            if table == current:
-                return
-            if table.version <= current.version:
-                raise StaleTable(
-                    f"Table {table.version} is not newer than table {current.version}, which is in force: "
-                    f"publish a version above {current.version}."
-                )
-            await asyncio.to_thread(_save, self._file, encode(table))
-            self._put_in_force(table)
+            if table != current:
+                if table.version <= current.version:
+                    raise StaleTable(
+                        f"Table {table.version} is not newer than table {current.version}, which is in force: "
+                        f"publish a version above {current.version}."
+                    )
+                await asyncio.to_thread(_save, self._file, encode(table))
+                self._put_in_force(table)
+            await spread(table)
+
+    async def settled(self) -> None:
+        """Return once nothing is being published."""
+        async with self._publishing:
+            return
 
     def _put_in_force(self, table: RoutingTable) -> None:
         by_host = {host: route for route in table.routes for host in route.hosts}

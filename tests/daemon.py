@@ -236,7 +236,7 @@ def stop_router(directory: Path) -> None:
         return
     command = Path(f"/proc/{text}/cmdline")
     if command.exists() and str(directory).encode() in command.read_bytes():
-        os.kill(int(text), signal.SIGKILL)
+        os.killpg(int(text), signal.SIGKILL)  # its workers too: they would serve on without it
 
 
 def remove_labelled(home_id: str) -> None:

@@ -75,6 +75,14 @@ TESTED_ELSEWHERE = {
     "router/codes.py": "tests/router/test_answers.py",
     "router/proxy.py": "tests/router/test_exchange.py",
     "router/reply.py": "tests/router/test_exchange.py",
+    "router/held.py": "tests/router/test_main.py",
+    "router/parent.py": "tests/router/test_workers.py",
+    "router/peers.py": "tests/router/test_workers.py",
+    "router/relay.py": "tests/router/test_workers.py",
+    "router/renewal.py": "tests/router/test_workers.py",
+    "router/serving.py": "tests/router/test_workers.py",
+    "router/wakeups.py": "tests/router/test_workers.py",
+    "router/worker.py": "tests/router/test_workers.py",
     "router/tasks.py": "tests/router/test_tunnel.py",
 }
 

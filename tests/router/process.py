@@ -75,6 +75,20 @@ class RouterProcess:
         ):
             return response.status, json.loads(await response.read())
 
+    async def metrics(self) -> str:
+        """What GET /metrics says."""
+        connector = aiohttp.UnixConnector(str(self.directory / "control.sock"))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get("http://router/metrics") as response,
+        ):
+            assert response.status == 200
+            return await response.text()
+
+    async def workers(self) -> list[int]:
+        """The pids of all that serve or finish."""
+        return list((await self.control("GET", "/health"))[1]["workers"])
+
     async def publish(self, *routes: Route) -> None:
         self.version += 1
         status, answer = await self.control("PUT", "/table", encode(RoutingTable(self.version, routes)))

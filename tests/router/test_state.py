@@ -10,17 +10,21 @@ from router.table import RoutingTable, decode
 from tests.router.process import route
 
 
+async def spread(_: RoutingTable) -> None:
+    """There is no other worker to tell."""
+
+
 async def test_a_published_table_is_on_disk_and_in_force(tmp_path: Path) -> None:
     removed: list[frozenset[Address]] = []
     state = TableInForce(tmp_path)
     state.when_removed(removed.append)
-    await state.publish(RoutingTable(1, (route("shop", 1, 2),)))
-    await state.publish(RoutingTable(2, (route("shop", 2, 3),)))
+    await state.publish(RoutingTable(1, (route("shop", 1, 2),)), spread)
+    await state.publish(RoutingTable(2, (route("shop", 2, 3),)), spread)
     assert removed == [frozenset(), frozenset({("127.0.0.1", 1)})]
     assert decode((tmp_path / "table.json").read_bytes()).version == 2
     assert state.serves(("127.0.0.1", 3)) and not state.serves(("127.0.0.1", 1))
     with pytest.raises(StaleTable, match="not newer"):
-        await state.publish(RoutingTable(2))
+        await state.publish(RoutingTable(2), spread)
     again = TableInForce(tmp_path)
     assert again.restore() is None
     assert again.table == state.table and again.route("shop.localhost") == route("shop", 2, 3)
@@ -29,5 +33,5 @@ async def test_a_published_table_is_on_disk_and_in_force(tmp_path: Path) -> None
 async def test_what_can_not_be_saved_is_not_in_force(tmp_path: Path) -> None:
     state = TableInForce(tmp_path / "absent")
     with pytest.raises(OSError):
-        await state.publish(RoutingTable(1))
+        await state.publish(RoutingTable(1), spread)
     assert state.table.version == 0
