@@ -94,6 +94,7 @@ class Recovery:
         """At once when its line is lost, for without it no app is reached. The next round says why it could not be."""
         with contextlib.suppress(PaasError):
             await self._host.ensure()
+            await self._hands.routing.publish_all()  # whatever table the new one found on its disk
 
     async def watch(self) -> None:
         """Converge the app of each engine event, for ever; an engine that went away is asked again."""

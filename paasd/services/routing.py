@@ -41,6 +41,7 @@ class Routing:
         self._domain = domain
         self._routes: dict[str, Route] = {}
         self._learnt = False
+        self._in_force: list[Route] | None = None
         self._turn = asyncio.Lock()
         self.serving: dict[str, Release] = {}
         self.booting: set[str] = set()
@@ -48,11 +49,15 @@ class Routing:
         self.crashed: set[str] = set()
 
     async def publish(self, app_id: str) -> None:
-        """Derive one app's route anew and put the whole table in force. Raises RouterUnavailable, EngineUnavailable."""
+        """Derive one app's route anew and put the whole table in force, unless it is: each engine event asks for this.
+
+        Raises RouterUnavailable, EngineUnavailable.
+        """
         async with self._turn:
             await self._learn()
             await self._derive(app_id)
-            await self._router.publish(self._table())
+            if self._table() != self._in_force:
+                await self._put()
 
     async def publish_all(self) -> None:
         """Derive every app's route anew: at boot and in each reconcile, whatever the router has."""
@@ -64,7 +69,7 @@ class Routing:
                 own = [dyno for dyno in dynos if dyno.app_id == app.id]
                 routes[app.id] = self._route(app, release, own)
             self._routes, self._learnt = routes, True
-            await self._router.publish(self._table())
+            await self._put()
 
     async def publish_maintenance(self, app: App) -> None:
         """Switch one app's page on or off without asking the engine, so that it works while the engine is down."""
@@ -82,7 +87,7 @@ class Routing:
                     maintenance=app.maintenance,
                     no_target_code=known.no_target_code,
                 )
-            await self._router.publish(self._table())
+            await self._put()
 
     async def drain(self, dynos: Sequence[Dyno], timeout: float) -> bool:
         """Wait until the router has no request in flight on these dynos; False at the deadline or without a router."""
@@ -120,6 +125,12 @@ class Routing:
         await self._host.upgrade()
         await self.publish_all()
         return await self.status()
+
+    async def _put(self) -> None:
+        table = self._table()
+        self._in_force = None  # not known, until the router says so
+        await self._router.publish(table)
+        self._in_force = table
 
     async def _learn(self) -> None:
         """Begin with what the router has: a table is whole, and the other apps' routes must not be missing in it."""
