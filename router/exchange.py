@@ -257,7 +257,8 @@ class Exchange:
         self._reply.switch(reason, raw)
         tunnel = Tunnel(client, connection, self._fabric.limits.idle)
         try:
-            if not await tunnel.run():
-                raise Fault(Code.H15, status=101)
+            with self._fabric.in_flight.tunnel(tunnel.go_away):
+                if not await tunnel.run():
+                    raise Fault(Code.H15, status=101)
         finally:
             self._call.sent = tunnel.sent

@@ -1,7 +1,7 @@
 """How many requests each target has in flight (websockets included), and waiting for there to be none."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 Address = tuple[str, int]
@@ -12,6 +12,7 @@ class InFlight:
 
     def __init__(self) -> None:
         self._counts: dict[Address, int] = {}
+        self._tunnels: set[Callable[[], None]] = set()
         self._waiting: dict[asyncio.Future[None], frozenset[Address] | None] = {}
 
     @contextmanager
@@ -46,6 +47,20 @@ class InFlight:
         if addresses is None:
             return sum(self._counts.values())
         return sum(self._counts.get(address, 0) for address in addresses)
+
+    @contextmanager
+    def tunnel(self, go_away: Callable[[], None]) -> Iterator[None]:
+        """Know a websocket, which is held besides, for the length of the block; `go_away` ends it."""
+        self._tunnels.add(go_away)
+        try:
+            yield
+        finally:
+            self._tunnels.discard(go_away)
+
+    def end_tunnels(self) -> None:
+        """End all websockets."""
+        for go_away in list(self._tunnels):
+            go_away()
 
     def counts(self) -> dict[Address, int]:
         """Requests in flight now, by address."""

@@ -5,6 +5,8 @@ import logging
 import os
 import socket
 
+from aiohttp.web_protocol import RequestHandler
+
 from router.access_log import AccessLog
 from router.client import ClientConnection, ClientServer
 from router.exchange import Fabric, Limits
@@ -19,7 +21,7 @@ from router.upstream import Upstreams
 _CLIENT_IDLE = 90.0
 _GRACE = 3.0
 _LOOK = 0.05
-_LAST_MARGIN = 1.0
+_LAST_WORDS = 0.5
 
 
 class Serving:
@@ -49,13 +51,19 @@ class Serving:
         """Accept no more and let what began end. `at_once`: connections that wait between requests are closed now."""
         if self._server is None or self._clients is None:
             return
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         self._server.close()
         self._proxy.stopping = True
+        ending = loop.call_later(patience.websockets, self._in_flight.end_tunnels)
         if not at_once:
             await self._until_idle_clients_asked()
         self._close_idle()
-        await self._in_flight.idle(None, patience.longest)
-        await self._clients.shutdown(timeout=0.5)
+        if not await self._in_flight.idle(None, began + patience.requests - loop.time()):
+            await asyncio.gather(*(each.shutdown(_LAST_WORDS) for each in self._clients.connections if _asks(each)))
+            await self._in_flight.idle(None, began + patience.websockets + _LAST_WORDS - loop.time())
+        ending.cancel()
+        await self._clients.shutdown(_LAST_WORDS)
         self._upstreams.close()
 
     def said(self, question: Question) -> Said:
@@ -96,6 +104,11 @@ class Serving:
         for connection in self._clients.connections:
             if isinstance(connection, ClientConnection) and not connection.busy and not _unread(connection):
                 connection.force_close()
+
+
+def _asks(connection: RequestHandler) -> bool:
+    """Whether it is a request's, not a websocket's."""
+    return not isinstance(connection, ClientConnection) or connection.feeder is None
 
 
 def _unread(connection: ClientConnection) -> bool:

@@ -1,8 +1,12 @@
-"""A websocket after its 101: bytes both ways, unread, until a side closes or both are silent for too long."""
+"""A websocket after its 101: bytes both ways, unread, until a side closes or both are silent for too long.
+
+Only where frames end is followed, so that a router that goes can say so in between two.
+"""
 
 import asyncio
 
 from router.client import ClientConnection
+from router.frames import SERVICE_RESTART, SERVICE_RESTART_MASKED, FrameBoundary
 from router.upstream import UpstreamConnection
 
 
@@ -16,6 +20,7 @@ class Tunnel:
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
         self._ended: asyncio.Future[bool] = self._loop.create_future()
+        self._to_client, self._to_app = FrameBoundary(), FrameBoundary()
         self.sent = 0
 
     async def run(self) -> bool:
@@ -42,8 +47,18 @@ class Tunnel:
         if transport is None or transport.is_closing():
             return
         transport.write(data)
+        (self._to_app if to_app else self._to_client).feed(data)
         if not to_app:
             self.sent += len(data)
+
+    def go_away(self) -> None:
+        """End it, with close code 1012 (service restart) to each side that is between two frames."""
+        ends = (self._client, self._to_client, SERVICE_RESTART), (self._app, self._to_app, SERVICE_RESTART_MASKED)
+        for side, boundary, word in ends:
+            transport = side.transport
+            if boundary.reached and transport is not None and not transport.is_closing():
+                transport.write(word)
+        self.end()
 
     def end(self, closed: bool = True) -> None:
         if not self._ended.done():

@@ -13,6 +13,7 @@ import pytest
 from router.table import RoutingTable, encode
 from tests.router.conftest import Start
 from tests.router.process import Parsed, RouterProcess, echo, read_head, route
+from tests.router.test_tunnel import ASK, switching
 
 Make = Callable[..., RouterProcess]
 
@@ -220,6 +221,18 @@ async def test_what_began_is_finished_by_the_old_worker(make: Make, start: Start
     assert (await draining)[1] == {"drained": True, "in_flight": 0}
     assert (await getting).body == b"ok"
     await until_workers(router, 1)
+
+
+async def test_websockets_have_their_own_deadline(make: Make, start: Start) -> None:
+    router = make("--websocket-drain-seconds", "0.3")
+    await router.publish(route("shop", await start(switching())))
+    reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+    writer.write(ASK)
+    await reader.readuntil(b"\r\n\r\n")
+    await router.control("POST", "/upgrade")
+    async with asyncio.timeout(10):
+        assert await reader.read() == b"\x88\x02\x03\xf4"  # 1012: service restart
+    writer.close()
 
 
 async def test_without_a_parent_it_serves_on_until_the_next_takes_over(make: Make, start: Start) -> None:
