@@ -171,6 +171,7 @@ class Control:
 
 async def _close_after(_: web.Request, response: web.StreamResponse) -> None:
     response.force_close()
+    response.headers["Connection"] = "close"
 
 
 def _refusal(status: int, message: str, **more: int) -> web.Response:

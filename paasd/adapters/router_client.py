@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
@@ -27,6 +28,7 @@ class RouterClient:
         self._socket = socket
         self._session: aiohttp.ClientSession | None = None
         self._version: int | None = None
+        self._heard_until: str | None = None
 
     async def __aenter__(self) -> "RouterClient":
         connector = aiohttp.UnixConnector(path=str(self._socket))
@@ -66,11 +68,13 @@ class RouterClient:
             return bool((await response.json()).get("drained"))
 
     async def log_lines(self) -> AsyncIterator[tuple[str, LogLine]]:
-        """(app id, line) of each request from now on."""
-        async with self._call("GET", "/log", seconds=None) as response:
+        """(app id, line) of each request from now on, or from where the last stream ended: an upgrade ends it."""
+        path = "/log" if self._heard_until is None else f"/log?since={quote(self._heard_until)}"
+        async with self._call("GET", path, seconds=None) as response:
             async for raw in response.content:
                 entry: dict[str, Any] = json.loads(raw)
                 if entry.get("app"):
+                    self._heard_until = entry["at"]
                     at = datetime.fromisoformat(entry["at"])
                     yield entry["app"], LogLine(at, "heroku", "router", entry["line"])
 
@@ -79,6 +83,11 @@ class RouterClient:
         async with self._call("GET", "/health") as response:
             answer = await response.json()
         return RouterHealth(answer["pid"], answer["listen"], answer["table"], answer["started_at"])
+
+    async def orphaned(self) -> bool:
+        """Whether it serves without its parent process, which alone replaces what dies; a new start mends that."""
+        async with self._call("GET", "/health") as response:
+            return bool((await response.json()).get("status") == "orphaned")
 
     async def shutdown(self) -> None:
         """Tell it to finish what is in flight and end."""

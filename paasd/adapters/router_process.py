@@ -29,9 +29,11 @@ class RouterProcess:
     async def ensure(self) -> None:
         """Running when this returns, unless it was stopped by request."""
         async with self._turn:
-            if self._stopped or await self._answers():
+            if self._stopped or await self._whole():
                 return
             if self._supervised:
+                if await self._answers():
+                    return  # without its parent for now: whoever supervises it starts another
                 raise RouterUnavailable(
                     f"No router answers in {self._directory} and it is not ours to start; start its unit or container."
                 )
@@ -56,7 +58,7 @@ class RouterProcess:
         """A fresh process on the same listening socket; not running: it is started."""
         self._stopped = False
         async with self._turn:
-            if await self._answers():
+            if await self._whole():
                 return await self._client.upgrade()
         return await self.ensure()
 
@@ -66,6 +68,13 @@ class RouterProcess:
         except RouterUnavailable:
             return False
         return True
+
+    async def _whole(self) -> bool:
+        """Whether it answers and its parent process lives: without one it serves, but nothing replaces what dies."""
+        try:
+            return not await self._client.orphaned()
+        except RouterUnavailable:
+            return False
 
     async def _start(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,7 +95,7 @@ class RouterProcess:
             )
         try:
             async with asyncio.timeout(START_SECONDS):
-                while not await self._answers():
+                while not await self._whole():
                     if process.poll() is not None:
                         raise RouterUnavailable(f"The router did not start: {last_words(words)}")
                     await asyncio.sleep(LOOK_INTERVAL)

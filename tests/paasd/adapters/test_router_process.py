@@ -90,12 +90,21 @@ async def test_one_that_was_killed_is_started_anew(make: Make) -> None:
     before = await host.health()
     os.kill(before.pid, signal.SIGKILL)
     wait_until(lambda: ended(before.pid), 10, "it survived SIGKILL")
-    with pytest.raises(RouterUnavailable):
-        await host.health()
+    assert (await host.health()).listen == before.listen  # its worker serves on
     await host.ensure()
     after = await host.health()
     assert after.pid != before.pid
     assert after.listen == before.listen
+
+
+async def test_an_upgrade_keeps_the_process_and_its_table(make: Make, client: RouterClient) -> None:
+    host = make()
+    await host.ensure()
+    version, before = await client.publish([]), await host.health()
+    await host.upgrade()
+    after = await host.health()
+    assert (after.pid, after.table, after.listen) == (before.pid, version, before.listen)
+    assert await client.publish([]) == version + 1
 
 
 async def test_asked_for_twice_at_once_it_is_started_once(make: Make) -> None:
