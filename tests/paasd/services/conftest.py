@@ -1,14 +1,23 @@
 """A world for each test: fakes for the dear ports, a real database copied from one that was migrated once."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from paasd.adapters.migrate import migrate
 from tests.gates import Gates
 from tests.paasd.services.world import GatedStore, Outside, World, make_outside, wire
+
+
+@pytest.fixture(autouse=True)
+def said() -> Iterator[list[EventDict]]:
+    """What the services log: kept, and not rendered, which costs more than most tests."""
+    with capture_logs() as entries:
+        yield entries
 
 
 @pytest.fixture(scope="session")

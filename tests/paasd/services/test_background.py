@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.typing import EventDict
 
 from paasd.domain.errors import NotFound
 from paasd.services.background import Background, together
@@ -80,9 +81,7 @@ async def test_close_waits_for_what_cleans_up_and_for_what_that_starts() -> None
     assert not background._tasks
 
 
-async def test_an_unexpected_error_is_logged_once_and_an_expected_one_is_not(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+async def test_an_unexpected_error_is_logged_once_and_an_expected_one_is_not(said: list[EventDict]) -> None:
     background = Background()
 
     async def fail(error: Exception) -> None:
@@ -92,9 +91,7 @@ async def test_an_unexpected_error_is_logged_once_and_an_expected_one_is_not(
         task = background.spawn(f"task of {type(error).__name__}", fail(error))
         await asyncio.wait([task])
     await asyncio.sleep(0)
-    said = capsys.readouterr().out
-    assert said.count("task failed") == 1
-    assert "task of ValueError" in said
+    assert [(entry["event"], entry["task"]) for entry in said] == [("task failed", "task of ValueError")]
 
 
 async def test_each_app_has_one_lock_until_it_is_forgotten() -> None:

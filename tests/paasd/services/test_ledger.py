@@ -79,7 +79,7 @@ ACTION = st.one_of(
 )
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=st.lists(ACTION, min_size=1, max_size=7))
 def test_the_ledgers_rules_hold_whatever_happens(migrated: Path, actions: list[tuple[str, object]]) -> None:
     with tempfile.TemporaryDirectory() as directory:

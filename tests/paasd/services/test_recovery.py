@@ -21,6 +21,7 @@ async def killed_at(world: World, app: App, point: str, procfile: str = "web: se
     push = world.commit(app, procfile)
     world.background.spawn("push", world.builds.receive(push, Output()))
     await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    await until(lambda: not any(task.get_name().startswith("stage ") for task in world.background._tasks))
     return wire(world.outside)  # what runs in the old one is stuck at its gate for ever, as good as killed
 
 
@@ -287,6 +288,21 @@ async def test_strays_are_drained_and_stopped(world: World) -> None:
     assert any(line.startswith("drain") for line in world.engine.journal)
     assert not world.routing.booting
     assert world.answer() == "v2"
+
+
+async def test_strays_wait_for_the_router_so_that_no_request_meets_them(world: World) -> None:
+    app = await world.deployed()
+    spec = world.releases._hands.boot.spec(app, await world.release(app, 2), "web.9", DynoKind.FORMATION, "serve")
+    await world.engine.start(spec)
+    await world.routing.publish(app.id)
+    world.plane.stop()
+    world.host.startable = False
+    await world.recovery.reconcile()
+    assert await world.running(app) == ["web.1 v2", "web.9 v2"]
+    world.host.startable = True
+    await world.recovery.reconcile()
+    await world.settled(app)
+    assert await world.running(app) == ["web.1 v2"]
 
 
 async def test_dynos_of_an_app_without_code_are_stopped(world: World) -> None:
