@@ -84,13 +84,16 @@ async def test_it_is_given_nothing_of_the_daemons_environment(make: Make, monkey
     assert environment_of((await host.health()).pid).keys() == {b"PATH", b"LC_ALL"}
 
 
-async def test_one_that_was_killed_is_started_anew(make: Make) -> None:
+async def test_one_that_was_killed_is_started_anew(make: Make, client: RouterClient) -> None:
     host = make()
     await host.ensure()
     before = await host.health()
     os.kill(before.pid, signal.SIGKILL)
     wait_until(lambda: ended(before.pid), 10, "it survived SIGKILL")
-    assert (await host.health()).listen == before.listen  # its worker serves on
+    async with asyncio.timeout(5):
+        while not await client.orphaned():  # noqa: ASYNC110 - its worker serves on, and notices
+            await asyncio.sleep(0.02)
+    assert (await host.health()).listen == before.listen
     await host.ensure()
     after = await host.health()
     assert after.pid != before.pid
