@@ -63,6 +63,10 @@ class Control:
         """Answer for the router that `about` tells of."""
         self._about = about
 
+    def without_parent(self) -> None:
+        """Answer as an orphan until the next `lead`: a parent that has just come may still fail to start workers."""
+        self._about = msgspec.structs.replace(self._about, pid=0)
+
     def app(self) -> web.Application:
         """The API as an aiohttp application."""
         app = web.Application(client_max_size=_TABLE_BYTES)
@@ -85,8 +89,8 @@ class Control:
             said = [own]
         return web.json_response(
             {
-                "status": "orphaned" if self._peers.orphaned else "ok",
-                "pid": own.pid if self._peers.orphaned else self._about.pid,
+                "status": "ok" if self._about.pid else "orphaned",
+                "pid": self._about.pid or own.pid,
                 "table": self._table.table.version,
                 "listen": self._listen,
                 "started_at": self._about.started_at,

@@ -195,6 +195,7 @@ class _Worker:
         self._stop()
 
     def _left_alone(self) -> None:
+        self._control.without_parent()
         if not self._serving.accepting:
             self._stop()
         elif not self._ended.is_set():
