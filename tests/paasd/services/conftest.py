@@ -51,8 +51,10 @@ async def world(outside: Outside) -> AsyncIterator[World]:
     yield world
     cut_off = list(outside.cut_off)
     outside.engine.down = False
-    for gates in (outside.store.gates, outside.engine.gates, outside.sources.gates, world.router.gates):
+    routers = [daemon.router.gates for daemon in outside.daemons]
+    for gates in (outside.store.gates, outside.engine.gates, outside.sources.gates, *routers):
         gates.errors.clear()
         gates.open_all()
-    await world.background.close()
+    for daemon in outside.daemons:
+        await daemon.background.close()
     assert not cut_off

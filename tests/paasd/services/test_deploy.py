@@ -204,7 +204,6 @@ async def test_one_success_is_not_enough_and_app_json_says_where_to_ask(world: W
 # --- cancellation -----------------------------------------------------------------------------------------------------
 
 BEFORE_COMMIT = [
-    ("engine", "create_network", Stage.RECORD),
     ("engine", "attach", Stage.RELEASE_PHASE),
     ("engine", "output", Stage.RELEASE_PHASE),
     ("engine", "wait", Stage.RELEASE_PHASE),

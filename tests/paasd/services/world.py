@@ -86,6 +86,7 @@ class Outside:
     plane: DataPlane
     sources: FakeSources
     actor: Actor
+    daemons: list["World"] = field(default_factory=list)  # all there were, to be stopped at the end
     cut_off: list[str] = field(default_factory=list)  # dynos stopped while the router still sent requests to them
 
 
@@ -229,10 +230,12 @@ def wire(outside: Outside, *, wait: float = 5.0, boot: BootRules = BOOT, paralle
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, host, sources, apps, releases, builds, RECOVERY)
     dynos = Dynos(store, engine, routing, releases, logs, background, recovery.converge)
-    return World(
+    world = World(
         outside, store, engine, outside.plane, router, host, sources, outputs, background, Access(store), apps, builds,
         releases, dynos, Ledger(store), logs, routing, recovery, outside.actor,
     )  # fmt: skip
+    outside.daemons.append(world)
+    return world
 
 
 async def make_outside(home: Path, store: GatedStore) -> Outside:
