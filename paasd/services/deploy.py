@@ -152,7 +152,6 @@ async def carry_out(hands: Stagehands, deploy: Deploy) -> Deploy:
     begun: list[Step] = []
     try:
         await deploy.say(f"-----> Releasing v{deploy.release.version}")
-        await hands.engine.create_network(deploy.app.id)
         for step in STEPS:
             hands.failpoints.reach(f"before_{step.stage.name.lower()}")
             begun.append(step)

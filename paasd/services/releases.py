@@ -143,6 +143,9 @@ class Releases:
             if new is None:
                 newest = await store.releases(app.id, newest_first=True, limit=1)
                 return UnderWay(newest[0], None)
+            if new.status is Status.PENDING:
+                # An engine that is away refuses the whole call here, rather than fail a release already recorded.
+                await self._hands.engine.create_network(app.id)
             release = await self._record_in_turn(new)
             self._hands.logs.note(app.id, "api", f"Release v{release.version} created by user {release.actor.email}")
             if release.status is Status.PENDING:

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -29,6 +31,14 @@ def shop(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     shop = open_shop(daemon, tmp_path_factory.mktemp("bad"), "bad-input")
     shop.deploy()
     return shop
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a name short enough for unix sockets."""
+    root = Path(tempfile.mkdtemp(prefix="paasd-"))
+    yield root
+    shutil.rmtree(root, ignore_errors=True)
 
 
 @contextmanager
@@ -214,7 +224,7 @@ def test_a_push_that_can_not_become_an_app(shop: Shop, files: dict[str, str], sa
         code, text = other.push(files)
         assert code != 0
         assert rejected(text).startswith(said)
-    build = shop.call("GET", "/builds")[1][-1]
+    build = max(shop.call("GET", "/builds")[1], key=lambda build: build["created_at"])
     assert build["status"] == "failed"
 
 
@@ -369,6 +379,48 @@ def test_config_that_breaks_the_app_changes_nothing(shop: Shop) -> None:
         assert status == 200  # recorded; the failure is the release's
         assert shop.released(version)["status"] == "failed"
         wait_until(lambda: len(shop.containers()) == 1, 30, "the new dyno stayed")
+
+
+def test_an_engine_that_is_down(tmp_path: Path, short: Path) -> None:
+    """What needs no engine answers; what does is refused as a whole, with 503, and said to the pusher."""
+    daemon = Daemon(short)
+    try:
+        daemon.start()
+        shop = open_shop(daemon, tmp_path / "user", "no-engine")
+        shop.deploy()
+        before = shop.standing()
+        daemon.stop()
+        away = {"docker": {"host": "unix:///nonexistent/docker.sock"}}
+        broken = Daemon(short, config=away, api_port=daemon.api_port, router_port=daemon.router_port)
+        broken.start()
+        try:
+            down = Shop(broken, shop.shell, shop.name)
+            assert down.get() == shop.get()  # the app serves on
+            for path in ("", "/releases", "/releases/2", "/config-vars", "/builds", "/formation"):
+                assert down.call("GET", path)[0] in (200, 206), path
+            for method, path, body in (
+                ("PATCH", "/config-vars", {"A": "1"}),
+                ("POST", "/releases", {"release": "v2"}),
+                ("GET", "/dynos", None),
+            ):
+                data = json.dumps(body).encode() if body else None
+                status, headers, answer = raw(broken, method, f"/apps/{shop.name}{path}", data)
+                assert (status, answer["id"]) == (503, "service_unavailable"), (method, path, answer)
+                assert int(headers["Retry-After"]) > 0
+                said = sentence(answer["message"])
+                assert said.startswith("Docker does not answer at unix:///nonexistent/docker.sock; start it, or run")
+            code, text = down.push()
+            assert code != 0
+            assert rejected(text) == said
+            assert down.call("PATCH", "", {"maintenance": True})[0] == 200  # this needs the router alone
+            assert down.get()[0] == 503
+            assert down.call("PATCH", "", {"maintenance": False})[0] == 200
+        finally:
+            broken.stop()
+        daemon.start()
+        assert shop.standing() == before
+    finally:
+        daemon.clear_away()
 
 
 def raw(
