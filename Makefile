@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: python-env setup heroku-cli
 python-env: ## .venv with the locked requirements
@@ -50,9 +50,12 @@ lint: python-env ## ruff: rules and format
 types: python-env ## mypy --strict
 	$(BIN)/mypy
 
-.PHONY: bench-swap bench-deploy bench-idle
+.PHONY: bench-swap bench-swap-router bench-deploy bench-idle
 bench-swap: setup ## 50 deploys, rollbacks and config changes under load: 0 failed requests
 	$(BIN)/python -m bench.swap $(ARGS)
+
+bench-swap-router: python-env ## 100 table swaps and 100 maintenance toggles on a loaded router
+	$(BIN)/python -m bench.swap_router $(ARGS)
 
 bench-deploy: setup ## cached redeploy and rollback against the bare engine's floor
 	$(BIN)/python -m bench.deploy $(ARGS)
