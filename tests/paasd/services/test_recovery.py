@@ -21,6 +21,7 @@ async def killed_at(world: World, app: App, point: str, procfile: str = "web: se
     gates = {"engine": doomed.engine.gates, "router": doomed.router.gates, "store": doomed.store.gates}[where]
     gate = gates.hold(call)
     if call == "probe":
+        procfile = "web: serve"
         doomed.engine.gates.hold("wait")  # nor does it see the end of its dyno
     doomed.background.spawn("push", doomed.builds.receive(doomed.commit(app, procfile), Output()))
     await asyncio.wait_for(gate.reached.wait(), DEADLINE)
