@@ -37,6 +37,8 @@ class Networks:
 
     async def create(self, app_id: str) -> None:
         """Already there: fine. EngineUnavailable when the pool is used up."""
+        if await self._is_there(app_id):
+            return
         async with self._choosing:
             refused: list[IPv4Network] = []
             for _ in range(ATTEMPTS):
@@ -50,6 +52,16 @@ class Networks:
         raise EngineUnavailable(
             f"Docker refused {ATTEMPTS} subnets of {self._pool} as overlapping; choose another subnet pool."
         )
+
+    async def _is_there(self, app_id: str) -> bool:
+        """The quick question: every deploy asks it."""
+        try:
+            await self._api.get(f"/networks/{self.name(app_id)}")
+        except Refused as error:
+            if error.status != 404:
+                raise
+            return False
+        return True
 
     async def _create(self, app_id: str, subnet: IPv4Network) -> bool:
         """Whether the network is there now; False when the subnet is taken after all."""

@@ -129,16 +129,20 @@ async def promote(hands: Stagehands, deploy: Deploy) -> Deploy:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stage of the story: what it does, and what takes it back. A commit can't be cancelled half way."""
+    """A stage of the story: what it does, what takes it back, and whether this deploy has it at all.
+
+    A commit can't be cancelled half way.
+    """
 
     stage: Stage
     run: Run
     undo: Undo | None = None
     commit: bool = False
+    applies: Callable[[Deploy], bool] = lambda _: True
 
 
 STEPS: tuple[Step, ...] = (
-    Step(Stage.RELEASE_PHASE, run_release_phase),
+    Step(Stage.RELEASE_PHASE, run_release_phase, applies=lambda deploy: deploy.kept is not None),
     Step(Stage.START_DYNOS, start_dynos, stop_started),
     Step(Stage.AWAIT_HEALTHY, await_healthy),
     Step(Stage.SWAP_ROUTE, swap_route, swap_back),
@@ -154,6 +158,8 @@ async def carry_out(hands: Stagehands, deploy: Deploy) -> Deploy:
         await deploy.say(f"-----> Releasing v{deploy.release.version}")
         for step in STEPS:
             hands.failpoints.reach(f"before_{step.stage.name.lower()}")
+            if not step.applies(deploy):
+                continue
             begun.append(step)
             deploy = await (commit if step.commit else play)(hands, deploy, step)
     except BaseException as error:
