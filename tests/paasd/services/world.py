@@ -256,6 +256,22 @@ async def make_outside(home: Path, store: GatedStore) -> Outside:
     return outside
 
 
+async def nothing_happened(world: World) -> None:
+    """v3 failed; v2 serves as it did, its dyno is the only one, and the app is free."""
+    app = await world.apps.find("shop")
+    assert [entry.split()[:2] for entry in await world.ledger_of(app)] == [
+        ["v1", "succeeded"],
+        ["v2", "succeeded"],
+        ["v3", "failed"],
+    ]
+    assert world.answer() == "v2"
+    assert await world.running(app) == ["web.1 v2"]
+    assert [dyno.release_version for dyno in await world.engine.dynos()] == [2]
+    assert not world.background.lock(app.id).locked()
+    assert not world.releases.live
+    assert not world.routing.serving
+
+
 async def until(true: Callable[[], Awaitable[bool]] | Callable[[], bool], deadline: float = DEADLINE) -> None:
     """Until it is; asked every 2 ms. TimeoutError at the deadline, in seconds."""
     async with asyncio.timeout(deadline):
