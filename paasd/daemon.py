@@ -219,11 +219,15 @@ async def listen(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, host, port).start()
+        site = web.TCPSite(runner, host, port)
+        await site.start()
     except OSError as error:
         # asyncio puts its own words around the system's
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         sys.exit(f"paasd: {settings.api} can't be listened on ({reason}); choose another with --api HOST:PORT.")
+    # At the end: no new calls, then the pushes under way are undone and their pushers told, and only then hang up.
+    stack.push_async_callback(hook.close)
+    stack.push_async_callback(site.stop)
     return url
 
 

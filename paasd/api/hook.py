@@ -86,7 +86,10 @@ class HookServer:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Stop accepting, cancel what is under way and wait for its end."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop accepting, cancel what is under way and wait for its end. May be repeated."""
         if self._server is not None:
             self._server.close()
         for handler in self._handlers:

@@ -181,7 +181,7 @@ def test_a_dyno_can_not_reach_the_host_through_its_gateway(shop: Shop) -> None:
     answered = threading.Event()
     with socket.create_server(("0.0.0.0", 0)) as service:  # what a careless service on the host would be
         port = service.getsockname()[1]
-        threading.Thread(target=lambda: (service.accept(), answered.set()), daemon=True).start()
+        threading.Thread(target=accept_one, args=(service, answered), daemon=True).start()
         for target in (port, shop.daemon.api_port, shop.daemon.router_port):
             connect = f"import socket; socket.create_connection(({gateway!r}, {target}), 2)"
             command = ["docker", "exec", dyno, "python3", "-c", connect]
@@ -191,6 +191,11 @@ def test_a_dyno_can_not_reach_the_host_through_its_gateway(shop: Shop) -> None:
         assert not answered.is_set()
         socket.create_connection(("127.0.0.1", port), 5).close()  # it was there all the while
         assert answered.wait(5)
+
+
+def accept_one(service: socket.socket, answered: threading.Event) -> None:
+    service.accept()[0].close()
+    answered.set()
 
 
 def test_a_config_var_is_told_to_its_dynos_and_to_nobody_else(shop: Shop) -> None:

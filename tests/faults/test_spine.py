@@ -1,4 +1,4 @@
-"""kill -9 of the daemon at points of a deploy: the release is then finished or failed, and what is served is current."""
+"""kill -9 of the daemon at points of a deploy: the release is finished or failed, and what is served is current."""
 
 import os
 import shutil
@@ -75,7 +75,7 @@ def the_next_push_works(shop: Shop) -> None:
 
 
 def newest(shop: Shop) -> int:
-    return max(entry["version"] for entry in shop.call("GET", "/releases")[1])
+    return max(int(entry["version"]) for entry in shop.call("GET", "/releases")[1])
 
 
 def current(shop: Shop) -> str:
