@@ -4,6 +4,7 @@ Bytes to a client leave through `send` only. aiohttp's private names used here a
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
@@ -15,10 +16,18 @@ from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 from aiohttp.web_request import BaseRequest
 
 from router.codes import Code, Fault
+from router.lane import Lane
+from router.passage import Handed, Passage
 
 # Two limits a byte apart: it is by its limit that a line's error says which line was too long.
 _LINE_LIMIT, _FIELD_LIMIT, _HEADERS_LIMIT = 8191, 8190, 128
 _LINGER = 2.0
+_BEHIND = 64 * 1024
+# What of aiohttp's own the fast lane leans on: where any of it has moved, the lane stays closed.
+_LEANT_ON = (
+    "_close _current_request _force_close _keepalive_handle _keepalive_timeout _messages _next_keepalive_close_time"
+    " _paused _payload_parser _process_keepalive _upgraded _waiter"
+).split()
 
 
 class Sent(web.StreamResponse):
@@ -39,30 +48,37 @@ class Handler(Protocol):
     """What serves requests: a good one, and one that could not even be read. `head_timeout` is in seconds."""
 
     head_timeout: float
+    lane: Lane
 
     async def serve(self, request: BaseRequest) -> Sent: ...
     def refuse(self, client: "ClientConnection", fault: Fault) -> None: ...
 
 
 class ClientConnection(RequestHandler):
-    """One client's connection. `feeder`, while a tunnel runs, is the transport to hold back when this one is full."""
+    """One client's connection. `feeder`, while bytes just pass, is the transport to hold back when this one is full.
 
-    def __init__(self, manager: web.Server, handler: Handler, **kwargs: Any) -> None:
+    A request takes the fast lane (`_passage` is set) or aiohttp's parser and a handler; what comes in behind it waits.
+    The lane is tried only between two messages: `_boundary` says that aiohttp's parser holds no part of one.
+    """
+
+    def __init__(self, manager: web.Server, handler: Handler, lane: Lane | None, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._handler = handler
+        self._lane = lane
+        self.address = ""
+        self._about: bytes | None = None
+        self._boundary = True
+        self._passage: Passage | None = None
+        self._handed: Handed | None = None
+        self._behind = b""
         self._head_timer: asyncio.TimerHandle | None = None
         self._deaf = False
         self.lingering = False
         self.feeder: asyncio.Transport | None = None
 
     @property
-    def address(self) -> str:
-        peer = self.peername
-        return str(peer[0]) if isinstance(peer, tuple) else ""
-
-    @property
     def busy(self) -> bool:
-        return self._current_request is not None or bool(self._messages)
+        return self._passage is not None or self._current_request is not None or bool(self._messages)
 
     def send(self, data: bytes) -> None:
         """Write, or raise ConnectionResetError when the client has gone."""
@@ -87,17 +103,96 @@ class ClientConnection(RequestHandler):
         self._loop.call_later(_LINGER, self.force_close)
 
     def data_received(self, data: bytes) -> None:
+        if self._passage is not None:
+            self._wait_behind(data)
+        elif not (self._boundary and self._waiter is not None and self._enter(self._waiter, data)):
+            self._parse(data)
+
+    def _enter(self, waiter: "asyncio.Future[None]", data: bytes) -> bool:
+        """Whether the request took the lane. aiohttp waits for a message, so that none is in the works."""
+        lane = self._lane
+        if lane is None or self._messages or self._paused or self._force_close or self._close or waiter.done():
+            return False
+        if self._about is None:
+            self._about = lane.about(self)
+        self._passage = lane.enter(self, self._about, data)
+        return self._passage is not None
+
+    def passed(self, now: float, *, whole: bool) -> None:
+        """The lane is free again; cut the connection where the answer is not `whole`."""
+        self._passage = self.feeder = None
+        if not whole:
+            self.force_close()
+            return
+        self._next_keepalive_close_time = now + self._keepalive_timeout
+        self._go_on()
+
+    def hand_over(self, handed: Handed, data: bytes) -> None:
+        """Have the careful path go on with the request that `data` is."""
+        self._passage = self.feeder = None
+        self._handed = handed
+        self._parse(data)
+        self._go_on()
+
+    def take_handed(self) -> Handed | None:
+        """What the lane has begun of the request that is served next."""
+        handed, self._handed = self._handed, None
+        return handed
+
+    def _wait_behind(self, data: bytes) -> None:
+        self._behind += data
+        if len(self._behind) > _BEHIND:
+            self._pause_transport_reading()
+
+    def _go_on(self) -> None:
+        behind, self._behind = self._behind, b""
+        if not behind:
+            return
+        if len(behind) > _BEHIND:
+            self._resume_transport_reading()
+        self.data_received(behind)
+
+    def _parse(self, data: bytes) -> None:
         if self._deaf:
             return
         super().data_received(data)
-        if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+        messages = self._messages
+        if messages and isinstance(messages[-1][0], _ErrInfo):
             self._deaf = True
             self._end_body()
+        # Only what surely ends a message: else the next one, taken by the parser, will tell.
+        self._boundary = (
+            data.endswith(b"\r\n\r\n") and 0 < len(messages) < self._max_msg_queue_size
+            and messages[-1][1].is_eof() and not self._upgraded
+        )  # fmt: skip
         self._watch_head()
+
+    def _process_keepalive(self) -> None:
+        if self._passage is not None:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
+
+    def force_close(self) -> None:
+        self._leave_lane()
+        super().force_close()
+
+    def _leave_lane(self) -> None:
+        passage, self._passage = self._passage, None
+        if passage is not None:
+            passage.client_lost()
+        handed = self.take_handed()
+        if handed is not None:
+            handed.abandon()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = self.peername
+        self.address = str(peer[0]) if isinstance(peer, tuple) else ""
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
+        self._leave_lane()
         super().connection_lost(exc)
 
     def _end_body(self) -> None:
@@ -154,8 +249,15 @@ class ClientServer(web.Server):
 
         super().__init__(serve, handler_cancellation=True)
         limits = {"max_line_size": _LINE_LIMIT, "max_field_size": _FIELD_LIMIT, "max_headers": _HEADERS_LIMIT}
+        lane: Lane | None = handler.lane
+        if moved := [name for name in _LEANT_ON if not hasattr(RequestHandler, name)]:
+            sys.stderr.write(
+                f"router: this aiohttp has no {', '.join(moved)}: every request takes the slow path. "
+                "Install the version that is pinned.\n"
+            )
+            lane = None
         self._make: Callable[[], ClientConnection] = lambda: ClientConnection(
-            self, handler, loop=asyncio.get_running_loop(), **limits, **connection
+            self, handler, lane, loop=asyncio.get_running_loop(), **limits, **connection
         )
 
     def __call__(self) -> RequestHandler:

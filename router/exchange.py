@@ -5,9 +5,7 @@ it is idempotent, has no body, and a kept connection turned out to be closed bef
 """
 
 import asyncio
-import random
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from aiohttp import ClientError
 from aiohttp.http_exceptions import HttpProcessingError
@@ -18,35 +16,19 @@ from router import tasks
 from router.call import Call
 from router.client import ClientConnection
 from router.codes import Code, Fault
+from router.fabric import Fabric, Limits
 from router.headers import RequestHead
-from router.inflight import Address, InFlight
+from router.inflight import Address
+from router.passage import Handed
 from router.reply import Reply
-from router.state import TableInForce
 from router.table import Route, Target
 from router.tunnel import Tunnel
-from router.upstream import UpstreamConnection, Upstreams
+from router.upstream import UpstreamConnection
+
+__all__ = ["Exchange", "Fabric", "Limits"]
 
 _BROKEN = (ClientError, HttpProcessingError, OSError, RuntimeError)
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds: to connect, to the answer's first byte, and of silence after it."""
-
-    connect: float = 5.0
-    first_byte: float = 30.0
-    idle: float = 55.0
-
-
-@dataclass(frozen=True, slots=True)
-class Fabric:
-    """What exchanges share."""
-
-    table: TableInForce
-    upstreams: Upstreams
-    in_flight: InFlight
-    limits: Limits
 
 
 class _Stale(Exception):
@@ -71,14 +53,27 @@ class Exchange:
         self._last_upload = 0.0
         self._deadline: asyncio.Timeout | None = None
 
-    async def run(self, route: Route, client: ClientConnection) -> None:
-        """Find a target that takes the request and carry it there. Raises Fault."""
+    async def resume(self, handed: Handed, client: ClientConnection) -> None:
+        """Go on with a request that the fast lane has sent. Raises Fault."""
+        self._call.dyno, self._call.connect = handed.target.dyno, 0.0
+        with self._fabric.in_flight.hold((handed.target.host, handed.target.port)):
+            handed.release()
+            if handed.fault is not None:
+                raise handed.fault
+            assert handed.connection is not None
+            await self._talk(handed.connection, client, sent=True)
+
+    async def run(self, route: Route, client: ClientConnection, given_up: Handed | None) -> None:
+        """Find a target that takes the request and carry it there; `given_up`: the lane has tried. Raises Fault."""
         refused: set[Address] = set()
-        target = random.choice(route.targets)  # noqa: S311
-        fresh = not self._replayable
+        target = self._fabric.choose(route.targets)
+        assert target is not None
+        fresh = not self._replayable or given_up is not None
         while True:
             address, self._call.dyno = (target.host, target.port), target.dyno
             with self._fabric.in_flight.hold(address):
+                if given_up is not None:
+                    given_up.release()
                 try:
                     connection = await self._connection(address, fresh)
                 except Fault:
@@ -102,8 +97,7 @@ class Exchange:
     def _another(self, refused: set[Address]) -> Target | None:
         """A target not tried yet, by the table in force now: the one we began with may be history."""
         route = self._fabric.table.route(self._head.host)
-        left = [target for target in route.targets if (target.host, target.port) not in refused] if route else []
-        return random.choice(left) if left else None  # noqa: S311
+        return self._fabric.choose(route.targets, refused) if route else None
 
     async def _connection(self, address: Address, fresh: bool) -> UpstreamConnection:
         kept = self._fabric.upstreams.kept(address, fresh=fresh)
@@ -116,22 +110,26 @@ class Exchange:
         finally:
             self._call.connect = self._loop.time() - began
 
-    async def _talk(self, connection: UpstreamConnection, client: ClientConnection) -> None:
+    async def _talk(self, connection: UpstreamConnection, client: ClientConnection, *, sent: bool = False) -> None:
         complete = False
-        connection.begin(bodyless=self._head.method == b"HEAD")
         try:
             async with AsyncExitStack() as stack:
-                if self._head.has_body and not self._content.is_eof():
-                    connection.send(self._head_bytes)
-                    await stack.enter_async_context(tasks.beside(self._upload(connection)))
-                else:
-                    connection.send(self._head_bytes + self._buffered_body())
+                if not sent:
+                    await self._send(connection, stack)
                 complete = await self._answer(connection, client)
         finally:
             if complete and self._uploaded:
                 self._fabric.upstreams.keep(connection)
             else:
                 connection.cut()
+
+    async def _send(self, connection: UpstreamConnection, stack: AsyncExitStack) -> None:
+        connection.begin(bodyless=self._head.method == b"HEAD")
+        if self._head.has_body and not self._content.is_eof():
+            connection.send(self._head_bytes)
+            await stack.enter_async_context(tasks.beside(self._upload(connection)))
+        else:
+            connection.send(self._head_bytes + self._buffered_body())
 
     def _buffered_body(self) -> bytes:
         """The body where it has come in whole already, framed; no task is needed to send it."""

@@ -16,6 +16,8 @@ from router.client import ClientConnection, Sent
 from router.codes import Code, Fault
 from router.exchange import Exchange, Fabric
 from router.headers import RequestHead, read_request, request_to_app
+from router.lane import Lane
+from router.passage import Handed
 from router.reply import Reply
 from router.table import Route
 
@@ -23,7 +25,10 @@ _REFUSED_METHODS = frozenset(("CONNECT", "TRACE"))
 
 
 class Proxy:
-    """Serves requests by the table in force. Once `stopping` is set, every answer asks its client to close."""
+    """Serves requests by the table in force. Once `stopping` is set, every answer asks its client to close.
+
+    It is the careful path; `lane` is the fast one.
+    """
 
     def __init__(self, fabric: Fabric, log: AccessLog, port: int) -> None:
         self._fabric = fabric
@@ -31,7 +36,20 @@ class Proxy:
         self._port = port
         self._answers = Answers()
         self.head_timeout = fabric.limits.first_byte
-        self.stopping = False
+        self.lane = Lane(fabric, log, port)
+
+    @property
+    def lane_hits(self) -> int:
+        """How many requests took the fast lane."""
+        return self.lane.hits
+
+    @property
+    def stopping(self) -> bool:
+        return self.lane.stopping
+
+    @stopping.setter
+    def stopping(self, stopping: bool) -> None:
+        self.lane.stopping = stopping
 
     async def serve(self, request: BaseRequest) -> Sent:
         """Serve one request; every failure ends here."""
@@ -40,8 +58,11 @@ class Proxy:
         http11 = request.version >= HttpVersion11
         call = Call(asyncio.get_running_loop().time(), method=request.method, path=request.raw_path)
         reply = Reply(client, call, http11=http11, keep_alive=request.keep_alive and not self.stopping)
+        handed = client.take_handed()
+        if handed is not None:
+            call.started = handed.started
         try:
-            await self._serve(request, client, call, reply)
+            await self._serve(request, client, call, reply, handed)
         except asyncio.CancelledError:
             if call.status != 101:
                 self._note(call, Fault(Code.H27 if client.transport is None else Code.H24))
@@ -57,6 +78,8 @@ class Proxy:
             traceback.print_exc(file=sys.stderr)
             self._fail(request, call, reply, Fault(Code.H99))
         finally:
+            if handed is not None:
+                handed.release()
             self._log.add(call.app, call.line(asyncio.get_running_loop().time()))
         return Sent(keep_alive=reply.keep_alive or client.lingering)
 
@@ -72,22 +95,26 @@ class Proxy:
         finally:
             self._log.add(None, call.line(call.started))
 
-    async def _serve(self, request: BaseRequest, client: ClientConnection, call: Call, reply: Reply) -> None:
-        call.request_id, call.fwd = str(uuid.uuid4()), client.address
+    async def _serve(
+        self, request: BaseRequest, client: ClientConnection, call: Call, reply: Reply, handed: Handed | None
+    ) -> None:
+        call.request_id, call.fwd = handed.request_id if handed else str(uuid.uuid4()), client.address
         if request.version not in (HttpVersion10, HttpVersion11):
             raise Fault(Code.H26, "This version of HTTP is not spoken here: use HTTP/1.1.")
         if request.method in _REFUSED_METHODS:
             raise Fault(Code.H26, f"{request.method} is not served here: use another method.", 405)
         head = read_request(request.method, request.raw_path, request.version >= HttpVersion11, request.raw_headers)
         self._describe(call, head)
-        route = self._fabric.table.route(head.host)
+        sent = handed is not None and (handed.connection is not None or handed.fault is not None)
+        route = handed.route if handed is not None and sent else self._fabric.table.route(head.host)
         if route is None:
             message = f"There is no app at {head.host}: check its name, or create it."
             answer = Answer(404, "not_found", message, "no_such_app")
             self._answer(answer, call, reply, request.headers.get("Accept", ""), to_head=request.method == "HEAD")
             return
         call.app, call.app_name = route.app, route.name
-        self._check(route)
+        if not sent:
+            self._check(route)
         head_bytes = request_to_app(
             head,
             client=client.address.encode(),
@@ -95,7 +122,11 @@ class Proxy:
             request_id=call.request_id.encode(),
             started_ms=int(time.time() * 1000),
         )
-        await Exchange(self._fabric, call, head, head_bytes, request.content, reply).run(route, client)
+        exchange = Exchange(self._fabric, call, head, head_bytes, request.content, reply)
+        if handed is not None and sent:
+            await exchange.resume(handed, client)
+        else:
+            await exchange.run(route, client, handed)
 
     def _describe(self, call: Call, head: RequestHead) -> None:
         call.host = head.host

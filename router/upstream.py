@@ -5,6 +5,7 @@ An app may close an idle connection at any moment, so only a request that can be
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.helpers import _EXC_SENTINEL
@@ -12,18 +13,41 @@ from aiohttp.helpers import _EXC_SENTINEL
 from router.codes import Code, Fault
 from router.inflight import Address
 
-_KEPT_PER_TARGET = 64
+_KEPT_PER_TARGET = 128
 _KEPT_FOR = 15.0
+_ASIDE_FOR = 5.0
+
+
+class Passing(Protocol):
+    """What reads a connection in place of aiohttp's parser, while a request is on the fast lane."""
+
+    def received(self, data: bytes) -> None: ...
+    def lost(self) -> None: ...
+    def overdue(self) -> None: ...
 
 
 class UpstreamConnection(ResponseHandler):
-    """One connection to one target. `received` counts this request's bytes; `reset` says it was lost, not closed."""
+    """One connection to one target. `received` counts this request's bytes; `reset` says it was lost, not closed.
+
+    An `idle` one is kept for the next request. While there is a `passage`, it is told all that happens. Its time limits
+    cost a timer a connection, not one a limit:
+    a timer that runs out too early is set again.
+    """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, address: Address, on_lost: "Callable[[UpstreamConnection], None]"
+        self,
+        loop: asyncio.AbstractEventLoop,
+        address: Address,
+        on_lost: "Callable[[UpstreamConnection], None]",
     ):
         super().__init__(loop)
         self.address = address
+        self.passage: Passing | None = None
+        self.now = loop.time
+        self.idle = False
+        self._limit = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        self._watch_at = 0.0
         self.feeder: asyncio.Transport | None = None
         self.received = 0
         self.reset = False
@@ -54,14 +78,46 @@ class UpstreamConnection(ResponseHandler):
         if self.transport is not None:
             self.transport.abort()
 
+    def expect_by(self, limit: float) -> None:
+        """The passage is overdue at `limit`, unless it has said otherwise by then."""
+        self._limit = limit
+        if self._watch is None or limit < self._watch_at:
+            self._set_timer(limit)
+
+    def _set_timer(self, at: float) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch_at = at
+        self._watch = self._loop.call_at(at, self._look)
+
+    def _look(self) -> None:
+        self._watch = None
+        if self.passage is None:
+            return
+        if self.now() < self._limit - 0.001:
+            self._set_timer(self._limit)
+        else:
+            self.passage.overdue()
+
     def data_received(self, data: bytes) -> None:
+        passage = self.passage
+        if passage is not None:
+            passage.received(data)
+            return
+        if self.idle:  # nothing was asked: what comes could be taken for the next request's answer
+            self.close()
+            return
         self.received += len(data)
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.reset = exc is not None
+        if self._watch is not None:
+            self._watch.cancel()
         super().connection_lost(exc)
         self._on_lost(self)
+        if self.passage is not None:
+            self.passage.lost()
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException = _EXC_SENTINEL) -> None:
         payload = self._payload
@@ -88,7 +144,22 @@ class Upstreams:
         self._serves = serves
         self._connect_timeout = connect_timeout
         self._idle: dict[Address, list[UpstreamConnection]] = {}
+        self._aside: dict[Address, float] = {}
         self._sweep: asyncio.TimerHandle | None = None
+
+    @property
+    def any_aside(self) -> bool:
+        return bool(self._aside)
+
+    def aside(self, address: Address) -> bool:
+        """Whether `address` could not be reached a moment ago."""
+        until = self._aside.get(address)
+        if until is None:
+            return False
+        if asyncio.get_running_loop().time() < until:
+            return True
+        del self._aside[address]
+        return False
 
     def kept(self, address: Address, *, fresh: bool) -> UpstreamConnection | None:
         """An idle connection, if there is one. Where a `fresh` one is needed, it takes the idle one's place: none."""
@@ -96,9 +167,11 @@ class Upstreams:
         if not idle:
             return None
         connection = idle.pop()
-        if fresh or connection.should_close or not connection.is_connected():
+        transport = connection.transport
+        if fresh or transport is None or transport.is_closing():
             connection.close()
             return None
+        connection.idle = False
         connection.reused = True
         return connection
 
@@ -111,27 +184,40 @@ class Upstreams:
                     lambda: UpstreamConnection(loop, address, self._lost), address[0], address[1]
                 )
         except TimeoutError as error:
+            self._aside[address] = loop.time() + _ASIDE_FOR
             raise Fault(Code.H19) from error
         except OSError as error:
+            self._aside[address] = loop.time() + _ASIDE_FOR
             raise Fault(Code.H21) from error
+        if self._aside:
+            self._aside.pop(address, None)
         return connection
 
     def keep(self, connection: UpstreamConnection) -> None:
         """Keep a connection whose answer is complete for the next request, or close it."""
-        idle = self._idle.setdefault(connection.address, [])
-        reusable = connection.is_connected() and not connection.should_close
-        if not reusable or not self._serves(connection.address) or len(idle) >= _KEPT_PER_TARGET:
+        if connection.should_close:
+            connection.close()
+        else:
+            self.keep_clean(connection, connection.now())
+
+    def keep_clean(self, connection: UpstreamConnection, now: float) -> None:
+        """The same, where aiohttp's parser has no say in it: it saw nothing since the connection was last kept."""
+        idle = self._idle.get(connection.address)
+        if idle is None:
+            idle = self._idle[connection.address] = []
+        if not connection.is_connected() or not self._serves(connection.address) or len(idle) >= _KEPT_PER_TARGET:
             connection.close()
             return
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
+        connection.idle_since = now
+        connection.idle = True
         idle.append(connection)
         if self._sweep is None:
-            self._sweep = loop.call_later(_KEPT_FOR, self._close_old)
+            self._sweep = asyncio.get_running_loop().call_later(_KEPT_FOR, self._close_old)
 
     def forget(self, addresses: frozenset[Address]) -> None:
         """Close what is kept for targets that are no longer routed to."""
         for address in addresses:
+            self._aside.pop(address, None)
             for connection in self._idle.pop(address, []):
                 connection.close()
 
