@@ -60,6 +60,11 @@ class Load:
             for _, writer in self._kept:
                 writer.close()
 
+    @property
+    def exposed(self) -> int:
+        """Requests and kept connections that a process which dies now may take with it."""
+        return len(self._running) + len(self._kept)
+
     async def reach(self, count: int) -> None:
         """Return once `count` more requests were answered."""
         wanted = self.answered + count
@@ -142,14 +147,16 @@ async def test_a_killed_worker_is_replaced_and_nobody_is_refused(make: Make, sta
     """Seen to fail with `_fill()` left out of Parent._lost: nobody accepts any more, and requests time out."""
     router = make("--workers", str(workers))
     await router.publish(route("shop", await start(echo())))
+    exposed = 0
     async with Load(router, "shop.localhost").at(60) as load:
         for _ in range(2):
             await load.reach(20)
             before = await until_workers(router, workers)
+            exposed += load.exposed
             os.kill(before[0], signal.SIGKILL)
             await until_workers(router, workers, without={before[0]})
         await load.reach(20)
-    assert load.refused == [] and len(load.broken) <= 2 * 8, load.broken
+    assert load.refused == [] and len(load.broken) <= exposed, load.broken
 
 
 async def test_a_new_worker_has_the_table_though_the_disk_was_wiped(make: Make, start: Start) -> None:
