@@ -63,6 +63,10 @@ bench-deploy: setup ## cached redeploy and rollback against the bare engine's fl
 bench-idle: setup ## memory and processor of an idle daemon and router
 	$(BIN)/python -m bench.idle $(ARGS)
 
+.PHONY: bench-router
+bench-router: python-env ## the router against nginx, HAProxy, Caddy and a naive proxy: interleaved rounds, ratios
+	$(BIN)/python -m bench.router $(ARGS)
+
 .PHONY: clean
 clean: down ## down, then remove .venv, .tools and caches (images stay)
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build dist *.egg-info

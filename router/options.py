@@ -11,11 +11,12 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect to an app, to its first byte, of silence after it; None is the router's own default."""
+    """Seconds: to connect to an app, to its first byte, of silence after it, for a dyno; None is our own default."""
 
     connect: float | None
     first_byte: float | None
     idle: float | None
+    park: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--user", metavar="NAME", help="whom to run as when started by root (default: paasd-router)")
     parser.add_argument("--drain-seconds", type=_seconds, default=30.0, metavar="S", help="for requests, at an end")
     parser.add_argument("--websocket-drain-seconds", type=_seconds, default=30.0, metavar="S", help="for websockets")
-    for name in ("connect", "first-byte", "idle"):
+    for name in ("connect", "first-byte", "idle", "park"):
         parser.add_argument(f"--{name}-timeout", type=_seconds, default=None, help=argparse.SUPPRESS)
     for name in ("worker", "resume"):
         parser.add_argument(f"--{name}", default=None, help=argparse.SUPPRESS)
@@ -69,7 +70,7 @@ def parse(arguments: list[str]) -> Options:
         log=given.log,
         workers=given.workers,
         user=given.user,
-        timeouts=Timeouts(given.connect_timeout, given.first_byte_timeout, given.idle_timeout),
+        timeouts=Timeouts(given.connect_timeout, given.first_byte_timeout, given.idle_timeout, given.park_timeout),
         patience=Patience(given.drain_seconds, given.websocket_drain_seconds),
         worker=given.worker,
         resume=given.resume,

@@ -17,6 +17,7 @@ from router.codes import Code, Fault
 from router.exchange import Exchange, Fabric
 from router.headers import RequestHead, read_request, request_to_app
 from router.lane import Lane
+from router.parking import Parking
 from router.passage import Handed
 from router.reply import Reply
 from router.table import Route
@@ -36,6 +37,7 @@ class Proxy:
         self._port = port
         self._answers = Answers()
         self.head_timeout = fabric.limits.first_byte
+        self._parking = Parking(fabric.table, fabric.limits.park)
         self.lane = Lane(fabric, log, port)
 
     @property
@@ -106,7 +108,7 @@ class Proxy:
         head = read_request(request.method, request.raw_path, request.version >= HttpVersion11, request.raw_headers)
         self._describe(call, head)
         sent = handed is not None and (handed.connection is not None or handed.fault is not None)
-        route = handed.route if handed is not None and sent else self._fabric.table.route(head.host)
+        route = handed.route if handed is not None and sent else await self._parking.route(head.host)
         if route is None:
             message = f"There is no app at {head.host}: check its name, or create it."
             answer = Answer(404, "not_found", message, "no_such_app")

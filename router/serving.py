@@ -130,6 +130,7 @@ def _limits(timeouts: Timeouts) -> Limits:
         connect=plain.connect if timeouts.connect is None else timeouts.connect,
         first_byte=plain.first_byte if timeouts.first_byte is None else timeouts.first_byte,
         idle=plain.idle if timeouts.idle is None else timeouts.idle,
+        park=plain.park if timeouts.park is None else timeouts.park,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.router.process import RouterProcess, Serve, Upstream
 
 Start = Callable[[Serve], Awaitable[Upstream]]
-_QUICK = ("--connect-timeout", "0.4", "--first-byte-timeout", "0.6", "--idle-timeout", "0.8")
+_QUICK = ("--connect-timeout", "0.4", "--first-byte-timeout", "0.6", "--idle-timeout", "0.8", "--park-timeout", "0.5")
 
 
 @pytest.fixture(scope="session")
