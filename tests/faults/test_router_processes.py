@@ -33,7 +33,7 @@ async def slow_download(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 
 @pytest.mark.slow
 async def test_r01_upgrades_under_load(make: Make, start: Start) -> None:
-    """Seen to fail with `_close_idle()` said before the grace in Serving.finish: kept connections are reset."""
+    """Seen to fail without the grace for idle clients in Serving.finish: kept connections are reset."""
     router = make("--websocket-drain-seconds", "1")
     app, big, chat = await start(echo()), await start(slow_download), await start(switching())
     await router.publish(route("shop", app), route("big", big), route("chat", chat))
@@ -91,7 +91,7 @@ async def test_r03_a_restart_needs_nobody(own_router: RouterProcess, start: Star
 
 
 async def test_r13_a_thousand_apps(own_router: RouterProcess, start: Start) -> None:
-    """A swap of one of 1,000 routes and a restart with them. Seen to fail with a table sent route by route."""
+    """A table of 1,000 routes put in force within a second, and a restart with it."""
     app = await start(echo())
     target = (Target("id", 1, "web.1", "127.0.0.1", app.port),)
     routes = [Route("id", f"a{n}", (f"a{n}.localhost",), target) for n in range(1000)]

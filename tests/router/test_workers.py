@@ -133,6 +133,7 @@ async def until_workers(router: RouterProcess, count: int, *, without: Set[int] 
 
 
 async def test_every_worker_has_the_table_before_it_is_acknowledged(make: Make, start: Start) -> None:
+    """Seen to fail with `_spread` of the control API made empty."""
     router = make("--workers", "3")
     apps = [await start(echo(str(number))) for number in range(2)]
     for number in range(12):
@@ -165,14 +166,14 @@ async def test_a_new_worker_has_the_table_though_the_disk_was_wiped(make: Make, 
     await router.publish(route("shop", await start(echo())))
     (router.directory / "table.json").unlink()
     before = await router.workers()
-    os.kill(before[0], signal.SIGKILL)
-    await until_workers(router, 2, without={before[0]})
-    for _ in range(8):
+    os.kill(before[1], signal.SIGKILL)  # not the leader: a new one would tell all anyway
+    await until_workers(router, 2, without={before[1]})
+    for _ in range(16):
         assert (await router.get("shop.localhost")).status == 200
 
 
 async def test_upgrades_lose_no_request(make: Make, start: Start) -> None:
-    """Seen to fail with idle connections closed at once by draining workers, and with DRAIN said before SERVES."""
+    """Seen to fail with idle connections closed at once by draining workers, and with the old killed, not drained."""
     router = make()
     app = await start(echo())
     await router.publish(route("shop", app))
