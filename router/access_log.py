@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ _REMEMBERED = 1500
 _QUEUED = 1000
 
 
-class LogEntry(msgspec.Struct, frozen=True):
+class LogEntry(msgspec.Struct, frozen=True, gc=False):
     """One line of an app's requests ("" where none is concerned); `at` is ISO 8601, UTC, to the microsecond."""
 
     app: str
@@ -45,6 +46,22 @@ class _Follower:
         self.news.set()
 
 
+class _Clock:
+    """ISO 8601 in UTC, to the microsecond; all of it but the fraction is made once a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._opening = ""
+
+    def now(self) -> str:
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._opening = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+        return f"{self._opening}{int((now - second) * 1_000_000):06d}+00:00"
+
+
 class AccessLog:
     """Buffers lines for at most a fifth of a second; a timer runs only while there is something to write.
 
@@ -59,18 +76,21 @@ class AccessLog:
         self._recent: deque[LogEntry] = deque(maxlen=_REMEMBERED)
         self._followers: list[_Follower] = []
         self._closed = False
+        self._clock = _Clock()
         self.leads = True
 
     def add(self, app: str | None, line: str) -> None:
         """Take one line; `app` is None where no app is concerned."""
-        entry = LogEntry(app or "", datetime.now(UTC).isoformat(timespec="microseconds"), line)
+        entry = LogEntry(app or "", self._clock.now(), line)
         self._entries.append(entry)
         if len(self._entries) >= _FLUSH_LINES:
             self._flush()
         elif self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_later(_FLUSH_AFTER, self._flush)
         if self.leads and app is not None:
-            self.take((entry,))
+            self._recent.append(entry)
+            for follower in self._followers:
+                follower.offer(entry)
 
     def take(self, entries: Iterable[LogEntry]) -> None:
         """Entries of apps, this worker's or another's, for whoever follows."""

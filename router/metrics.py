@@ -12,9 +12,8 @@ from router.access_log import LogEntry
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_LINE = re.compile(
-    r"^at=\w+ (?:code=(?P<code>\w+) )?.* service=(?P<ms>\d+)ms status=(?P<status>\d+) bytes=(?P<bytes>\d+)"
-)
+_CODE = re.compile(r"at=\w+ code=(\w+) ")
+_END = re.compile(r"(\d+)ms status=(\d+) bytes=(\d+)")
 _NO_APP = "-"
 
 
@@ -46,16 +45,18 @@ class Counted:
     def count(self, entries: Iterable[LogEntry]) -> None:
         """Take lines in. Apps that are routed no more are dropped by `forget`."""
         for entry in entries:
-            found = _LINE.match(entry.line)
+            begin, _, end = entry.line.rpartition(" service=")
+            found = _END.match(end)
             if found is None:
                 continue
-            code, milliseconds, status, size = found.groups()
+            milliseconds, status, size = found.groups()
             app = self._apps.get(entry.app or _NO_APP)
             if app is None:
                 app = self._apps[entry.app or _NO_APP] = AppFigures()
             kind = f"{status[0]}xx"
             app.statuses[kind] = app.statuses.get(kind, 0) + 1
-            if code is not None:
+            if not begin.startswith("at=info method=") and (coded := _CODE.match(begin)) is not None:
+                code = coded[1]
                 app.codes[code] = app.codes.get(code, 0) + 1
             seconds = int(milliseconds) / 1000
             app.buckets[bisect_left(BUCKETS, seconds)] += 1
