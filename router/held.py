@@ -4,6 +4,7 @@ import fcntl
 import os
 import pwd
 import socket
+import sys
 from pathlib import Path
 
 from router.options import CannotStart
@@ -102,6 +103,11 @@ def become(user: str | None, directory: Path, log: Path | None) -> str:
         (directory / "router.lock").stat()
     except OSError as error:
         raise CannotStart(f"User {entry.pw_name!r} can't run the router here ({error}): see --user.") from error
+    if not os.access(sys.executable, os.X_OK) or not os.access(__file__, os.R_OK):
+        raise CannotStart(
+            f"User {entry.pw_name!r} may not read {sys.executable} or the router's code: "
+            "install them where that user can, or give --user root."
+        )
     return entry.pw_name
 
 

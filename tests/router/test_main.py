@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.router.conftest import Start
 from tests.router.process import RouterProcess, echo, read_head, route
 
@@ -60,6 +62,14 @@ async def test_without_the_compiled_parser_it_refuses(router: RouterProcess) -> 
         subprocess.run, command, env=environment, capture_output=True, text=True, timeout=10
     )
     assert plain.returncode == 1 and "compiled HTTP parser" in plain.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+async def test_a_user_that_is_not_there_is_said(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "router", "--listen", "127.0.0.1:0", "--router-dir", str(tmp_path / "r")]
+    command += ["--user", "no-such-user"]
+    said = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=10)
+    assert said.returncode == 1 and "no user 'no-such-user'" in said.stderr and "Traceback" not in said.stderr
 
 
 async def test_it_finishes_what_it_began(own_router: RouterProcess, start: Start) -> None:
