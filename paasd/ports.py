@@ -92,6 +92,13 @@ class Engine(Protocol):
         """Asks the engine; never from memory."""
         ...
 
+    async def guard(self) -> None:
+        """Close the ways from dynos and builds to this host's services, where we may (else info().problems says so).
+
+        Cheap when they are closed: called before anything is started, and in each reconcile.
+        """
+        ...
+
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
         """Build `source` (a directory) by `recipe`; the log goes to `output`, line by line.
 
@@ -105,6 +112,10 @@ class Engine(Protocol):
 
     async def delete_artifact(self, artifact: str) -> None:
         """Absent: fine. Still used by a dyno: it stays, no error."""
+        ...
+
+    async def tag(self, artifact: str, name: str) -> None:
+        """Another name for an artifact ("paasd/shop:v4"); whatever had that name loses it. Absent: NotFound."""
         ...
 
     async def start(self, spec: DynoSpec) -> Dyno:

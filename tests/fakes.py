@@ -72,6 +72,8 @@ class FakeEngine:
         self.gates = Gates()
         self.journal: list[str] = []
         self.networks: set[str] = set()
+        self.tags: dict[str, str] = {}  # name -> artifact
+        self.guarded = 0  # how often the host was guarded
         self.probed: list[str | None] = []  # the path of each probe
         self.refusals: list[bool] = []  # whether each of the next probes is refused, whatever the dyno does
         self.leaving: list[Callable[[Dyno], None]] = []  # told of a running dyno about to be stopped
@@ -124,6 +126,10 @@ class FakeEngine:
         await self._at("info")
         return EngineInfo("fake", "1", "1.41", buildkit=False, addresses_reachable=True)
 
+    async def guard(self) -> None:
+        await self._at("guard")
+        self.guarded += 1
+
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
         await self._at("build")
         for line in recipe.dockerfile.splitlines():
@@ -144,6 +150,13 @@ class FakeEngine:
         await self._at("delete_artifact")
         if not any(running.spec.artifact == artifact for running in self._running.values()):
             self._artifacts.pop(artifact, None)
+            self.tags = {name: tagged for name, tagged in self.tags.items() if tagged != artifact}
+
+    async def tag(self, artifact: str, name: str) -> None:
+        await self._at("tag")
+        if artifact not in self._artifacts and artifact not in self._images:
+            raise NotFound(f"There is no artifact {artifact}; push its commit again.", resource="artifact")
+        self.tags[name] = artifact
 
     async def start(self, spec: DynoSpec) -> Dyno:
         await self._at("start")

@@ -25,7 +25,8 @@ from paasd.adapters.docker_containers import (
     read_dyno,
     read_exit,
 )
-from paasd.adapters.docker_network import Networks, close_gateway, gateways, is_local
+from paasd.adapters.docker_firewall import Firewall
+from paasd.adapters.docker_network import Networks, gateways, is_local
 from paasd.adapters.docker_streams import DockerTerminal, json_lines, log_lines
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
 from paasd.domain.errors import Conflict, DynoUnhealthy, EngineUnavailable, NotFound
@@ -46,7 +47,7 @@ class DockerEngine:
         self._networks = Networks(self._api, home, self._settings)
         self._builder = Builder(self._api, home)
         self._publish: bool | None = self._settings.publish_ports
-        self._gateway_closed = False
+        self._firewall = Firewall(self._settings.subnet_pool)
 
     async def __aenter__(self) -> "DockerEngine":
         return self  # connects on first use: the daemon also starts without an engine, and says so
@@ -60,8 +61,7 @@ class DockerEngine:
         found = await self._api.call("info")
         self._publish = await self._must_publish(found)
         api = _version(connection.api_version)
-        gateway = None if self._publish else await close_gateway(self._settings.subnet_pool)
-        self._gateway_closed = gateway is None
+        gateway = None if self._publish else await self._firewall.problem(await self._networks.default_bridge())
         problems = [
             *_problems(found, api, connection.api_version, publish=self._publish),
             *([gateway] if gateway else []),
@@ -74,6 +74,11 @@ class DockerEngine:
             addresses_reachable=not self._publish,
             problems=tuple(problems),
         )
+
+    async def guard(self) -> None:
+        """Close the ways from dynos and builds to this host's services, where we may."""
+        if not await self._publishes():  # else dynos and builds are on another machine
+            await self._firewall.close(await self._networks.default_bridge())
 
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
         """Build `source` by `recipe`. Raises BuildFailed; cancelling stops the build."""
@@ -89,10 +94,23 @@ class DockerEngine:
     async def delete_artifact(self, artifact: str) -> None:
         """Absent: fine. Still used by a dyno: it stays, no error."""
         try:
-            await self._api.call("remove_image", artifact)
+            # Forced, since it may have several names: that spares running containers' images, but not ended ones'.
+            if await self._api.get("/containers/json", all="1", filters=json.dumps({"ancestor": [artifact]})):
+                return
+            await self._api.call("remove_image", artifact, force=True)
         except Refused as error:
-            if error.status != 404 and not (error.status == 409 and "container" in error.words):
+            if error.status not in (404, 409):
                 raise
+
+    async def tag(self, artifact: str, name: str) -> None:
+        """Another name for an artifact ("paasd/shop:v4"). Absent: NotFound."""
+        repository, _, tag = name.rpartition(":")
+        try:
+            await self._api.call("tag", artifact, repository, tag)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            raise NotFound(f"There is no artifact {artifact}; push its commit again.", resource="artifact") from error
 
     async def has_image(self, name: str) -> bool:
         """Whether an image of this name is here; nothing is pulled."""
@@ -187,8 +205,6 @@ class DockerEngine:
     async def create_network(self, app_id: str) -> None:
         """The app's own network. Already there: fine."""
         await self._networks.create(app_id)
-        if not self._gateway_closed and not await self._publishes():
-            self._gateway_closed = await close_gateway(self._settings.subnet_pool) is None
 
     async def remove_network(self, app_id: str) -> None:
         """Absent: fine."""

@@ -1,11 +1,6 @@
-"""An app's own network: a small subnet out of our pool, and one firewall rule that keeps dynos from the host.
-
-The rule carries the comment `paasd-gateway`; whoever takes paasd off the machine removes it by that.
-"""
+"""An app's own network: a small subnet out of our pool, free of all that this host and its engine already use."""
 
 import asyncio
-import os
-import shutil
 import socket
 import sys
 from collections.abc import Iterable, Mapping
@@ -17,7 +12,6 @@ from paasd.adapters.docker_api import DockerApi, DockerSettings, Refused
 from paasd.adapters.docker_containers import APP, HOME
 from paasd.domain.errors import EngineUnavailable
 
-COMMENT = "paasd-gateway"
 ATTEMPTS = 20
 
 
@@ -52,6 +46,16 @@ class Networks:
         raise EngineUnavailable(
             f"Docker refused {ATTEMPTS} subnets of {self._pool} as overlapping; choose another subnet pool."
         )
+
+    async def default_bridge(self) -> str | None:
+        """The interface of the engine's default network, on which builds run. None where it has none."""
+        try:
+            network = await self._api.get("/networks/bridge")
+        except Refused as error:
+            if error.status != 404:
+                raise
+            return None
+        return str((network.get("Options") or {}).get("com.docker.network.bridge.name") or "docker0")
 
     async def _is_there(self, app_id: str) -> bool:
         """The quick question: every deploy asks it."""
@@ -152,35 +156,3 @@ def gateways(networks: Iterable[Mapping[str, Any]]) -> list[str]:
         if network.get("Driver") == "bridge":
             found += named or first
     return found
-
-
-async def close_gateway(pool: str) -> str | None:
-    """Drop what dynos begin towards the host itself. None when the rule is in force, else a sentence saying why not.
-
-    Only NEW connections: replies to what the host began (the router, probes) must pass.
-    """
-    rule = ["-s", pool, "-m", "conntrack", "--ctstate", "NEW", "-m", "comment", "--comment", COMMENT, "-j", "DROP"]
-    by_hand = f"run `sudo iptables -I INPUT {' '.join(rule)}`"
-    exposed = "Dynos can reach this host's own services through their gateway"
-    if sys.platform != "linux":
-        return None  # the engine runs in a virtual machine, and the gateway is that machine's
-    program = shutil.which("iptables") or shutil.which("iptables", path="/usr/sbin:/sbin")
-    if program is None:
-        return f"{exposed}: iptables is not installed, so no rule can stop them; install it and restart paasd."
-    if os.geteuid() != 0:
-        return f"{exposed} unless the firewall stops them, which only root may see to; {by_hand}."
-    if await _run(program, "-w", "5", "-C", "INPUT", *rule) is None:
-        return None
-    refusal = await _run(program, "-w", "5", "-I", "INPUT", *rule)
-    return None if refusal is None else f"{exposed}: iptables refused the rule ({refusal}); {by_hand}."
-
-
-async def _run(*command: str) -> str | None:
-    """None on success, else its last words."""
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-    )
-    _, words = await process.communicate()
-    if process.returncode == 0:
-        return None
-    return (words.decode(errors="replace").strip().splitlines() or [f"status {process.returncode}"])[-1]

@@ -93,11 +93,32 @@ async def test_each_build_makes_an_artifact_of_its_own(bench: Bench, tmp_path: P
     assert [artifact.name for artifact in await bench.engine.artifacts()] == [second.name]
 
 
-async def test_an_artifact_in_use_stays(bench: Bench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [SLEEP, FAIL])
+async def test_an_artifact_of_a_running_or_ended_dyno_stays(bench: Bench, tmp_path: Path, command: str) -> None:
     artifact = await bench.engine.build(tmp_path, recipe(bench), Log())
-    await bench.engine.start(bench.spec(SLEEP, artifact=artifact.name))
+    await bench.engine.tag(artifact.name, f"paasd-test/{bench.home}:v4")
+    spec = bench.spec(command, artifact=artifact.name)
+    await bench.engine.start(spec)
+    if command == FAIL:
+        await bench.engine.wait(spec.id)
     await bench.engine.delete_artifact(artifact.name)
     assert [kept.name for kept in await bench.engine.artifacts()] == [artifact.name]
+
+
+async def test_an_artifact_may_have_names_more_and_goes_with_all_of_them(bench: Bench, tmp_path: Path) -> None:
+    artifact = await bench.engine.build(tmp_path, recipe(bench), Log())
+    await bench.engine.tag(artifact.name, f"paasd-test/{bench.home}:v4")
+    await bench.engine.tag(artifact.name, f"paasd-test/{bench.home}:v4")
+    assert list(await bench.engine.artifacts()) == [artifact]
+    await bench.engine.delete_artifact(artifact.name)
+    assert not await bench.engine.artifacts()
+    with pytest.raises(NotFound, match="push its commit again"):
+        await bench.engine.tag(artifact.name, f"paasd-test/{bench.home}:v5")
+
+
+async def test_the_host_may_be_guarded_again_and_again(bench: Bench) -> None:
+    await bench.engine.guard()
+    await bench.engine.guard()
 
 
 async def test_a_failed_build_says_which_command_failed(bench: Bench, tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 
 from paasd.adapters.docker_api import DockerSettings
 from paasd.adapters.docker_engine import DockerEngine
-from paasd.adapters.docker_network import COMMENT
+from paasd.adapters.docker_firewall import COMMENT, Firewall
 from paasd.adapters.probe import NetworkProbe
 from paasd.domain.dyno import DynoKind, Exit, Limits
 from paasd.domain.errors import Conflict, DynoUnhealthy, EngineUnavailable
@@ -105,8 +105,23 @@ async def test_a_dyno_has_no_capabilities_and_gains_none(bench: Bench) -> None:
     }
 
 
-@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may see and set firewall rules")
+ROOT = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root may see and set firewall rules"
+)
+ASK = """
+import socket, sys
+for port in sys.argv[2:]:
+    try:
+        socket.create_connection((sys.argv[1], int(port)), timeout=2)
+        print(port, "open")
+    except OSError as error:
+        print(port, type(error).__name__)
+"""
+
+
+@ROOT
 async def test_a_dyno_is_reached_from_the_host_but_cannot_reach_the_host(bench: Bench) -> None:
+    await bench.engine.guard()
     assert not [problem for problem in (await bench.engine.info()).problems if "gateway" in problem]
     dyno = await bench.engine.start(bench.spec(SERVE, port=5000))
     assert dyno.address is not None
@@ -127,14 +142,61 @@ async def test_a_dyno_is_reached_from_the_host_but_cannot_reach_the_host(bench: 
     assert b"timed out" in said
 
 
-@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may see and set firewall rules")
-async def test_the_gateway_rule_is_set_once(bench: Bench) -> None:
-    await bench.engine.info()
-    await bench.engine.info()
-    iptables = shutil.which("iptables")
-    assert iptables is not None
-    rules = (await asyncio.to_thread(subprocess.check_output, [iptables, "-w", "-S", "INPUT"])).decode()
-    assert rules.count(f"-s 10.213.0.0/16 -m conntrack --ctstate NEW -m comment --comment {COMMENT} -j DROP") == 1
+@ROOT
+@pytest.mark.parametrize("buildkit", [True, False])
+async def test_a_build_cannot_reach_the_host_but_its_resolver(tmp_path: Path, buildkit: bool) -> None:
+    async with docker_bench(DockerSettings(buildkit=buildkit)) as bench:
+        await bench.engine.guard()
+        gateway = docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge").stdout.strip()
+        gateway = gateway or docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "bridge").stdout
+        target = str(next(ip_network(gateway.strip(), strict=False).hosts())) if "/" in gateway else gateway
+        listening = await asyncio.start_server(lambda _, writer: writer.close(), "0.0.0.0", 0)
+        async with listening:
+            port = listening.sockets[0].getsockname()[1]
+            assert (await NetworkProbe().check(target, port, None)).healthy
+            (tmp_path / "ask.py").write_text(ASK)
+            dockerfile = f"FROM {STACK}\nCOPY ask.py .\nRUN python3 ask.py {target} {port} 53\n"
+            said = bytearray()
+
+            async def keep(data: bytes) -> None:
+                said.extend(data)
+
+            await bench.engine.build(tmp_path, BuildSpec(bench.app_id, "b1", f"t/{bench.home}:g", dockerfile), keep)
+    assert f"{port} TimeoutError".encode() in said
+    assert b"53 TimeoutError" not in said  # refused or answered: the packet came through
+
+
+@ROOT
+async def test_the_hosts_guard_is_one_set_of_rules_looked_at_and_put_back(bench: Bench) -> None:
+    pool = "10.254.77.0/28"  # nobody's: what this takes away no other test's dynos need
+    firewall = Firewall(pool)
+    lost = ["-s", pool, "-m", "conntrack", "--ctstate", "NEW", "-m", "comment", "--comment", COMMENT, "-j", "DROP"]
+    said = await firewall.problem(None)
+    assert said is not None
+    assert f"`sudo iptables -I INPUT {' '.join(lost)}`" in said
+    assert not rules(pool)  # looking changes nothing
+    try:
+        await asyncio.gather(firewall.close(None), firewall.close(None))
+        assert len(rules(pool)) == 1
+        assert await firewall.problem(None) is None
+        take_away(lost)
+        await firewall.close(None)
+        assert len(rules(pool)) == 1
+    finally:
+        take_away(lost)
+    await bench.engine.guard()
+    await bench.engine.guard()
+    assert len([rule for rule in rules("docker0") if COMMENT in rule]) == 2
+
+
+def take_away(rule: list[str]) -> None:
+    subprocess.run(["iptables", "-w", "5", "-D", "INPUT", *rule], check=True)
+
+
+def rules(word: str) -> list[str]:
+    """The host's rules for what comes in that have a word in them."""
+    found = subprocess.run(["iptables", "-w", "5", "-S", "INPUT"], capture_output=True, text=True, check=True)
+    return [rule for rule in found.stdout.splitlines() if word in rule]
 
 
 # --- starting ---------------------------------------------------------------------------------------------------------

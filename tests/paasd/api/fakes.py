@@ -56,6 +56,9 @@ class FakeEngine:
         self._check()
         return EngineInfo("fake", "1", "1.41", buildkit=False, addresses_reachable=True)
 
+    async def guard(self) -> None:
+        self._check()
+
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
         raise NotImplementedError
 
@@ -63,6 +66,9 @@ class FakeEngine:
         return []
 
     async def delete_artifact(self, artifact: str) -> None:
+        pass
+
+    async def tag(self, artifact: str, name: str) -> None:
         pass
 
     async def start(self, spec: DynoSpec) -> Dyno:
