@@ -111,7 +111,7 @@ def test_killed_between_swap_and_promotion_it_is_promoted(shop: Shop, monkeypatc
     push_until_killed(shop, PROCFILE + "# again\n", None, version)
     assert shop.served() == f"v{version}"  # the router has it already
     shop.daemon.start()
-    assert shop.released(version)["status"] == "succeeded"
+    assert shop.released(version)["status"] == "succeeded", shop.stages(version)
     assert shop.served() == current(shop) == f"v{version}"
     head = shop.shell.run("git", "rev-parse", "HEAD").strip()
     wait_until(lambda: shop.branch() == head, 30, "the branch was not moved to what is served")
