@@ -54,7 +54,15 @@ RECONCILE_SECONDS = 30
 def docker_engine(settings: Settings, home_id: str) -> Engine:
     """The Docker Engine of this machine, or the one the settings name."""
     section = settings.docker
-    return DockerEngine(home_id, DockerSettings(section.host, section.subnet_pool, section.subnet_prefix))
+    return DockerEngine(
+        home_id,
+        DockerSettings(
+            host=section.host,
+            subnet_pool=section.subnet_pool,
+            subnet_prefix=section.subnet_prefix,
+            build_memory=settings.build.memory_mb * 1024 * 1024,
+        ),
+    )
 
 
 ENGINES: Mapping[str, Callable[[Settings, str], Engine]] = {"auto": docker_engine, "docker": docker_engine}
@@ -239,6 +247,8 @@ def keep_mending(services: Services, stack: contextlib.AsyncExitStack) -> None:
     background.spawn("follow router", services.logs.follow_router(services.recovery.ensure_router))
     scheduler = AsyncIOScheduler(timezone="UTC")
     for seconds, job in PERIODIC:
-        scheduler.add_job(job, "interval", [services], seconds=seconds, max_instances=1, coalesce=True)
+        scheduler.add_job(
+            job, "interval", [services], seconds=seconds, max_instances=1, coalesce=True, misfire_grace_time=None
+        )
     scheduler.start()
     stack.callback(scheduler.shutdown, wait=False)

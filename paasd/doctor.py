@@ -60,6 +60,9 @@ async def engine_findings(settings: Settings) -> list[Finding]:
             return [Finding("engine", False, error.message, remedy)]
     builder = "BuildKit" if info.buildkit else "the classic builder"
     found = [Finding("engine", True, f"Docker {info.version}, API {info.api_version}, {builder}")]
+    if info.buildkit:
+        detail = "BuildKit bounds no build's memory: build.memory_mb is in force only with the classic builder"
+        found.append(Finding("builds", True, detail))
     found += [Finding("engine", False, problem, problem.rpartition("; ")[2]) for problem in info.problems]
     found.append(
         Finding("stack", True, f"{STACK_IMAGE} is here")

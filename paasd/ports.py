@@ -93,10 +93,7 @@ class Engine(Protocol):
         ...
 
     async def guard(self) -> None:
-        """Close the ways from dynos and builds to this host's services, where we may (else info().problems says so).
-
-        Cheap when they are closed: called before anything is started, and in each reconcile.
-        """
+        """Close dynos' and builds' ways to this host's services, where we may. Cheap: called before each start."""
         ...
 
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
@@ -134,7 +131,7 @@ class Engine(Protocol):
         ...
 
     async def dynos(self, app_id: str | None = None) -> Sequence[Dyno]:
-        """All dynos of this home (of one app), running or ended, not yet removed. Addresses are re-read."""
+        """All dynos of this home (of one app), not yet removed. Addresses are re-read. STARTING: never started."""
         ...
 
     async def attach(self, spec: DynoSpec) -> Terminal:
@@ -146,7 +143,7 @@ class Engine(Protocol):
         ...
 
     def logs(self, dyno_id: str, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
-        """(time, text) of each line it printed after `since`, then live until it ends. Bad bytes are replaced."""
+        """(time, text) of each line after `since` (None: of the last 1500), then live. Bad bytes are replaced."""
         ...
 
     def changes(self) -> AsyncIterator[str]:

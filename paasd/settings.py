@@ -22,11 +22,12 @@ class SettingsError(ValueError):
 
 
 class BuildSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Seconds a build may take; builds at once, over all apps; bytes a push may bring."""
+    """Seconds a build may take; builds at once, over all apps; bytes a push may bring; memory of each build step."""
 
     timeout: Duration = 900.0
     parallel: Count = 2
     max_push_bytes: Count = 500_000_000
+    memory_mb: Annotated[int, Meta(ge=6)] = 2048
 
 
 class DynoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

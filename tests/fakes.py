@@ -15,6 +15,7 @@ from paasd.domain.errors import BuildFailed, DynoUnhealthy, EngineUnavailable, N
 from paasd.ports import Artifact, BuildSpec, EngineInfo, ProbeResult, Terminal, Write
 from tests.gates import Gates
 
+LAST_LINES = 1500
 ANYWHERE = "0.0.0.0"
 
 
@@ -120,6 +121,15 @@ class FakeEngine:
                 return ProbeResult(healthy, "" if healthy else f"answered {status}")
         return ProbeResult(False, "no route to it")
 
+    def make(self, spec: DynoSpec) -> None:
+        """As when we were killed between a dyno's creation and its start."""
+        now = datetime.now(UTC)
+        dyno = Dyno(
+            spec.id, spec.name, spec.kind, spec.app_id, spec.release_id, spec.release_version, DynoState.STARTING,
+            None, spec.port, spec.command, now,
+        )  # fmt: skip
+        self._running[spec.id] = Running(dyno, Behaviour(), spec)
+
     # --- the port ---------------------------------------------------------------------------------------------------
 
     async def info(self) -> EngineInfo:
@@ -199,15 +209,17 @@ class FakeEngine:
     async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
         await self._at("listeners")
         running = self._running.get(dyno_id)
-        return self._sockets(running) if running is not None and running.dyno.running else []
+        return self._sockets(running) if running is not None and running.dyno.state is DynoState.UP else []
 
     async def logs(self, dyno_id: str, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
         await self._at("logs")
-        tail = b""
-        async for at, chunk in self.chunks(self._find(dyno_id)):
+        tail, running = b"", self._find(dyno_id)
+        skipped = sum(text.count(b"\n") for _, text in running.output) - LAST_LINES if since is None else 0
+        async for at, chunk in self.chunks(running):
             *lines, tail = (tail + chunk).split(b"\n")
             for line in lines:
-                if since is None or at > since:
+                skipped -= 1
+                if skipped < 0 and (since is None or at > since):
                     yield at, line.rstrip(b"\r").decode(errors="replace")
         if tail and (since is None or at > since):
             yield at, tail.decode(errors="replace")
@@ -283,7 +295,7 @@ class FakeEngine:
 
     def _start(self, spec: DynoSpec) -> Dyno:
         found = self._running.get(spec.id)
-        if found is not None and found.dyno.running:
+        if found is not None and found.dyno.state is DynoState.UP:
             return found.dyno
         behaviour = self.commands.get(spec.command or "", SERVES)
         if spec.artifact not in self._artifacts and spec.artifact not in self._images:

@@ -29,6 +29,7 @@ class DockerSettings:
     call_timeout: float = 60.0  # seconds
     log_max_size: str = "10m"
     log_max_files: int = 3
+    build_memory: int = 2 * 1024**3  # bytes, of each step of a build; BuildKit knows no such limit
     buildkit: bool | None = None
     publish_ports: bool | None = None
 

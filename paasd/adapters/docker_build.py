@@ -24,9 +24,11 @@ PIECE = 256 * 1024
 class Builder:
     """Makes artifacts out of sources."""
 
-    def __init__(self, api: DockerApi, home: str) -> None:
+    def __init__(self, api: DockerApi, home: str, memory: int) -> None:
+        """`memory` in bytes."""
         self._api = api
         self._home = home
+        self._memory = memory
 
     async def build(self, source: Path, recipe: BuildSpec, output: Write, *, buildkit: bool) -> Artifact:
         """Raises BuildFailed with the failing step's words, or when it took longer than the recipe allows."""
@@ -55,7 +57,9 @@ class Builder:
             "forcerm": "1",
         }
         if buildkit:
-            params["version"] = "2"
+            params["version"] = "2"  # which knows no memory limit
+        else:
+            params |= {"memory": str(self._memory), "memswap": str(self._memory)}  # equal: no swap
         log = BuildKitLog(output) if buildkit else ClassicLog(output)
         with await asyncio.to_thread(pack, source, dockerfile) as packed:
             try:

@@ -34,6 +34,7 @@ from paasd.ports import Artifact, BuildSpec, EngineInfo, Terminal, Write
 
 OLDEST_API = (1, 41)  # Engine 20.10
 BUILDKIT_API = (1, 39)
+LAST_LINES = 1500  # what Heroku keeps of a log
 DOCKER_DNS = "127.0.0.11"  # listens inside every container
 
 
@@ -45,7 +46,7 @@ class DockerEngine:
         self._settings = settings or DockerSettings()
         self._api = DockerApi(self._settings)
         self._networks = Networks(self._api, home, self._settings)
-        self._builder = Builder(self._api, home)
+        self._builder = Builder(self._api, home, self._settings.build_memory)
         self._publish: bool | None = self._settings.publish_ports
         self._firewall = Firewall(self._settings.subnet_pool)
 
@@ -186,10 +187,9 @@ class DockerEngine:
         return [found for found in parse_listeners(tables) if found[0] != DOCKER_DNS]
 
     async def logs(self, dyno_id: str, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
-        """(time, text) of each line it printed after `since`, then live until it ends. NotFound when it is absent."""
+        """(time, text) of each line after `since` (None: of the last ones), then live. NotFound when it is absent."""
         params = {"follow": "1", "stdout": "1", "stderr": "1", "timestamps": "1"}
-        if since is not None:
-            params["since"] = f"{since.timestamp():.6f}"
+        params |= {"tail": str(LAST_LINES)} if since is None else {"since": f"{since.timestamp():.6f}"}
         try:
             async with self._api.stream("GET", f"/containers/{dyno_id}/logs", params=params) as response:
                 async for at, text in log_lines(self._api.chunks(response)):

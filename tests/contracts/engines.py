@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 
 from paasd.adapters.docker_api import DockerSettings
+from paasd.adapters.docker_containers import labels
 from paasd.adapters.docker_engine import DockerEngine
 from paasd.domain.dyno import DynoKind, DynoSpec, Limits
 from paasd.ports import Engine
@@ -27,6 +28,7 @@ STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 FAIL = "echo broken >&2; exit 3"
 GREET = 'echo "hello $NAME"; echo "port $PORT"'
 BINARY = r"printf '\000\377\r\nend without newline'"
+MANY = "seq 3000"
 COUNT = "for i in 1 2 3; do echo line $i; sleep 0.1; done"
 
 
@@ -38,6 +40,7 @@ class Bench:
     artifact: str
     app_id: str
     home: str
+    make: Callable[[DynoSpec], Awaitable[None]]  # create a dyno and leave it at that, as a daemon killed in between
 
     def spec(
         self,
@@ -76,7 +79,11 @@ async def docker_bench(settings: DockerSettings | None = None) -> AsyncIterator[
     try:
         async with DockerEngine(home, settings) as engine:
             await engine.create_network(bench_app)
-            yield Bench(engine, STACK, bench_app, home)
+
+            async def make(spec: DynoSpec) -> None:
+                await asyncio.to_thread(make_container, spec, home)
+
+            yield Bench(engine, STACK, bench_app, home, make)
     finally:
         await asyncio.to_thread(remove_home, home)
 
@@ -116,6 +123,16 @@ def docker_problem() -> str | None:
 def docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """The docker command."""
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60)
+
+
+def make_container(spec: DynoSpec, home: str) -> None:
+    """A dyno's container, not started."""
+    marks = [word for name, value in labels(spec, home).items() for word in ("--label", f"{name}={value}")]
+    network = docker("network", "ls", "-q", "--filter", f"label=paasd.home={home}").stdout.split()[0]
+    made = docker(
+        "create", "--name", spec.id, "--network", network, *marks, spec.artifact, "sh", "-c", str(spec.command)
+    )
+    assert made.returncode == 0, made.stderr
 
 
 def remove_home(home: str) -> None:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from paasd.domain.dyno import Exit
+from paasd.domain.dyno import DynoSpec, Exit
 from tests.contracts import engines
 from tests.fakes import SERVES, Behaviour, FakeEngine
 
@@ -14,6 +14,7 @@ COMMANDS = {
     engines.STUBBORN: Behaviour((b"ready\n",), heeds_sigterm=False),
     engines.FAIL: Behaviour((b"broken\n",), ends=Exit(3)),
     engines.BINARY: Behaviour((b"\x00\xff\r\nend without newline",), ends=Exit(0)),
+    engines.MANY: Behaviour(tuple(b"%d\n" % number for number in range(1, 3001)), ends=Exit(0)),
     engines.COUNT: Behaviour((b"line 1\n", b"line 2\n", b"line 3\n"), ends=Exit(0)),
     f"{engines.GREET}; {engines.FAIL}": Behaviour((b"hello $NAME\n", b"port $PORT\nbroken\n"), ends=Exit(3)),
 }
@@ -25,4 +26,8 @@ async def fake_bench() -> AsyncIterator["engines.Bench"]:
     app = str(uuid.uuid4())
     async with FakeEngine(COMMANDS, images=[engines.STACK]) as engine:
         await engine.create_network(app)
-        yield engines.Bench(engine, engines.STACK, app, "fake")
+
+        async def make(spec: DynoSpec) -> None:
+            engine.make(spec)
+
+        yield engines.Bench(engine, engines.STACK, app, "fake", make)

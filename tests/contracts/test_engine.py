@@ -18,6 +18,7 @@ from tests.contracts.engines import (
     ENGINES,
     FAIL,
     GREET,
+    MANY,
     SERVE,
     SLEEP,
     STACK,
@@ -149,6 +150,22 @@ async def test_starting_a_running_dyno_again_changes_nothing(bench: Bench) -> No
     spec = bench.spec(SLEEP)
     first = await bench.engine.start(spec)
     assert await bench.engine.start(spec) == first
+
+
+async def test_a_dyno_made_but_not_started_is_told_from_a_running_one_and_can_be_started(bench: Bench) -> None:
+    spec = bench.spec(SLEEP, port=5000)
+    await bench.make(spec)
+    (made,) = await bench.engine.dynos(bench.app_id)
+    assert (made.id, made.state, made.address) == (spec.id, DynoState.STARTING, None)
+    assert (made.started_at, made.exit) == (None, None)
+    assert not await bench.engine.listeners(spec.id)
+    started = await bench.engine.start(spec)
+    assert (started.id, started.state) == (spec.id, DynoState.UP)
+    assert started.address is not None
+    await bench.engine.stop(spec.id, grace=5)
+    await bench.make(spec)
+    await bench.engine.stop(spec.id, grace=5)
+    assert not await bench.engine.dynos()
 
 
 async def test_an_ended_dyno_started_again_runs_anew(bench: Bench) -> None:
@@ -290,6 +307,15 @@ async def test_logs_come_with_times_until_the_end_and_go_on_where_they_were_left
     assert times == sorted(times)
     assert began - timedelta(seconds=1) < times[0] < datetime.now(UTC)
     assert await lines_of(bench, spec.id, since=times[1]) == lines[2:]
+
+
+async def test_a_long_log_begins_with_its_last_lines(bench: Bench) -> None:
+    spec = bench.spec(MANY)
+    await bench.engine.start(spec)
+    await bench.engine.wait(spec.id)
+    lines = await lines_of(bench, spec.id)
+    assert [text for _, text in lines] == [str(number) for number in range(1501, 3001)]
+    assert await lines_of(bench, spec.id, since=datetime(2020, 1, 1, tzinfo=UTC)) != lines  # all that was asked for
 
 
 async def test_bad_bytes_in_a_log_are_replaced(bench: Bench) -> None:

@@ -176,3 +176,11 @@ async def test_the_classic_builder_gets_its_own_recipe(tmp_path: Path) -> None:
         await bench.engine.start(dyno)
         assert await bench.engine.wait(dyno.id) == Exit(0)
         assert not (await bench.engine.info()).buildkit
+
+
+async def test_the_classic_builders_steps_have_a_memory_limit(tmp_path: Path) -> None:
+    bounds = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null"
+    async with docker_bench(DockerSettings(buildkit=False, build_memory=96 * 1024 * 1024)) as bench:
+        log = Log()
+        await bench.engine.build(tmp_path, recipe(bench, f"FROM {STACK}\nRUN {bounds} || true\n"), log)
+    assert str(96 * 1024 * 1024) in log.text
