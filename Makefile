@@ -67,6 +67,10 @@ bench-idle: setup ## memory and processor of an idle daemon and router
 bench-router: python-env ## the router against nginx, HAProxy, Caddy and a naive proxy: interleaved rounds, ratios
 	$(BIN)/python -m bench.router $(ARGS)
 
+.PHONY: bench-hazards
+bench-hazards: python-env ## ambiguous requests through the router, nginx and HAProxy: who reads what differently
+	$(BIN)/python -m bench.router_differential
+
 .PHONY: clean
 clean: down ## down, then remove .venv, .tools and caches (images stay)
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build dist *.egg-info
