@@ -249,15 +249,15 @@ class ClientServer(web.Server):
 
         super().__init__(serve, handler_cancellation=True)
         limits = {"max_line_size": _LINE_LIMIT, "max_field_size": _FIELD_LIMIT, "max_headers": _HEADERS_LIMIT}
-        lane: Lane | None = handler.lane
+        self.lane: Lane | None = handler.lane
         if moved := [name for name in _LEANT_ON if not hasattr(RequestHandler, name)]:
             sys.stderr.write(
                 f"router: this aiohttp has no {', '.join(moved)}: every request takes the slow path. "
                 "Install the version that is pinned.\n"
             )
-            lane = None
+            self.lane = None
         self._make: Callable[[], ClientConnection] = lambda: ClientConnection(
-            self, handler, lane, loop=asyncio.get_running_loop(), **limits, **connection
+            self, handler, self.lane, loop=asyncio.get_running_loop(), **limits, **connection
         )
 
     def __call__(self) -> RequestHandler:

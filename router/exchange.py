@@ -68,7 +68,7 @@ class Exchange:
         refused: set[Address] = set()
         target = self._fabric.choose(route.targets)
         assert target is not None
-        fresh = not self._replayable or given_up is not None
+        fresh = given_up is not None
         while True:
             address, self._call.dyno = (target.host, target.port), target.dyno
             with self._fabric.in_flight.hold(address):
@@ -100,13 +100,15 @@ class Exchange:
         return self._fabric.choose(route.targets, refused) if route else None
 
     async def _connection(self, address: Address, fresh: bool) -> UpstreamConnection:
-        kept = self._fabric.upstreams.kept(address, fresh=fresh)
-        if kept is not None:
+        upstreams = self._fabric.upstreams
+        if fresh:
+            upstreams.doubt(address)
+        elif (kept := upstreams.kept(address, once=not self._replayable)) is not None:
             self._call.connect = 0.0
             return kept
         began = self._loop.time()
         try:
-            return await self._fabric.upstreams.connect(address)
+            return await upstreams.connect(address)
         finally:
             self._call.connect = self._loop.time() - began
 

@@ -63,7 +63,7 @@ class Lane:
         target = self._fabric.choose(route.targets)
         if target is None:
             return None
-        connection = self._fabric.upstreams.kept((target.host, target.port), fresh=False)
+        connection = self._fabric.upstreams.kept((target.host, target.port), once=False)
         if connection is None or connection.transport is None:
             return None
         self.hits += 1

@@ -1,6 +1,7 @@
 """The apps' side: connections to targets, and the idle ones kept for the next request.
 
-An app may close an idle connection at any moment, so only a request that can be sent again is ever given one.
+An app may close an idle connection at any moment, so a request that can't be sent again is given only one that was used
+a moment ago, by an app that has been seen to keep idle connections for much longer; else one of its own.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from router.inflight import Address
 _KEPT_PER_TARGET = 128
 _KEPT_FOR = 15.0
 _ASIDE_FOR = 5.0
+_YOUNG = 0.1
+_LONG = 1.0
 
 
 class Passing(Protocol):
@@ -145,6 +148,7 @@ class Upstreams:
         self._connect_timeout = connect_timeout
         self._idle: dict[Address, list[UpstreamConnection]] = {}
         self._aside: dict[Address, float] = {}
+        self._patient: set[Address] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
     @property
@@ -161,19 +165,29 @@ class Upstreams:
         del self._aside[address]
         return False
 
-    def kept(self, address: Address, *, fresh: bool) -> UpstreamConnection | None:
-        """An idle connection, if there is one. Where a `fresh` one is needed, it takes the idle one's place: none."""
+    def kept(self, address: Address, *, once: bool) -> UpstreamConnection | None:
+        """An idle connection, if there is one that will do; `once`: for a request that must not be sent again."""
         idle = self._idle.get(address)
         if not idle:
             return None
         connection = idle.pop()
         transport = connection.transport
-        if fresh or transport is None or transport.is_closing():
+        if transport is None or transport.is_closing():
             connection.close()
+            return None
+        age = connection.now() - connection.idle_since
+        if age >= _LONG:
+            self._patient.add(address)
+        if once and (age >= _YOUNG or address not in self._patient):
+            connection.close()  # the one made instead takes its place
             return None
         connection.idle = False
         connection.reused = True
         return connection
+
+    def doubt(self, address: Address) -> None:
+        """The app has closed a connection under a request: it is not known to keep any."""
+        self._patient.discard(address)
 
     async def connect(self, address: Address) -> UpstreamConnection:
         """A new connection. Raises Fault: H19 after the connect timeout, H21 when it can't be made."""
@@ -218,6 +232,7 @@ class Upstreams:
         """Close what is kept for targets that are no longer routed to."""
         for address in addresses:
             self._aside.pop(address, None)
+            self._patient.discard(address)
             for connection in self._idle.pop(address, []):
                 connection.close()
 
@@ -231,6 +246,8 @@ class Upstreams:
         idle = self._idle.get(connection.address, [])
         if connection in idle:
             idle.remove(connection)
+            if connection.now() - connection.idle_since < _LONG:
+                self._patient.discard(connection.address)
 
     def _close_old(self) -> None:
         loop = asyncio.get_running_loop()

@@ -38,6 +38,21 @@ async def test_a_post_takes_no_kept_connection(router: RouterProcess, start: Sta
         assert Parsed(await router.raw(POST)).status == 200
 
 
+async def test_a_post_follows_closely_on_an_app_s_kept_connection(router: RouterProcess, start: Start) -> None:
+    app = await start(echo())
+    await router.publish(route("shop", app))
+    get = b"GET / HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n"
+    await router.raw(get)
+    await asyncio.sleep(1.05)  # the app is seen to keep what is idle
+    await router.raw(get)
+    for _ in range(3):
+        assert Parsed(await router.raw(POST)).status == 200
+    assert len(app.writers) == 1
+    await asyncio.sleep(0.15)
+    assert Parsed(await router.raw(POST)).status == 200
+    assert len(app.writers) == 2
+
+
 async def test_what_is_kept_for_a_removed_target_is_closed(router: RouterProcess, start: Start) -> None:
     ended = asyncio.Event()
 
