@@ -23,15 +23,15 @@ class Plan:
     reasons: tuple[str, ...]
 
 
-Builder = Callable[[Path], "dockerfile.Recipe | None"]
+Builder = Callable[[Path, str], "dockerfile.Recipe | None"]
 
 BUILDERS: tuple[tuple[str, Builder], ...] = (("dockerfile", dockerfile.plan), ("python", python.plan))
 
 
-def detect(source: Path) -> Plan:
-    """The plan for a source directory. Raises BuildFailed naming what was looked for when no builder takes it."""
+def detect(source: Path, *, app_id: str) -> Plan:
+    """The plan for an app's source directory. Raises BuildFailed naming what was looked for if no builder takes it."""
     for name, builder in BUILDERS:
-        recipe = builder(source)
+        recipe = builder(source, app_id)
         if recipe is None:
             continue
         procfile, app_json = read_text(source, "Procfile"), read_text(source, "app.json")

@@ -17,7 +17,7 @@ class Recipe:
     dockerfile_classic: str | None = None
 
 
-def plan(source: Path) -> Recipe | None:
+def plan(source: Path, _app_id: str) -> Recipe | None:
     """The source's own Dockerfile, or None when there is none."""
     text = read_text(source, "Dockerfile")
     if text is None:

@@ -25,12 +25,13 @@ ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONT
 """
 
 # ARG, not ENV: these are for the installation only, and the image's own environment stays the app's.
+# The cache is the app's own: what one app's build puts there, wheels included, no other app installs.
 WITH_UV = f"""ARG UV_CACHE_DIR=/var/cache/uv
 ARG UV_LINK_MODE=copy
 ARG UV_NO_PROGRESS=1
 ARG UV_SYSTEM_CERTS=1
 RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
-    --mount=type=cache,target=/var/cache/uv,sharing=shared \\
+    --mount=type=cache,id=paasd-uv-%(app_id)s,target=/var/cache/uv,sharing=shared \\
     uv venv -q --python python3 /opt/venv && uv pip install --compile-bytecode -r {REQUIREMENTS}
 """
 
@@ -42,14 +43,14 @@ USER app
 """
 
 
-def plan(source: Path) -> Recipe | None:
+def plan(source: Path, app_id: str) -> Recipe | None:
     """The recipe for a Python source, or None when it has no requirements.txt."""
     text = read_text(source, REQUIREMENTS)
     if text is None:
         return None
     copies = copy_lines(source, text)
     return Recipe(
-        HEAD + copies + WITH_UV + TAIL,
+        HEAD + copies + WITH_UV % {"app_id": app_id} + TAIL,
         (f"Python app: {REQUIREMENTS} found, building on the {STACK} stack", f"Using Python {PYTHON}"),
         stack=STACK,
         dockerfile_classic=HEAD + copies + WITH_PIP + TAIL,

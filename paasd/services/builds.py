@@ -122,7 +122,7 @@ class Builds:
                 holder.stage = "waiting for a free place to build"
                 async with self._places:
                     holder.stage = "building"
-                    plan = await asyncio.to_thread(detect, source)
+                    plan = await asyncio.to_thread(detect, source, app_id=push.app.id)
                     artifact = await self._make(push.app, build, source, plan, output)
         except BaseException as error:
             await self._failed(build, error)

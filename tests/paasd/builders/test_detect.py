@@ -15,7 +15,9 @@ def write(source: Path, **files: str) -> Path:
 
 
 def test_a_dockerfile_comes_before_requirements(tmp_path: Path) -> None:
-    plan = detect(write(tmp_path, Dockerfile="FROM x\n", requirements_txt="flask\n", Procfile="web: serve"))
+    plan = detect(
+        write(tmp_path, Dockerfile="FROM x\n", requirements_txt="flask\n", Procfile="web: serve"), app_id="a1"
+    )
     assert (plan.builder, plan.stack, plan.dockerfile, plan.dockerfile_classic) == (
         "dockerfile",
         None,
@@ -27,7 +29,7 @@ def test_a_dockerfile_comes_before_requirements(tmp_path: Path) -> None:
 
 
 def test_a_dockerfile_needs_no_procfile(tmp_path: Path) -> None:
-    assert detect(write(tmp_path, Dockerfile="FROM x\n")).processes.commands == {"web": None}
+    assert detect(write(tmp_path, Dockerfile="FROM x\n"), app_id="a1").processes.commands == {"web": None}
 
 
 def test_requirements_are_built_on_the_stack(tmp_path: Path) -> None:
@@ -37,7 +39,7 @@ def test_requirements_are_built_on_the_stack(tmp_path: Path) -> None:
         Procfile="web: serve",
         app_json='{"healthchecks": {"web": {"path": "/ok"}}}',
     )
-    plan = detect(source)
+    plan = detect(source, app_id="a1")
     assert (plan.builder, plan.stack) == ("python", "bookworm")
     assert plan.processes.health_paths == {"web": "/ok"}
     assert "Python app: requirements.txt found" in plan.reasons[0]
@@ -45,9 +47,9 @@ def test_requirements_are_built_on_the_stack(tmp_path: Path) -> None:
 
 def test_requirements_without_a_procfile_have_nothing_to_run(tmp_path: Path) -> None:
     with pytest.raises(BuildFailed, match="No process types found"):
-        detect(write(tmp_path, requirements_txt="flask\n"))
+        detect(write(tmp_path, requirements_txt="flask\n"), app_id="a1")
 
 
 def test_a_source_nobody_takes_says_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(BuildFailed, match=r"neither a Dockerfile nor a requirements\.txt was found"):
-        detect(write(tmp_path, Procfile="web: serve"))
+        detect(write(tmp_path, Procfile="web: serve"), app_id="a1")

@@ -17,7 +17,7 @@ def copies(source: Path, **files: str) -> list[str]:
         path = source / name.replace("__", "/").replace("_txt", ".txt")
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    recipe = plan(source)
+    recipe = plan(source, "a1")
     assert recipe is not None
     found, classic = (
         [line for line in (text or "").splitlines() if line.startswith("COPY ") and "--" not in line]
@@ -29,7 +29,7 @@ def copies(source: Path, **files: str) -> list[str]:
 
 def test_the_app_is_copied_after_its_dependencies_are_installed(tmp_path: Path) -> None:
     assert copies(tmp_path, requirements_txt="flask==3\n") == ['COPY ["requirements.txt", "/app/requirements.txt"]']
-    recipe = plan(tmp_path)
+    recipe = plan(tmp_path, "a1")
     assert recipe is not None
     for text in (recipe.dockerfile, recipe.dockerfile_classic or ""):
         assert text.startswith(f"FROM {STACK_IMAGE}\n")
@@ -39,7 +39,7 @@ def test_the_app_is_copied_after_its_dependencies_are_installed(tmp_path: Path) 
 
 
 def test_no_requirements_no_python(tmp_path: Path) -> None:
-    assert plan(tmp_path) is None
+    assert plan(tmp_path, "a1") is None
 
 
 def test_included_files_are_copied_each_once_though_they_include_each_other(tmp_path: Path) -> None:
@@ -112,4 +112,15 @@ def test_odd_file_names_stay_one_argument(tmp_path: Path) -> None:
 def test_requirements_that_are_not_utf8_say_so(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_bytes(b"\xff\xfef\x00l\x00")
     with pytest.raises(BuildFailed, match=r"requirements\.txt is not UTF-8 text"):
-        plan(tmp_path)
+        plan(tmp_path, "a1")
+
+
+def test_each_app_has_a_package_cache_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    first, again, other = plan(tmp_path, "a1"), plan(tmp_path, "a1"), plan(tmp_path, "b2")
+    assert first is not None
+    assert other is not None
+    assert first == again
+    assert "--mount=type=cache,id=paasd-uv-a1,target=/var/cache/uv" in first.dockerfile
+    assert "id=paasd-uv-b2" in other.dockerfile
+    assert "paasd-uv-a1" not in other.dockerfile
