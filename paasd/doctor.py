@@ -14,7 +14,7 @@ from paasd.adapters.docker_api import DockerSettings
 from paasd.adapters.docker_engine import DockerEngine
 from paasd.builders.stack import STACK_IMAGE
 from paasd.domain.errors import EngineUnavailable
-from paasd.home import Home
+from paasd.home import Home, HomeError
 from paasd.settings import Settings, parse_address
 
 DISK_FREE_BYTES = 2 * 1024**3
@@ -49,7 +49,10 @@ async def engine_findings(settings: Settings) -> list[Finding]:
     """The engine: does it answer, is it new enough, what does it say of itself, is the stack image there."""
     section = settings.docker
     home = Home(settings.home)
-    home_id = home.id() if (home.path / "id").exists() else "doctor"
+    try:
+        home_id = home.id() if (home.path / "id").exists() else "doctor"
+    except HomeError as error:
+        return [Finding("home", False, str(error), str(error).rpartition("; ")[2])]
     engine = DockerEngine(home_id, DockerSettings(section.host, section.subnet_pool, section.subnet_prefix))
     async with engine:
         try:

@@ -1,9 +1,11 @@
 """The daemon's home: its folder, the hold on it, and the small files in it (token, id, secrets), each 0600."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +45,12 @@ class Home:
         """Make the folder, ours alone. May be repeated."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self.path.stat().st_uid == os.geteuid():
-                self.path.chmod(0o700)
+            if self.path.stat().st_uid != os.geteuid():
+                raise HomeError(
+                    f"The home {self.path} belongs to somebody else; run paasd as its owner, or choose another with "
+                    "--home."
+                )
+            self.path.chmod(0o700)
             (self.path / "apps").mkdir(mode=0o700, exist_ok=True)
             (self.path / "tmp").mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
@@ -97,9 +103,23 @@ class Home:
 
     def _secret(self, name: str, make: Callable[[], str]) -> str:
         path = self.path / name
-        if not path.exists():
+        if not os.path.lexists(path):
             self._write(name, make())
-        text = path.read_text().strip()
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
+            raise HomeError(f"{path} can't be read ({reason}); put back the file that paasd made.") from error
+        with os.fdopen(descriptor) as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+                raise HomeError(f"{path} is not a file of ours; put back the one that paasd made.")
+            if stat.S_IMODE(found.st_mode) & 0o077:
+                raise HomeError(
+                    f"{path} may be read by others, so it is no secret: run `chmod 600 {path}`, or remove the file to "
+                    "have a new one made."
+                )
+            text = file.read().strip()
         if not text:
             raise HomeError(f"{path} is empty; put its content back, or remove the file to have a new one made.")
         return text
@@ -107,7 +127,8 @@ class Home:
     def _write(self, name: str, text: str) -> None:
         """Aside, then renamed: a reader sees the whole of it or the one before."""
         aside = self.path / f".{name}.new"
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        aside.unlink(missing_ok=True)  # left by one who was killed here
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(f"{text}\n")
             file.flush()

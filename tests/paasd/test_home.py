@@ -66,7 +66,43 @@ def test_modes_do_not_follow_the_umask(home: Home) -> None:
     assert (mode(home.path / "token"), mode(home.path / "lock")) == (0o600, 0o600)
 
 
+@pytest.mark.parametrize("name", ["token", "id", "url-secret"])
+@pytest.mark.parametrize("bits", [0o640, 0o604, 0o620])
+def test_a_secret_that_others_may_read_is_refused(home: Home, name: str, bits: int) -> None:
+    made = [home.token(), home.id(), home.url_secret()]
+    path = home.path / name
+    path.chmod(bits)
+    with pytest.raises(HomeError, match=rf"{path} may be read by others.+run `chmod 600 {path}`"):
+        [home.token(), home.id(), home.url_secret()]
+    path.chmod(0o600)
+    assert [home.token(), home.id(), home.url_secret()] == made
+
+
+def test_no_link_is_followed_for_a_secret(home: Home, tmp_path: Path) -> None:
+    aim = tmp_path / "aim"
+    (home.path / ".token.new").symlink_to(aim)
+    home.token()
+    assert not aim.exists()
+    (home.path / "id").symlink_to(aim)
+    with pytest.raises(HomeError, match=r"id can't be read \(it is a link\)"):
+        home.id()
+    aim.write_text("theirs")
+    with pytest.raises(HomeError, match="it is a link"):
+        home.id()
+    assert aim.read_text() == "theirs"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_somebody_elses_home_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir(mode=0o777)
+    os.chown(tmp_path / "home", 65534, -1)
+    with pytest.raises(HomeError, match="belongs to somebody else; run paasd as its owner"):
+        Home(tmp_path / "home").prepare()
+    assert not list((tmp_path / "home").iterdir())
+
+
 def test_an_empty_token_file_is_not_a_token(home: Home) -> None:
+    (home.path / "token").touch(mode=0o600)
     (home.path / "token").write_text("\n")
     with pytest.raises(HomeError, match="token is empty; put its content back, or remove the file"):
         home.token()
