@@ -41,8 +41,9 @@ def read_health_paths(text: str) -> dict[str, str]:
     """
     try:
         document = json.loads(text)
-    except ValueError as error:
-        raise BuildFailed(f"app.json is not valid JSON ({error}); mend it or remove it.") from error
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise BuildFailed(f"app.json is not valid JSON ({reason}); mend it or remove it.") from error
     checks = document.get("healthchecks", {}) if isinstance(document, dict) else None
     if not isinstance(checks, dict):
         raise BuildFailed('app.json can\'t be read: write an object, with "healthchecks" an object of process types.')

@@ -105,3 +105,8 @@ def test_an_app_begins_with_one_web_dyno_and_keeps_what_was_asked_for() -> None:
     processes = ProcessTypes({"web": "serve", "worker": "work"})
     assert default_formation(processes, {}) == {"web": 1, "worker": 0}
     assert default_formation(processes, {"web": 0, "worker": 3, "gone": 1}) == {"web": 0, "worker": 3}
+
+
+def test_a_deeply_nested_app_json_is_refused_in_a_sentence() -> None:
+    with pytest.raises(BuildFailed, match=r"app\.json is not valid JSON \(it is nested too deeply\); mend it"):
+        read_manifest("web: serve", '{"a":' + "[" * 100_000, has_dockerfile=False)
