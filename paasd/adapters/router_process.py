@@ -10,6 +10,7 @@ from paasd.domain.errors import RouterUnavailable
 from paasd.ports import RouterHealth
 
 START_SECONDS = 15.0
+STOP_SECONDS = 45.0  # longer than the router gives what is in flight
 LOOK_INTERVAL = 0.05
 LAST_WORDS_BYTES = 2000
 
@@ -17,12 +18,22 @@ LAST_WORDS_BYTES = 2000
 class RouterProcess:
     """RouterHost. With `supervised`, somebody else (systemd, a container) starts and stops it, and we only look."""
 
-    def __init__(self, client: RouterClient, *, listen: str, directory: Path, path: str, supervised: bool) -> None:
+    def __init__(
+        self,
+        client: RouterClient,
+        *,
+        listen: str,
+        directory: Path,
+        path: str,
+        supervised: bool,
+        stop_seconds: float = STOP_SECONDS,
+    ) -> None:
         self._client = client
         self._listen = listen
         self._directory = directory
         self._path = path
         self._supervised = supervised
+        self._stop_seconds = stop_seconds
         self._stopped = False
         self._turn = asyncio.Lock()
 
@@ -50,9 +61,15 @@ class RouterProcess:
             if not await self._answers():
                 return
             await self._client.shutdown()
-            async with asyncio.timeout(START_SECONDS + 30.0):
-                while await self._answers():  # noqa: ASYNC110 - another process's end: there is no event to await
-                    await asyncio.sleep(LOOK_INTERVAL)
+            try:
+                async with asyncio.timeout(self._stop_seconds):
+                    while await self._answers():  # noqa: ASYNC110 - another process's end: there is no event to await
+                        await asyncio.sleep(LOOK_INTERVAL)
+            except TimeoutError as error:
+                raise RouterUnavailable(
+                    f"The router still has requests in flight after {self._stop_seconds:g} seconds and goes on with "
+                    "them; ask again when they have ended, or end its process."
+                ) from error
 
     async def upgrade(self) -> None:
         """A fresh process on the same listening socket; not running: it is started."""

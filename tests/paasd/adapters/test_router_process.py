@@ -43,10 +43,12 @@ async def client(directory: Path) -> AsyncIterator[RouterClient]:
 def make(directory: Path, client: RouterClient) -> Make:
     """Hosts for one router's folder; each is a daemon's whole knowledge of it."""
 
-    def host(*, listen: str | None = None, supervised: bool = False) -> RouterProcess:
+    def host(*, listen: str | None = None, supervised: bool = False, stop_seconds: float = 45.0) -> RouterProcess:
         address = listen or f"127.0.0.1:{free_port()}"
         path = os.environ["PATH"]
-        return RouterProcess(client, listen=address, directory=directory, path=path, supervised=supervised)
+        return RouterProcess(
+            client, listen=address, directory=directory, path=path, supervised=supervised, stop_seconds=stop_seconds
+        )
 
     return host
 
@@ -140,6 +142,13 @@ async def test_stopped_by_request_it_stays_stopped(make: Make) -> None:
     await host.stop()  # absent: fine
     await host.upgrade()  # asked for again
     assert (await host.health()).pid != pid
+
+
+async def test_one_that_takes_long_to_stop_is_told_in_a_sentence(make: Make) -> None:
+    host = make(stop_seconds=0.0)
+    await host.ensure()
+    with pytest.raises(RouterUnavailable, match=r"after 0 seconds and goes on with them; ask again"):
+        await host.stop()
 
 
 async def test_one_that_somebody_else_runs_is_not_ours_to_start(make: Make, directory: Path) -> None:
