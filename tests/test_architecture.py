@@ -71,7 +71,7 @@ TESTED_ELSEWHERE = {
     "paasd/migrations/env.py": "tests/paasd/migrations/test_migrations.py",
     "paasd/migrations/versions/0001_the_ledger.py": "tests/paasd/migrations/test_migrations.py",
     "paasd/ports.py": "tests/contracts/test_engine.py",
-    "router/client.py": "tests/router/test_exchange.py",
+    "router/passage.py": "tests/router/test_lane.py",
     "router/codes.py": "tests/router/test_answers.py",
     "router/proxy.py": "tests/router/test_exchange.py",
     "router/reply.py": "tests/router/test_exchange.py",
