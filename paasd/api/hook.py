@@ -35,6 +35,8 @@ STALLED_SECONDS = 30.0  # a pusher who reads nothing for so long is told no more
 SOCKET_PATH_BYTES = 100
 SHEBANG_BYTES = 120
 FRAME_BYTES = 64 * 1024
+FAREWELL_SECONDS = 5.0  # for the last words when the daemon stops
+STOPPED = b" !     paasd is being stopped and this push was undone; push again when it runs.\n !     Push rejected.\n"
 SKIPPED = b"Pushed to non-main branch, skipping build.\n"
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]+")
 
@@ -113,19 +115,23 @@ class HookServer:
         assert handler is not None
         self._handlers.add(handler)
         pusher = _Pusher(writer, self._stalled_seconds)
+        patience: float | None = None  # one who stalled gets the last word when he reads on
         try:
             pusher.finish(await self._answer(reader, pusher))
         except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
             log.info("a push went away before it said what it wants")
         except asyncio.CancelledError:
-            pass  # the daemon stops; the hook says so itself when the line is cut
+            pusher.dismiss()
+            patience = FAREWELL_SECONDS
         except Exception:
             log.exception("a push could not be answered")
         finally:
             writer.close()
-            # closing sends what is left first; cancelled while a pusher reads nothing of it, we go
+            # closing sends what is left first; stopped while a pusher reads nothing of it, we go
             with contextlib.suppress(OSError, asyncio.CancelledError):
-                await writer.wait_closed()
+                async with asyncio.timeout(patience):
+                    await writer.wait_closed()
+            writer.transport.abort()
             self._handlers.discard(handler)
 
     async def _answer(self, reader: asyncio.StreamReader, pusher: "_Pusher") -> int:
@@ -200,6 +206,12 @@ class _Pusher:
         text = "".join(f" !     {line}\n" for line in lines if line)
         await self.write(f"{text} !     Push rejected.\n".encode())
         return 1
+
+    def dismiss(self) -> None:
+        """The last word when the daemon is being stopped."""
+        if not self._writer.is_closing():
+            self._writer.write(len(STOPPED).to_bytes(4, "big") + STOPPED)
+            self.finish(1)
 
     def finish(self, code: int) -> None:
         """The last word; one who stalled gets it too, when he reads on."""

@@ -315,6 +315,33 @@ async def test_the_second_of_two_pushes_is_told_who_is_first(site: Site, user: U
     assert site.ref("refs/heads/main") == user.now("rev-parse", "HEAD")
 
 
+async def test_at_the_daemons_end_the_pusher_is_told_and_the_ref_rejected(site: Site, user: User) -> None:
+    began, undone = asyncio.Event(), asyncio.Event()
+
+    async def receive(push: Push, write: Write) -> None:
+        await write(b"-----> Building\n")
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.1)  # what it takes to undo
+            undone.set()
+
+    site.receive = receive  # type: ignore[method-assign]
+    push = await user.start("push", site.url, "main")
+    async with asyncio.timeout(20):
+        await began.wait()
+        await site.hook.close()
+        assert undone.is_set()
+        _, err = await push.communicate()
+    assert push.returncode != 0
+    said = err.decode()
+    assert "remote:  !     paasd is being stopped and this push was undone; push again when it runs." in said
+    assert "[remote rejected] main -> main (pre-receive hook declined)" in said
+    assert "RPC failed" not in said
+    assert site.ref("refs/heads/main") is None
+
+
 async def test_nothing_to_push_asks_nobody(site: Site, user: User) -> None:
     await user.git("push", site.url, "main")
     assert "Everything up-to-date" in (await user.git("push", site.url, "main")).err

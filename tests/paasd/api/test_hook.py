@@ -150,7 +150,10 @@ async def test_the_daemon_s_end_cancels_the_deploy_and_rejects_the_push(tmp_path
     assert daemon.cancelled.is_set()
     async with asyncio.timeout(10):
         out, _ = await process.communicate()
-    assert process.returncode == 1 and b"paasd stopped before this push was done" in out
+    assert (
+        process.returncode == 1
+        and b" !     paasd is being stopped and this push was undone; push again when it runs.\n" in out
+    )
     code, said = await daemon.call(variables)
     assert code == 1 and "paasd can't be reached" in said
 
