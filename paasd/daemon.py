@@ -206,7 +206,7 @@ async def listen(
     """The API on its port; the URL it is reached by."""
     host, port = parse_address(settings.api, "api")
     _, router_port = parse_address(settings.router, "router")
-    url = f"http://{settings.api}"
+    url = settings.api_url
     git = GitHttp(services.access.authenticate, services.apps.find, adapters.sources, hook)
     parts = ApiParts(
         access=services.access,
@@ -219,6 +219,7 @@ async def listen(
         outputs=adapters.outputs,
         secret=home.url_secret(),
         public_url=url,
+        domain=settings.domain,
         router_port=router_port,
         version=__version__,
         extra_routes=git.routes(),

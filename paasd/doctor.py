@@ -119,10 +119,10 @@ def held_by_us(settings: Settings) -> bool:
     """Whether this home's daemon answers at the API's address."""
     try:
         url = (settings.home / "api").read_text().strip()
-        if not url.startswith("http://"):
+        if not url.startswith(("http://", "https://")):
             return False
         with urlopen(f"{url}/health", timeout=SECONDS) as answer:  # noqa: S310 - the scheme was just checked
-            return bool(json.load(answer).get("status") == "ok") and url.endswith(settings.api)
+            return bool(json.load(answer).get("status") == "ok") and url == settings.api_url
     except (OSError, URLError, ValueError):
         return False
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -68,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     router_dir: Path | None = None
     router_supervised: bool = False
     engine: Literal["auto", "docker"] = "auto"
+    public_url: str | None = None  # how clients reach the API: "https://paas.example.org"; None: at `api`
     domain: str = "localhost"
     owner: str = "owner@localhost"
     log: Literal["console", "json"] = "console"
@@ -82,9 +84,25 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Beside the home unless set: the router's folder is not the daemon's."""
         return self.router_dir or self.home.parent / f"{self.home.name}-router"
 
+    @property
+    def api_url(self) -> str:
+        """What clients reach the API by, without a slash at its end."""
+        return (self.public_url or f"http://{self.api}").rstrip("/")
+
 
 ENVIRONMENT_ONLY = ("search_path", "failpoints")
-ENVIRONMENT = ("home", "api", "router", "router_dir", "router_supervised", "engine", "domain", "owner", "log")
+ENVIRONMENT = (
+    "home",
+    "api",
+    "public_url",
+    "router",
+    "router_dir",
+    "router_supervised",
+    "engine",
+    "domain",
+    "owner",
+    "log",
+)
 
 
 def load(options: Mapping[str, Any], config: Path | None) -> Settings:
@@ -116,6 +134,7 @@ def load(options: Mapping[str, Any], config: Path | None) -> Settings:
                 f"The setting {name} would listen on {host}, where others could read tokens and traffic: "
                 "use 127.0.0.1, or set insecure_http: true if a network you trust is all that can reach it."
             )
+    _check_public_url(settings)
     return settings
 
 
@@ -145,6 +164,14 @@ def parse_address(text: str, name: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def is_wildcard(host: str) -> bool:
+    """Whether the address means all of this machine's addresses."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach the address."""
     if host == "localhost":
@@ -153,6 +180,27 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _check_public_url(settings: Settings) -> None:
+    host, _ = parse_address(settings.api, "api")
+    if settings.public_url is None:
+        if is_wildcard(host):
+            raise SettingsError(
+                f"The setting api listens on {host}, which is no address that clients can use: set public_url to how "
+                "they reach it, such as http://paas.example.org:5500."
+            )
+        return
+    try:
+        url = urlsplit(settings.public_url)
+        whole = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 80) > 0
+    except ValueError:
+        whole = False
+    if not whole or url.path not in ("", "/") or any((url.query, url.fragment, url.username)):
+        raise SettingsError(
+            f"The setting public_url is {settings.public_url!r}; write only scheme, host and port, "
+            "such as http://paas.example.org:5500."
+        )
 
 
 def _check_pool(docker: DockerSection) -> None:

@@ -16,6 +16,7 @@ class Links:
     """Makes URLs; checks those that were minted here."""
 
     public_url: str
+    domain: str
     router_port: int
     secret: bytes = field(repr=False)
 
@@ -23,7 +24,7 @@ class Links:
         return f"http://{self.hostname(app)}:{self.router_port}/"
 
     def hostname(self, app: App) -> str:
-        return f"{app.name}.localhost"
+        return f"{app.name}.{self.domain}"
 
     def git(self, app: App) -> str:
         return f"{self.public_url}/{app.name}.git"

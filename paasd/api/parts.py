@@ -20,7 +20,7 @@ from paasd.services.routing import Routing
 class ApiParts:
     """`secret` signs capability URLs (32 random bytes); `public_url` is what clients reach us by, without a slash.
 
-    `extra_routes` see to their own authentication and errors: git.
+    Apps answer at `<name>.<domain>`, on the router's port. `extra_routes` (git) see to authentication and errors themselves.
     """
 
     access: Access
@@ -33,6 +33,7 @@ class ApiParts:
     outputs: Outputs
     secret: bytes = field(repr=False)
     public_url: str
+    domain: str = "localhost"
     router_port: int
     version: str
     extra_routes: Sequence[web.RouteDef] = ()
@@ -40,7 +41,7 @@ class ApiParts:
     @property
     def links(self) -> Links:
         """The URLs that resources carry."""
-        return Links(self.public_url, self.router_port, self.secret)
+        return Links(self.public_url, self.domain, self.router_port, self.secret)
 
 
 PARTS = web.AppKey("PARTS", ApiParts)

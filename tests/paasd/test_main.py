@@ -107,7 +107,7 @@ def test_serve_with_a_store_that_is_no_database(root: Path) -> None:
 def test_serve_with_an_empty_token_file(root: Path) -> None:
     home = root / "home"
     home.mkdir()
-    (home / "token").write_text("")
+    (home / "token").touch(mode=0o600)
     api, router = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     assert "token is empty" in refused("serve", "--home", str(home), "--api", api, "--router", router)
 

@@ -132,8 +132,26 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_others_are_let_in_only_on_purpose(name: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=f"The setting {name} would listen on 0.0.0.0, where others could read"):
         load({name: "0.0.0.0:5500"}, None)
-    settings = load({name: "0.0.0.0:5500"}, config(tmp_path, "insecure_http: true\n"))
+    known = config(tmp_path, "insecure_http: true\npublic_url: http://paas.example.org:5500\n")
+    settings = load({name: "0.0.0.0:5500"}, known)
     assert getattr(settings, name) == "0.0.0.0:5500"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
+def test_clients_are_not_sent_to_a_wildcard_address(host: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="which is no address that clients can use: set public_url to how they"):
+        load({"api": f"{host}:5500"}, config(tmp_path, "insecure_http: true\n"))
+    settings = load({"api": f"{host}:5500"}, config(tmp_path, "insecure_http: true\npublic_url: https://paas.test/\n"))
+    assert settings.api_url == "https://paas.test"
+    assert load({}, None).api_url == "http://127.0.0.1:5500"
+
+
+@pytest.mark.parametrize(
+    "url", ["paas.test", "ftp://paas.test", "http://", "http://u:p@x", "http://x/y", "http://x?y", "http://x:99999"]
+)
+def test_a_public_url_is_scheme_host_and_port(url: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="write only scheme, host and port"):
+        load({}, config(tmp_path, f"public_url: '{url}'\n"))
 
 
 def test_addresses() -> None:

@@ -2,11 +2,14 @@
 
 import asyncio
 import base64
+import dataclasses
 import io
 import re
 
+import aiohttp
 import pytest
 import structlog
+from aiohttp import web
 
 from paasd.api.server import make_api
 from tests.paasd.api.world import ACCEPT, TOKEN, World
@@ -152,6 +155,22 @@ async def test_foreign_hosts_and_origins(world: World) -> None:
         assert (answer.status, answer.json["id"]) == (403, "forbidden"), origin
         assert answer.header("Access-Control-Allow-Origin") is None
     assert await world.get("/apps") == []
+
+
+async def test_the_public_urls_host_is_ours(world: World) -> None:
+    runner = web.AppRunner(make_api(dataclasses.replace(world.parts, public_url="https://paas.test")))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/health"
+        async with aiohttp.ClientSession() as session:
+            for host, status in (("paas.test", 200), ("127.0.0.1", 200), ("evil.test", 403)):
+                async with session.get(url, headers={"Host": host}) as answer:
+                    assert answer.status == status, host
+            async with session.get(url, headers={"Host": "paas.test", "Origin": "https://paas.test"}) as answer:
+                assert answer.status == 200
+    finally:
+        await runner.cleanup()
 
 
 async def test_etags(world: World) -> None:
