@@ -20,7 +20,7 @@ from paasd.services.routing import Routing
 class ApiParts:
     """`secret` signs capability URLs (32 random bytes); `public_url` is what clients reach us by, without a slash.
 
-    Apps answer at `<name>.<domain>`, on the router's port. `extra_routes` (git) see to authentication and errors themselves.
+    Apps answer at `<name>.<domain>`, on the router's port. `extra_routes` (git) see to authentication and errors alone.
     """
 
     access: Access
