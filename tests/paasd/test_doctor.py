@@ -104,6 +104,9 @@ def test_the_engine_of_this_machine(settings: Settings) -> None:
     findings = by_name(msgspec.structs.replace(settings, docker=DockerSection()))
     assert re.match(r"Docker \d+\.\d+.*, API 1\.\d+, (BuildKit|the classic builder)$", findings["engine"].detail)
     assert findings["stack"].ok
+    if "BuildKit" in findings["engine"].detail:
+        assert findings["builds"].ok
+        assert findings["builds"].detail.startswith("BuildKit bounds no build's memory")
 
 
 def test_git_is_looked_for_where_the_daemon_would(settings: Settings, root: Path) -> None:
