@@ -174,7 +174,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     builds = Builds(store, sources, engine, outputs, releases, logs, build_rules(settings))
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, adapters.host, sources, apps, releases, builds)
-    dynos = Dynos(store, engine, routing, releases, logs, background, recovery.converge)
+    dynos = Dynos(store, engine, routing, releases, logs, background, recovery)
     return Services(Access(store), apps, Ledger(store), builds, releases, dynos, logs, routing, recovery, background)
 
 

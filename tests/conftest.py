@@ -7,6 +7,7 @@ import functools
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def why_no_heroku_cli() -> str | None:
     return None if heroku_cli() else "the heroku CLI is not installed (make heroku-cli)"
 
 
-REASONS = {"docker": why_no_docker, "heroku_cli": why_no_heroku_cli}
+REASONS: dict[str, Callable[[], str | None]] = {"docker": why_no_docker, "heroku_cli": why_no_heroku_cli}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

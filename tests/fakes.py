@@ -104,6 +104,7 @@ class FakeEngine:
             queue.put_nowait(None)
         for running in self._running.values():
             running.grown.set()
+            running.grown = asyncio.Event()
 
     def restart_dyno(self, dyno_id: str) -> None:
         """As when the machine comes back: same dyno, another address."""

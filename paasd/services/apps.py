@@ -1,5 +1,6 @@
 """What can be done to an app besides deploying it: create, find, destroy; config vars; maintenance."""
 
+import asyncio
 import random
 import uuid
 from collections.abc import Mapping, Sequence
@@ -72,26 +73,27 @@ class Apps:
         self.background.spawn(f"clear away {app.name}", self.clear_away(app.id))
 
     async def clear_away(self, app_id: str) -> None:
-        """Everything of a destroyed app but its ledger. May be repeated: recovery does."""
-        dynos = await self.engine.dynos(app_id)
-        for dyno in dynos:
-            await self.engine.stop(dyno.id, grace=DESTROY_GRACE)
-        await self.engine.remove_network(app_id)
-        for artifact in await self.engine.artifacts():
-            if artifact.app_id == app_id:
-                await self.engine.delete_artifact(artifact.name)
+        """Everything of a destroyed app but its ledger. May be repeated: recovery does, as long as artifacts are left,
+        so these go last, and what needs no engine first."""
         await self.sources.delete(app_id)
         await self.outputs.delete_app(app_id)
         self.logs.forget(app_id)
         self.background.forget(app_id)
+        dynos = await self.engine.dynos(app_id)
+        await asyncio.gather(*(self.engine.stop(dyno.id, grace=DESTROY_GRACE) for dyno in dynos))
+        await self.engine.remove_network(app_id)
+        for artifact in await self.engine.artifacts():
+            if artifact.app_id == app_id:
+                await self.engine.delete_artifact(artifact.name)
 
     async def set_maintenance(self, actor: Actor, app: App, on: bool) -> App:
         """Returns once the router shows, or no longer shows, the page. Makes no release. Raises RouterUnavailable."""
+        before = (await self.store.app(app.id)).maintenance
         changed = await self.store.set_maintenance(app.id, on)
         try:
-            await self.routing.publish_maintenance(changed)
+            await self.routing.publish_maintenance(app.id)
         except PaasError:
-            await self.store.set_maintenance(app.id, app.maintenance)  # refused as a whole, not half
+            await self.store.set_maintenance(app.id, before)  # refused as a whole, not half
             raise
         self.logs.note(app.id, "api", f"Maintenance mode {'on' if on else 'off'} by user {actor.email}", source="app")
         return changed
@@ -114,19 +116,23 @@ class Apps:
         """
         merge_config(await self.store.newest_config(app.id), changes)
 
+        acknowledged: Mapping[str, str] = {}
+
         async def draft() -> NewRelease | None:
+            nonlocal acknowledged
             before = await self.store.newest_config(app.id)
+            acknowledged = merge_config(before, changes)
             description = describe_config_change(before, changes)
             if description is None:
                 return None
             served = await self.store.current_release(app.id)
-            new = NewRelease(app.id, description, actor, merge_config(before, changes), {}, status=Status.SUCCEEDED)
+            new = NewRelease(app.id, description, actor, acknowledged, {}, status=Status.SUCCEEDED)
             return (
                 new if served is None or served.artifact is None else await self.releases.with_code_of(app, served, new)
             )
 
-        under_way = await self.releases.begin(app, draft)
-        return under_way.release.config
+        await self.releases.begin(app, draft)
+        return acknowledged
 
     async def _publish(self, app: App) -> None:
         """The ledger has it; a router that is down learns of it from reconcile, so this call has not failed."""

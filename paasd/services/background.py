@@ -24,6 +24,16 @@ async def together(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -
     return tasks[0].result(), tasks[1].result()
 
 
+async def attempt(what: str, work: Coroutine[Any, Any, None]) -> None:
+    """What is away now is back in some later round; a fault of our own is logged, and mends nothing else."""
+    try:
+        await work
+    except PaasError as error:
+        log.warning("left to the next round", part=what, reason=error.message)
+    except Exception:
+        log.exception("left to the next round", part=what)
+
+
 class Background:
     """Owns tasks until they end. A task's unexpected error is logged once, here; close() ends what is left."""
 

@@ -201,7 +201,8 @@ async def undo(hands: Stagehands, deploy: Deploy, begun: Sequence[Step], failure
 
 
 async def take_back(hands: Stagehands, deploy: Deploy, begun: Sequence[Step]) -> None:
-    """The undos of the steps that were begun, backwards. One that fails is logged and left to recovery."""
+    """The undos of the steps that were begun, backwards. From one that fails on, the rest is left to recovery: while
+    the router may still send requests to the new dynos, stopping them would lose those."""
     for step in reversed(begun):
         if step.undo is None:
             continue
@@ -209,8 +210,10 @@ async def take_back(hands: Stagehands, deploy: Deploy, begun: Sequence[Step]) ->
             await step.undo(hands, deploy)
         except PaasError as error:
             log.warning("undo left to recovery", stage=step.stage, app=deploy.app.name, reason=error.message)
+            return
         except Exception:
             log.exception("undo left to recovery", stage=step.stage, app=deploy.app.name)
+            return
 
 
 async def fail(hands: Stagehands, deploy: Deploy, failure: str) -> None:
@@ -238,6 +241,8 @@ async def retire_previous(hands: Stagehands, deploy: Deploy) -> None:
     record = hands.store.add_stage
     try:
         await record(deploy.release.id, Stage.RETIRE_PREVIOUS)
+        if deploy.release.artifact is not None:
+            await hands.engine.tag(deploy.release.artifact, f"paasd/{deploy.app.name}:v{deploy.release.version}")
         await retire(hands, deploy.previous)
         await record(deploy.release.id, Stage.DONE)
     except PaasError as error:

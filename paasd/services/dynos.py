@@ -1,8 +1,8 @@
 """The dynos of an app as people see them: listing, scaling, restarting."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from paasd.domain.access import Actor
 from paasd.domain.app import App
@@ -15,12 +15,23 @@ from paasd.services.releases import Releases
 from paasd.services.routing import Routing
 
 QUANTITY_MAX = 100
-Converge = Callable[[App], Awaitable[None]]
+
+
+class Mending(Protocol):
+    """What brings running dynos to what is wanted: recovery."""
+
+    async def converge(self, app: App) -> None:
+        """Start what is missing, stop what is too much."""
+        ...
+
+    async def replace(self, app: App, dynos: Sequence[Dyno]) -> None:
+        """Fresh dynos in the place of these, without losing a request."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Dynos:
-    """Use cases on dynos. `converge` brings what runs to what is wanted."""
+    """Use cases on dynos."""
 
     store: Store
     engine: Engine
@@ -28,7 +39,7 @@ class Dynos:
     releases: Releases
     logs: AppLogs
     background: Background
-    converge: Converge
+    mending: Mending
 
     async def of(self, app: App) -> Sequence[Dyno]:
         """Those of the release that is served, and release-phase dynos under way; not those being retired."""
@@ -68,11 +79,11 @@ class Dynos:
         await self.store.set_formation(app.id, wanted)
         text = ", ".join(f"{entry.type}@{entry.quantity}:{entry.size}" for entry in wanted)
         self.logs.note(app.id, "api", f"Scaled to {text} by user {actor.email}", source="app")
-        await self.converge(app)
+        await self.mending.converge(app)
         return await self.formation(app)
 
     async def restart(self, app: App, name_or_type: str | None) -> None:
-        """Have dynos (all, of a type, or one) stopped and started anew. Raises NotFound when there is none such."""
+        """Have dynos (all, of a type, or one) replaced by fresh ones. Raises NotFound when there is none such."""
         chosen = [
             dyno
             for dyno in await self.of(app)
@@ -80,10 +91,6 @@ class Dynos:
         ]
         if not chosen and name_or_type is not None:
             raise NotFound(f"Couldn't find that dyno ({name_or_type}); see `heroku ps`.", resource="dyno")
-        self.background.spawn(f"restart dynos of {app.name}", self._restart(app, chosen))
-
-    async def _restart(self, app: App, dynos: Sequence[Dyno]) -> None:
-        for dyno in dynos:
+        for dyno in chosen:
             self.logs.note(app.id, dyno.name, "Restarting")
-        await asyncio.gather(*(self.engine.stop(dyno.id) for dyno in dynos))
-        await self.converge(app)
+        self.background.spawn(f"restart dynos of {app.name}", self.mending.replace(app, chosen))

@@ -14,10 +14,13 @@ from paasd.ports import Engine, Router
 from paasd.services.background import Background
 
 RING_LINES = 1500  # what Heroku keeps
-LINE_CHARACTERS = 10_000  # a longer line is cut, so that the ring's size is bounded
+LINE_CHARACTERS = 10_000  # a longer line is cut
+RING_CHARACTERS = 1_000_000  # so that what an app prints does not become the daemon's memory
 KEEP_ALIVE_SECONDS = 15.0
 ROUTER_RETRY_SECONDS = 2.0
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f]")  # all but tab and ESC: colours are the reader's to judge
+CONTROL = re.compile(
+    r"[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]"
+)  # all but tab and ESC: colours are the reader's to judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,21 @@ class LogQuery:
 class Ring:
     """The newest lines of one app, each with its number, and the event its readers wait for."""
 
-    lines: deque[tuple[int, LogLine]] = field(default_factory=lambda: deque(maxlen=RING_LINES))
+    lines: deque[tuple[int, LogLine]] = field(default_factory=deque)
+    characters: int = 0
     # Counted from the time, in microseconds, so that a reader's last id stays behind after a restart of the daemon.
     last_id: int = field(default_factory=lambda: time.time_ns() // 1000)
     grown: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, line: LogLine) -> None:
+        """Under the next number; what is too old or too much goes."""
+        self.last_id += 1
+        self.lines.append((self.last_id, line))
+        self.characters += len(line.text)
+        while len(self.lines) > RING_LINES or self.characters > RING_CHARACTERS:
+            self.characters -= len(self.lines.popleft()[1].text)
+        self.grown.set()
+        self.grown = asyncio.Event()
 
 
 class AppLogs:
@@ -70,12 +84,8 @@ class AppLogs:
 
     def append(self, app_id: str, line: LogLine) -> None:
         """Add a line; readers that tail see it at once."""
-        ring = self._rings.setdefault(app_id, Ring())
-        ring.last_id += 1
         text = CONTROL.sub("\N{REPLACEMENT CHARACTER}", line.text[:LINE_CHARACTERS])
-        ring.lines.append((ring.last_id, LogLine(line.at, line.source, line.process, text)))
-        ring.grown.set()
-        ring.grown = asyncio.Event()
+        self._rings.setdefault(app_id, Ring()).add(LogLine(line.at, line.source, line.process, text))
 
     def note(self, app_id: str, process: str, text: str, *, source: str = "heroku") -> None:
         """A line of our own: `process` is "api", "web.1", "release.4821"."""

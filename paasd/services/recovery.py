@@ -3,28 +3,29 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
 
 import structlog
 
 from paasd.domain.app import App
-from paasd.domain.dyno import Dyno, DynoKind, DynoSpec
+from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState
 from paasd.domain.errors import DynoUnhealthy, NotFound, PaasError, Unavailable
-from paasd.domain.push import DEPLOYED_BRANCHES
-from paasd.domain.release import BuildStatus, Release, Stage, Status
+from paasd.domain.release import Release
 from paasd.ports import RouterHost, Sources
 from paasd.services.apps import Apps
+from paasd.services.background import attempt
 from paasd.services.boot import WEB
 from paasd.services.builds import Builds
 from paasd.services.deploy import Stagehands, retire
 from paasd.services.releases import Releases
+from paasd.services.settling import Settling
 
 log = structlog.get_logger(__name__)
 
+APPS_AT_ONCE = 4
 NOTED_MAX = 1000  # ended dynos whose crash has been counted
 
 
@@ -66,38 +67,48 @@ class Recovery:
     ) -> None:
         self._hands = hands
         self._host = host
-        self._sources = sources
         self._apps = apps
         self._releases = releases
-        self._builds = builds
+        self.settling = Settling(hands, sources, releases, builds)
         self._rules = rules or RecoveryRules()
         self._crashes: dict[tuple[str, str], Crashes] = {}
         self._noted: deque[str] = deque(maxlen=NOTED_MAX)
+        self._admitting: set[str] = set()
+        self._settled = asyncio.Event()
 
     async def boot(self) -> None:
         """Settle what no task of ours owns, before anything is published over what the router has saved."""
-        await self._try("settle", self.settle())
+        await attempt("router", self._host.ensure())
+        await attempt("adopt", self.settling.adopt())
+        await attempt("settle", self.settling.settle())
+        self._settled.set()
         await self.reconcile()
-        for app in await self._hands.store.apps():
-            await self._try(f"branch of {app.name}", self._move_branch(app))
 
     async def reconcile(self) -> None:
         """One round over everything. What can't be mended now is tried again in the next round."""
-        await self._try("router", self._host.ensure())
-        await self._try("settle", self.settle())
-        await self._try("publish", self._hands.routing.publish_all())
-        await self._try("sweep", self._sweep())
-        for app in await self._hands.store.apps():
-            await self._try(f"converge {app.name}", self.converge(app))
+        await attempt("router", self._host.ensure())
+        await attempt("guard", self._hands.engine.guard())
+        await attempt("settle", self.settling.settle())
+        await attempt("publish", self._hands.routing.publish_all())
+        await attempt("sweep", self._sweep())
+        places = asyncio.Semaphore(APPS_AT_ONCE)
+        await asyncio.gather(*(self._look_after(app, places) for app in await self._hands.store.apps()))
+
+    async def _look_after(self, app: App, places: asyncio.Semaphore) -> None:
+        async with places:
+            await attempt(f"converge {app.name}", self.converge(app))
+            await attempt(f"branch of {app.name}", self.settling.move_branch(app))
 
     async def ensure_router(self) -> None:
         """At once when its line is lost, for without it no app is reached. The next round says why it could not be."""
+        await self._settled.wait()
         with contextlib.suppress(PaasError):
             await self._host.ensure()
             await self._hands.routing.publish_all()  # whatever table the new one found on its disk
 
     async def watch(self) -> None:
         """Converge the app of each engine event, for ever; an engine that went away is asked again."""
+        await self._settled.wait()  # before that, what the router serves says which releases were promoted
         said = ""  # once, however long the engine stays away
         while True:
             try:
@@ -108,57 +119,12 @@ class Recovery:
                 if error.message != said:
                     log.warning("engine events lost", reason=error.message)
                 said = error.message
+            except Exception:
+                log.exception("engine events lost")
             await asyncio.sleep(self._rules.events_retry)
-
-    async def settle(self) -> None:
-        """Finish or fail every pending build and release that no live task owns."""
-        store = self._hands.store
-        for build in await store.pending_builds():
-            if build.id not in self._builds.live:
-                failure = "The daemon was restarted during the build; push again."
-                await store.finish_build(build.id, BuildStatus.FAILED, failure=failure)
-        for release in await store.pending_releases():
-            await self._try(f"settle v{release.version}", self._settle_in_turn(release))
-
-    async def _settle_in_turn(self, release: Release) -> None:
-        """A live task of ours holds the app's lock from before the release is recorded; one who waits may be helped."""
-        lock = self._hands.background.lock(release.app_id)
-        waited_for = release.app_id in self._releases.waiting
-        if lock.locked() and not waited_for:
-            return
-        async with contextlib.nullcontext() if waited_for else lock:
-            # asked again: it may have come to its end since the list was made
-            if (await self._hands.store.release(release.app_id, release.id)).status is Status.PENDING:
-                await self._settle(release)
-
-    async def _settle(self, release: Release) -> None:
-        """Served by the router already and healthy: promoted. Otherwise the old table again, then failed."""
-        hands = self._hands
-        own = [dyno for dyno in await hands.engine.dynos(release.app_id) if dyno.release_id == release.id]
-        served = await hands.routing.served_version(release.app_id) == release.version
-        if served and own and await self._answers(release, own):
-            await hands.store.transition(release.id, Status.PENDING, Status.SUCCEEDED)
-            await hands.store.add_stage(release.id, Stage.PROMOTE, "promoted after a restart of the daemon")
-            return
-        stages = await hands.store.stages(release.id)
-        stage = stages[-1].stage.value if stages else Stage.RECORD.value
-        await hands.routing.publish(release.app_id)
-        await retire(hands, own)
-        await hands.store.add_stage(
-            release.id, Stage.FAILED, f"The daemon was restarted during the stage {stage!r}; release it again."
-        )
-        await hands.store.transition(release.id, Status.PENDING, Status.FAILED)
-        log.info("release failed by a restart", app=release.app_id, version=release.version, stage=stage)
-
-    async def _answers(self, release: Release, dynos: Sequence[Dyno]) -> bool:
-        for dyno in dynos:
-            if not dyno.running:
-                return False
-            if dyno.port is not None and dyno.address is not None:
-                path = release.processes.health_paths.get(dyno.type)
-                if not (await self._hands.boot.probe.check(dyno.address, dyno.port, path)).healthy:
-                    return False
-        return True
+            with contextlib.suppress(PaasError):  # still away
+                await self._hands.engine.info()
+                await self.reconcile()  # events were missed: mend at once what changed meanwhile
 
     async def converge(self, app: App) -> None:
         """Start what is missing, stop what is too much, restart what crashed (with back-off). Skipped while a release
@@ -175,6 +141,8 @@ class Recovery:
             keep, extra, ended = self._sort_out(release, {spec.name for spec in specs}, observed)
             for dyno in keep.values():
                 self._hands.logs.follow(dyno)
+                if dyno.id in self._hands.routing.booting and dyno.id not in self._admitting and release is not None:
+                    self._begin_admission(app, release, dyno)
             for dyno in ended.values():
                 self._note_crash(app, dyno)
             if extra:
@@ -198,6 +166,9 @@ class Recovery:
         for dyno in sorted(observed, key=lambda dyno: dyno.created_at):
             if dyno.id in self._hands.routing.leaving:
                 continue
+            if dyno.state is DynoState.STARTING and dyno.id not in self._hands.routing.booting:
+                extra.append(dyno)  # created, but never started: whoever was to start it is gone
+                continue
             place = keep if dyno.running else ended
             if release is None or dyno.release_id != release.id or dyno.name not in names or dyno.name in place:
                 extra.append(dyno)
@@ -208,8 +179,9 @@ class Recovery:
 
     async def _stop(self, app: App, extra: Sequence[Dyno]) -> None:
         """Ended ones are cleared away at once; running ones leave the table first, then drain."""
-        running = [dyno for dyno in extra if dyno.running]
-        await asyncio.gather(*(self._hands.engine.stop(dyno.id, grace=0) for dyno in extra if not dyno.running))
+        running = [dyno for dyno in extra if dyno.state is DynoState.UP]
+        dead = [dyno for dyno in extra if dyno.state is not DynoState.UP]
+        await asyncio.gather(*(self._hands.engine.stop(dyno.id, grace=0) for dyno in dead))
         if running:
             ids = {dyno.id for dyno in running}
             self._hands.routing.leaving |= ids
@@ -260,66 +232,94 @@ class Recovery:
         except PaasError as error:
             # Nobody will admit those that did start: they go, and a later round begins anew.
             for spec in specs:
-                await self._try("stop", self._hands.engine.stop(spec.id, grace=0))
+                await attempt("stop", self._hands.engine.stop(spec.id, grace=0))
                 self._hands.routing.booting.discard(spec.id)
                 if isinstance(error, DynoUnhealthy):
                     self._count_crash(spec.release_id, spec.name, 0.0)
                     self._may_start(app, spec)
             raise
-        await self._try("publish", self._hands.routing.publish(app.id))
+        await attempt("publish", self._hands.routing.publish(app.id))
         for dyno in dynos:
-            self._hands.background.spawn(f"boot {dyno.id}", self._admit(app, release, dyno))
+            self._begin_admission(app, release, dyno)
+
+    def _begin_admission(self, app: App, release: Release, dyno: Dyno) -> None:
+        self._admitting.add(dyno.id)
+        self._hands.background.spawn(f"boot {dyno.id}", self._admit(app, release, dyno))
 
     async def _admit(self, app: App, release: Release, dyno: Dyno) -> None:
-        """Give a dyno requests once it is healthy; one that is not is stopped and counted as a crash."""
+        """Give a dyno requests once it is healthy; one that is not is stopped and counted as a crash.
+
+        While it can be neither admitted nor stopped (the engine is away) it stays booting, and is looked at again.
+        """
         try:
             await self._hands.boot.await_healthy(release, [dyno])
             self._hands.routing.crashed.discard(release.id)
+            self._hands.routing.booting.discard(dyno.id)
         except PaasError as error:
             log.info("dyno did not come up", app=app.name, dyno=dyno.name, reason=error.message.splitlines()[0])
-            await self._try("stop", self._hands.engine.stop(dyno.id, grace=0))
-            self._note_crash(app, dyno)
+            await attempt("stop", self._stop_unhealthy(app, dyno))
         finally:
-            self._hands.routing.booting.discard(dyno.id)
+            self._admitting.discard(dyno.id)
         await self._observe(app.id)
+
+    async def _stop_unhealthy(self, app: App, dyno: Dyno) -> None:
+        await self._hands.engine.stop(dyno.id, grace=0)
+        self._hands.routing.booting.discard(dyno.id)
+        self._note_crash(app, dyno)
+
+    async def replace(self, app: App, dynos: Sequence[Dyno]) -> None:
+        """Fresh dynos beside these, requests to the fresh ones once they are healthy, then these drain and stop.
+
+        Fresh ones that do not come up are stopped, and these go on. Crashed ones may start again at once.
+        """
+        async with self._hands.background.lock(app.id):
+            release = await self._hands.store.current_release(app.id)
+            old = [dyno for dyno in dynos if release is not None and dyno.release_id == release.id]
+            for dyno in old:
+                self._crashes.pop((dyno.release_id, dyno.name), None)
+            going = [dyno for dyno in old if dyno.running]
+            if release is not None and going:
+                try:
+                    await self._replace(app, release, going)
+                except PaasError as error:
+                    self._hands.logs.note(app.id, "api", f"Restart given up: {error.message.splitlines()[0]}")
+        await self.converge(app)
+
+    async def _replace(self, app: App, release: Release, going: Sequence[Dyno]) -> None:
+        routing, ids = self._hands.routing, {dyno.id for dyno in going}
+        names = {dyno.name for dyno in going}
+        specs = [spec for spec in await self._wanted(app, release) if spec.name in names]
+        fresh = {spec.id for spec in specs}
+        routing.booting |= fresh
+        try:
+            await self._hands.boot.await_healthy(release, await self._hands.boot.start(specs))
+            routing.booting -= fresh
+            routing.leaving |= ids
+            await routing.publish(app.id)
+        except PaasError:
+            routing.leaving -= ids
+            routing.booting |= fresh  # no requests for them, until they are gone
+            for spec in specs:
+                await attempt("stop", self._hands.engine.stop(spec.id, grace=0))
+            routing.booting -= fresh
+            raise
+        self._hands.background.spawn(f"retire restarted dynos of {app.name}", retire(self._hands, going))
 
     async def _observe(self, app_id: str) -> None:
         try:
             app = await self._hands.store.app(app_id)
         except NotFound:
             return
-        await self._try(f"publish {app.name}", self._hands.routing.publish(app_id))
-        await self._try(f"converge {app.name}", self.converge(app))
+        await attempt(f"publish {app.name}", self._hands.routing.publish(app_id))
+        await attempt(f"converge {app.name}", self.converge(app))
 
     async def _sweep(self) -> None:
         """What destroyed apps and dead one-off dynos left behind."""
         dynos = await self._hands.engine.dynos()  # asked first, so that a new app's are not taken for a dead one's
+        known = {dyno.app_id for dyno in dynos} | {artifact.app_id for artifact in await self._hands.engine.artifacts()}
         alive = {app.id for app in await self._hands.store.apps()}
-        for app_id in {dyno.app_id for dyno in dynos} - alive:
+        for app_id in known - alive:
             await self._apps.clear_away(app_id)
         for dyno in dynos:
             if dyno.kind is DynoKind.RELEASE and dyno.release_id not in self._releases.live:
                 await self._hands.engine.stop(dyno.id, grace=0)
-
-    async def _move_branch(self, app: App) -> None:
-        """A branch stands at the newest deployed commit, though the daemon died before git could move it."""
-        recent = await self._hands.store.releases(app.id, newest_first=True, limit=20)
-        served = [release for release in recent if release.status is Status.SUCCEEDED and release.commit is not None]
-        # A build is deployed by the first release that has it; those after it go back to it, or only change the config.
-        firsts = [r for at, r in enumerate(served) if all(older.build_id != r.build_id for older in served[at + 1 :])]
-        deployed = next(iter(firsts), None)
-        if deployed is None or deployed.commit is None or self._builds.pushing(app.id):
-            return
-        heads = await self._sources.heads(app.id)
-        if deployed.commit.sha not in heads.values():
-            branch = next((name for name in DEPLOYED_BRANCHES if name in heads), DEPLOYED_BRANCHES[0])
-            await self._sources.move_branch(app.id, branch, deployed.commit.sha)
-
-    async def _try(self, what: str, work: Coroutine[Any, Any, None]) -> None:
-        """A part that is away now is back in some later round; a fault of our own is logged and mends nothing else."""
-        try:
-            await work
-        except PaasError as error:
-            log.warning("left to the next round", part=what, reason=error.message)
-        except Exception:
-            log.exception("left to the next round", part=what)

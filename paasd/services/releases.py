@@ -112,9 +112,10 @@ class Releases:
         A draft of None means there is nothing to release: the newest release is returned. Raises ReleaseInProgress
         after waiting, and whatever the draft raises.
         """
+        deadline = asyncio.get_running_loop().time() + self._wait
         lock = await self._take_turn(app)
         return await self._hands.background.finish(
-            f"record a release of {app.name}", self._record(app, lock, draft, output)
+            f"record a release of {app.name}", self._record(app, lock, draft, output, deadline)
         )
 
     @contextlib.asynccontextmanager
@@ -135,7 +136,7 @@ class Releases:
             raise await self._in_progress(app) from None
         return lock
 
-    async def _record(self, app: App, lock: asyncio.Lock, draft: Draft, output: Write) -> UnderWay:
+    async def _record(self, app: App, lock: asyncio.Lock, draft: Draft, output: Write, deadline: float) -> UnderWay:
         """Holds the lock on entry; hands it to the task that carries the release out, if there is anything to carry."""
         store, task = self._hands.store, None
         try:
@@ -146,7 +147,7 @@ class Releases:
             if new.status is Status.PENDING:
                 # An engine that is away refuses the whole call here, rather than fail a release already recorded.
                 await self._hands.engine.create_network(app.id)
-            release = await self._record_in_turn(new)
+            release = await self._record_in_turn(new, deadline)
             self._hands.logs.note(app.id, "api", f"Release v{release.version} created by user {release.actor.email}")
             if release.status is Status.PENDING:
                 kept = await self._hands.release_phase.open(app, release) if release.has_output else None
@@ -159,9 +160,8 @@ class Releases:
             if task is None:
                 lock.release()
 
-    async def _record_in_turn(self, new: NewRelease) -> Release:
+    async def _record_in_turn(self, new: NewRelease, deadline: float) -> Release:
         """A release that another daemon, or a dead task, holds pending is waited for too."""
-        deadline = asyncio.get_running_loop().time() + self._wait
         while True:
             try:
                 release = await self._hands.store.record_release(new)

@@ -1,8 +1,11 @@
 """From the ledger and the running dynos to routes, and those to the router: whole tables, one publisher at a time."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from paasd.domain.app import App
 from paasd.domain.dyno import Dyno, DynoKind, DynoState
@@ -42,6 +45,9 @@ class Routing:
         self._routes: dict[str, Route] = {}
         self._learnt = False
         self._in_force: list[Route] | None = None
+        self._maintenance: dict[str, bool] = {}
+        self._tickets = itertools.count(1)
+        self._applied: dict[str, int] = {}
         self._turn = asyncio.Lock()
         self.serving: dict[str, Release] = {}
         self.booting: set[str] = set()
@@ -53,41 +59,42 @@ class Routing:
 
         Raises RouterUnavailable, EngineUnavailable.
         """
+        ticket = next(self._tickets)
+        route = await self._derive(app_id)
         async with self._turn:
             await self._learn()
-            await self._derive(app_id)
+            self._apply(app_id, route, ticket)
             if self._table() != self._in_force:
                 await self._put()
 
     async def publish_all(self) -> None:
         """Derive every app's route anew: at boot and in each reconcile, whatever the router has."""
-        async with self._turn:
-            dynos = await self._engine.dynos()
-            routes = {}
-            for app in await self._store.apps():
-                release = self.serving.get(app.id) or await self._store.current_release(app.id)
-                own = [dyno for dyno in dynos if dyno.app_id == app.id]
-                routes[app.id] = self._route(app, release, own)
-            self._routes, self._learnt = routes, True
-            await self._put()
-
-    async def publish_maintenance(self, app: App) -> None:
-        """Switch one app's page on or off without asking the engine, so that it works while the engine is down."""
+        ticket = next(self._tickets)
+        # Releases first, dynos last: a release that is served by then has its dynos in the list.
+        served = [(app, await self._release(app.id)) for app in await self._store.apps()]
+        dynos = await self._engine.dynos()
         async with self._turn:
             await self._learn()
-            known = self._routes.get(app.id)
-            if known is None:
-                await self._derive(app.id)
-            else:
-                self._routes[app.id] = Route(
-                    app=known.app,
-                    name=known.name,
-                    hosts=known.hosts,
-                    targets=known.targets,
-                    maintenance=app.maintenance,
-                    no_target_code=known.no_target_code,
-                )
+            for app_id in self._routes.keys() - {app.id for app, _ in served}:
+                self._apply(app_id, None, ticket)
+            for app, release in served:
+                self._apply(app.id, self._route(app, release, [d for d in dynos if d.app_id == app.id]), ticket)
             await self._put()
+
+    async def publish_maintenance(self, app_id: str) -> None:
+        """Show or take away an app's page, as the ledger says, without the engine: it may be down, or hang."""
+        async with self._turn:
+            await self._learn()
+            app = await self._store.app(app_id)
+            if app_id not in self._routes:
+                self._routes[app_id] = self._route(app, await self._release(app_id), [])
+            before = self._maintenance.get(app_id, self._routes[app_id].maintenance)
+            self._maintenance[app_id] = app.maintenance
+            try:
+                await self._put()
+            except RouterUnavailable:
+                self._maintenance[app_id] = before
+                raise
 
     async def drain(self, dynos: Sequence[Dyno], timeout: float) -> bool:
         """Wait until the router has no request in flight on these dynos; False at the deadline or without a router."""
@@ -106,6 +113,10 @@ class Routing:
             if route.app == app_id and route.targets:
                 return route.targets[0].release
         return None
+
+    async def routes(self) -> Sequence[Route]:
+        """Those of the router's own table. Raises RouterUnavailable."""
+        return (await self._router.table()).routes
 
     async def status(self) -> RouterStatus:
         """The router's state, down included."""
@@ -138,14 +149,28 @@ class Routing:
             self._routes = {route.app: route for route in (await self._router.table()).routes}
             self._learnt = True
 
-    async def _derive(self, app_id: str) -> None:
+    async def _release(self, app_id: str) -> Release | None:
+        return self.serving.get(app_id) or await self._store.current_release(app_id)
+
+    async def _derive(self, app_id: str) -> Route | None:
+        """None when there is no such app (any more). Asked outside the turn: a slow engine holds up nobody else."""
         try:
             app = await self._store.app(app_id)
         except NotFound:
-            self._routes.pop(app_id, None)
+            return None
+        release = await self._release(app_id)
+        return self._route(app, release, await self._engine.dynos(app_id))
+
+    def _apply(self, app_id: str, route: Route | None, ticket: int) -> None:
+        """Whoever began to look later saw more: an older derivation that took longer is dropped."""
+        if ticket <= self._applied.get(app_id, 0):
             return
-        release = self.serving.get(app_id) or await self._store.current_release(app_id)
-        self._routes[app_id] = self._route(app, release, await self._engine.dynos(app_id))
+        self._applied[app_id] = ticket
+        if route is None:
+            self._routes.pop(app_id, None)
+            self._maintenance.pop(app_id, None)
+        else:
+            self._routes[app_id] = route
 
     def _route(self, app: App, release: Release | None, dynos: Sequence[Dyno]) -> Route:
         own = [
@@ -177,7 +202,12 @@ class Routing:
         return "H10" if release.id in self.crashed else "H14"
 
     def _table(self) -> list[Route]:
-        return sorted(self._routes.values(), key=lambda route: route.name)
+        """By name. A switch of the maintenance page counts, however old the derivation that stands beside it."""
+        routes = (
+            msgspec.structs.replace(route, maintenance=self._maintenance.get(app_id, route.maintenance))
+            for app_id, route in self._routes.items()
+        )
+        return sorted(routes, key=lambda route: route.name)
 
 
 def target_of(dyno: Dyno) -> Target | None:

@@ -24,4 +24,8 @@ def daemon() -> Iterator[Daemon]:
 @pytest.fixture
 def user(daemon: Daemon, tmp_path: Path) -> Callable[[Path | None], Shell]:
     """Makes a user with a repository filled from a folder."""
-    return lambda source=None: shell_for(daemon, tmp_path / "user", source)
+
+    def make(source: Path | None = None) -> Shell:
+        return shell_for(daemon, tmp_path / "user", source)
+
+    return make

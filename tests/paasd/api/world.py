@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from paasd.adapters.store import SqlStore
 from paasd.api.parts import ApiParts
 from paasd.domain.access import Account, Actor
 from paasd.domain.app import App
+from paasd.domain.dyno import Dyno
 from paasd.domain.release import Build, BuildStatus, Commit, ProcessTypes, Release
 from paasd.services.access import Access
 from paasd.services.apps import Apps
@@ -134,17 +135,25 @@ def make_parts(
     hands = Stagehands(store, engine, routing, boot, phase, logs, background, DeployRules(drain=0, grace=0))
     releases = Releases(hands, wait=0.2)
 
-    async def converge(app: App) -> None:
-        served = await store.current_release(app.id)
-        if served is not None and served.artifact is not None:
-            await boot.start(boot.specs(app, served, await releases.formation(app, served)))
+    class Starting:
+        """Mending that only starts: what stops is another test's."""
+
+        async def converge(self, app: App) -> None:
+            served = await store.current_release(app.id)
+            if served is not None and served.artifact is not None:
+                await boot.start(boot.specs(app, served, await releases.formation(app, served)))
+
+        async def replace(self, app: App, dynos: Sequence[Dyno]) -> None:
+            for dyno in dynos:
+                await engine.stop(dyno.id)
+            await self.converge(app)
 
     return ApiParts(
         access=Access(store),
         apps=Apps(store, FakeSources(), engine, outputs, routing, releases, logs, background),
         ledger=Ledger(store),
         releases=releases,
-        dynos=Dynos(store, engine, routing, releases, logs, converge),
+        dynos=Dynos(store, engine, routing, releases, logs, background, Starting()),
         logs=logs,
         routing=routing,
         outputs=outputs,

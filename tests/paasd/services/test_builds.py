@@ -148,7 +148,7 @@ async def test_a_failed_build_that_can_not_be_recorded_is_left_to_recovery(world
         await world.push(app, "what is this")
     assert len(await world.store.pending_builds()) == 1
     world.store.gates.errors.clear()
-    await world.recovery.settle()
+    await world.recovery.settling.settle()
     (build,) = await world.ledger.builds(app)
     assert build.failure == "The daemon was restarted during the build; push again."
 
@@ -158,7 +158,7 @@ async def test_recovery_leaves_a_build_alone_that_is_just_being_recorded(world: 
     gate = world.store.gates.hold("inserted_build")
     task = asyncio.create_task(world.push(app))
     await asyncio.wait_for(gate.reached.wait(), DEADLINE)
-    await world.recovery.settle()
+    await world.recovery.settling.settle()
     gate.opened.set()
     await task
     assert world.answer() == "v2"

@@ -60,7 +60,11 @@ async def test_a_router_that_is_down_fails_the_swap(world: World) -> None:
     with pytest.raises(DeployFailed, match="Release v3 failed: The router does not answer") as caught:
         await task
     assert isinstance(caught.value.__cause__, DeployFailed)
+    # The router may have saved a table that names them: they are stopped only once another is in force.
+    assert await world.running(app) == ["web.1 v2", "web.1 v3"]
     world.plane.start()
+    await world.recovery.reconcile()
+    await world.settled(app)
     await nothing_happened(world)
 
 

@@ -195,7 +195,7 @@ async def test_one_release_that_can_not_be_settled_does_not_keep_the_others(worl
         await world.store.record_release(NewRelease(app.id, "Deploy", world.actor, {}, {}))
     world.store.gates.errors["stage failed"] = StoreUnavailable("Full; make room.")
     gate = world.store.gates.hold("stage failed")
-    settling = asyncio.create_task(world.recovery.settle())
+    settling = asyncio.create_task(world.recovery.settling.settle())
     await asyncio.wait_for(gate.reached.wait(), DEADLINE)
     gate.opened.set()
     await until(lambda: not world.store.gates.errors.clear())  # type: ignore[func-returns-value]
@@ -224,7 +224,7 @@ async def test_a_release_that_is_ours_is_not_settled(world: World, point: str) -
     gate = world.store.gates.hold(point)
     task = asyncio.create_task(world.push(app))
     await asyncio.wait_for(gate.reached.wait(), DEADLINE)
-    await world.recovery.settle()
+    await world.recovery.settling.settle()
     await world.recovery.reconcile()
     gate.opened.set()
     await task
@@ -235,7 +235,7 @@ async def test_a_release_that_ends_while_recovery_looks_is_left_as_it_is(world: 
     app = await world.deployed()
     recorded = await world.store.record_release(NewRelease(app.id, "Deploy", world.actor, {}, {}))
     gate = world.store.gates.hold("pending_releases")
-    settling = asyncio.create_task(world.recovery.settle())
+    settling = asyncio.create_task(world.recovery.settling.settle())
     await asyncio.wait_for(gate.reached.wait(), DEADLINE)  # the list is made
     await world.store.transition(recorded.id, Status.PENDING, Status.SUCCEEDED)
     gate.opened.set()

@@ -13,6 +13,7 @@ from tests.paasd.services.world import DEADLINE, World, until
 
 async def watching(world: World) -> None:
     """As the daemon does from its boot on."""
+    await world.recovery.boot()
     world.background.spawn("watch", world.recovery.watch())
     await asyncio.sleep(0)
     await asyncio.sleep(0)

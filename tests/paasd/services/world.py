@@ -229,7 +229,7 @@ def wire(outside: Outside, *, wait: float = 5.0, boot: BootRules = BOOT, paralle
     builds = Builds(store, sources, engine, outputs, releases, logs, BuildRules(parallel=parallel))
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, host, sources, apps, releases, builds, RECOVERY)
-    dynos = Dynos(store, engine, routing, releases, logs, background, recovery.converge)
+    dynos = Dynos(store, engine, routing, releases, logs, background, recovery)
     world = World(
         outside, store, engine, outside.plane, router, host, sources, outputs, background, Access(store), apps, builds,
         releases, dynos, Ledger(store), logs, routing, recovery, outside.actor,
