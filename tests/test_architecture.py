@@ -67,6 +67,7 @@ TESTED_ELSEWHERE = {
     "paasd/api/requests.py": "tests/paasd/api/test_middleware.py",
     "paasd/api/server.py": "tests/paasd/api/test_middleware.py",
     "paasd/domain/push.py": "tests/paasd/api/test_hook.py",
+    "paasd/services/settling.py": "tests/paasd/services/test_recovery.py",  # one boot mends both
     "paasd/migrations/__main__.py": "tests/paasd/migrations/test_migrations.py",
     "paasd/migrations/env.py": "tests/paasd/migrations/test_migrations.py",
     "paasd/migrations/versions/0001_the_ledger.py": "tests/paasd/migrations/test_migrations.py",

@@ -48,7 +48,6 @@ class NetworkProbe:
             if writer is not None:
                 writer.transport.abort()  # nothing more to say, and the dyno need not wait for a polite end
 
-
     async def _connect(self, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience

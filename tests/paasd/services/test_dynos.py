@@ -98,7 +98,6 @@ async def test_restarted_dynos_are_new_ones(world: World, which: str | None) -> 
     await until(anew)
     now = {dyno.name: dyno.id for dyno in await world.engine.dynos()}
     assert (now["worker.1"] == before["worker.1"]) == (which is not None)
-    world.outside.cut_off.clear()  # a restart is what was asked for
 
 
 async def test_restarting_what_is_not_there_is_said_so(world: World) -> None:
@@ -106,3 +105,29 @@ async def test_restarting_what_is_not_there_is_said_so(world: World) -> None:
     with pytest.raises(NotFound, match=r"Couldn't find that dyno \(web\.7\)"):
         await world.dynos.restart(app, "web.7")
     await world.dynos.restart(await world.create("blog"), None)
+
+
+async def test_a_restart_that_does_not_come_up_leaves_the_old_dynos_on(world: World) -> None:
+    app = await world.deployed()
+    before = (await world.dyno(app)).id
+    world.engine.commands["serve"] = world.engine.commands["never-bind"]
+    await world.dynos.restart(app, None)
+    await until(lambda: any("Restart given up" in line for line in world.lines(app)))
+    await world.settled(app)
+    assert (await world.dyno(app)).id == before
+    assert world.answer() == "v2"
+
+
+async def test_a_restart_the_router_does_not_hear_of_stops_nothing_it_serves(world: World) -> None:
+    app = await world.deployed()
+    before = (await world.dyno(app)).id
+    gate = world.engine.gates.hold("probe")
+    await world.dynos.restart(app, None)
+    await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    world.plane.stop()
+    gate.opened.set()
+    await until(lambda: any("Restart given up" in line for line in world.lines(app)))
+    await world.settled(app)
+    assert (await world.dyno(app)).id == before
+    world.plane.start()
+    assert world.answer() == "v2"

@@ -1,13 +1,14 @@
 """What a killed daemon leaves, and what differs from the ledger: mended, and never at the cost of what is served."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
 
 from paasd.domain.app import App
 from paasd.domain.dyno import DynoKind, Formation
-from paasd.domain.errors import StoreUnavailable
+from paasd.domain.errors import PaasError, StoreUnavailable
 from paasd.domain.release import Build, BuildStatus, NewRelease, Stage, Status
 from tests.paasd.services.world import BOOT, DEADLINE, NOW, Output, World, cancelled, until, wire
 
@@ -336,3 +337,40 @@ async def test_a_dyno_that_was_given_another_address_is_found_again(world: World
     world.engine.restart_dyno((await world.dyno(app)).id)
     await world.recovery.reconcile()
     assert world.answer() == "v2"
+
+
+async def test_a_dyno_that_was_made_but_never_started_is_made_again(world: World) -> None:
+    """The daemon was killed between the two; the engine calls it neither running nor ended."""
+    app = await world.deployed()
+    dyno = await world.dyno(app)
+    spec = world.engine._running[dyno.id].spec
+    await world.engine.stop(dyno.id)
+    world.outside.cut_off.clear()
+    world.engine.make(spec)
+    await world.recovery.reconcile()
+    await until(lambda: world.answer() == "v2")
+    assert (await world.dyno(app)).id != dyno.id
+
+
+async def test_what_a_destroyed_app_left_goes_once_the_engine_is_back(world: World) -> None:
+    app = await world.deployed()
+    await world.dynos.scale(world.actor, app, {"web": 0})
+    await world.settled(app)
+    await until(lambda: not world.background._tasks)
+    world.engine.down = True
+    with contextlib.suppress(PaasError):
+        await world.apps.destroy(world.actor, app)
+    await until(lambda: not world.background._tasks)
+    world.engine.down = False
+    await world.recovery.reconcile()
+    assert await world.engine.artifacts() == []
+    assert app.id not in world.engine.networks
+
+
+async def test_a_change_back_to_what_is_already_so_answers_what_is_so(world: World) -> None:
+    app = await world.deployed(procfile="web: serve\nrelease: migrate")
+    world.engine.commands["migrate"] = world.engine.commands["fail"]
+    await world.apps.set_config(world.actor, app, {"A": "1"})
+    await world.settled(app)
+    assert await world.apps.set_config(world.actor, app, {"A": None}) == {}
+    assert [row.split()[1] for row in await world.ledger_of(app)] == ["succeeded", "succeeded", "failed"]

@@ -6,6 +6,7 @@ import pytest
 
 from paasd.domain.errors import RouterUnavailable
 from paasd.services.routing import RouterStatus
+from router.table import RoutingTable
 from tests.paasd.services.world import DEADLINE, World, until, wire
 
 
@@ -91,3 +92,36 @@ async def test_while_an_apps_first_dyno_boots_again_the_router_says_so(world: Wo
     assert world.answer() == "H20"
     gate.opened.set()
     await until(lambda: world.answer() == "v2")
+
+
+async def test_a_whole_table_made_during_a_swap_never_leaves_the_app_without_targets(world: World) -> None:
+    """Bites when publish_all lists the dynos before it asks which release is served."""
+    app = await world.deployed()
+    seen: list[str] = []
+    put = world.plane.put
+
+    def watch(table: RoutingTable) -> None:
+        put(table)
+        seen.append(world.answer())
+
+    world.plane.put = watch  # type: ignore[method-assign]
+    gate = world.engine.gates.hold("dynos")
+    publishing = asyncio.create_task(world.routing.publish_all())
+    await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    await world.push(app)
+    gate.opened.set()
+    await publishing
+    assert world.answer() == "v3"
+    assert set(seen) <= {"v2", "v3"}
+
+
+async def test_an_engine_that_hangs_holds_up_no_maintenance_page(world: World) -> None:
+    app = await world.deployed()
+    gate = world.engine.gates.hold("dynos")
+    publishing = asyncio.create_task(world.routing.publish(app.id))
+    await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    await asyncio.wait_for(world.apps.set_maintenance(world.actor, app, True), 1.0)
+    assert world.answer() == "H80"
+    gate.opened.set()
+    await publishing
+    assert world.answer() == "H80"  # the older look does not take the page away
