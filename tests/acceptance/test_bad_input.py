@@ -181,14 +181,17 @@ def test_a_second_push_is_told_who_holds_the_app(shop: Shop) -> None:
         shop.shell.commit("Slow", {"Procfile": SLOW_RELEASE + PROCFILE})
         command = ["git", "push", "paasd", "HEAD:main"]
         environment = shop.shell.environment()
-        with subprocess.Popen(
-            command,
-            cwd=shop.shell.cwd,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        ) as first, ended(first):
+        with (
+            subprocess.Popen(
+                command,
+                cwd=shop.shell.cwd,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ) as first,
+            ended(first),
+        ):
             wait_until(lambda: shop.call("GET", f"/releases/{version}")[0] == 200, 60, "the first push did not begin")
             code, text = shop.push({"Procfile": PROCFILE})
             assert code != 0
