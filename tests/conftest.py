@@ -6,6 +6,7 @@ PAASD_REQUIRE=docker,heroku_cli (set by CI) turns such a skip into a failure: th
 import functools
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,13 @@ def why_no_heroku_cli() -> str | None:
 
 
 REASONS: dict[str, Callable[[], str | None]] = {"docker": why_no_docker, "heroku_cli": why_no_heroku_cli}
+
+
+def pytest_configure() -> None:
+    """A run in the background is started with SIGINT ignored, and what ignores it at its start is deaf to Ctrl-C: so
+    would be each program whose Ctrl-C is tested here."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
