@@ -96,7 +96,9 @@ async def test_a_destroyed_app_is_gone_but_for_its_ledger(world: World) -> None:
     assert world.answer() == "404"
     with pytest.raises(NotFound):
         await world.apps.find("shop")
-    await until(lambda: app.id not in world.sources.branches and app.id not in world.logs._rings)
+    await until(lambda: not any(t.get_name().startswith("clear away") for t in world.background._tasks))
+    assert app.id not in world.sources.branches
+    assert app.id not in world.logs._rings
     assert await world.running(app) == []
     assert world.engine.networks == {other.id}
     assert [artifact.app_id for artifact in await world.engine.artifacts()] == [other.id]
