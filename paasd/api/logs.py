@@ -46,7 +46,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     )
     check_capability(request, log_resource(app_id, query))
     last = request.headers.get("Last-Event-ID", "")
-    after = int(last) if last.isascii() and last.isdecimal() and len(last) < 16 else None
+    after = int(last) if last.isascii() and last.isdecimal() and len(last) < 20 else None
     entries = request.app[PARTS].logs.read(app_id, query, after=after)
     if EVENTS in request.headers.get(hdrs.ACCEPT, ""):
         return await send(request, text_stream(EVENTS), _events(entries))
