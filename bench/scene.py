@@ -16,7 +16,7 @@ from tests.daemon import ROOT, Daemon, Shell, running, shell_for
 
 APP = "hello"
 SETTLE_SECONDS = 120.0
-LOOK_SECONDS = 0.005
+LOOK_SECONDS = 0.1
 ACCEPT = "application/vnd.heroku+json; version=3"
 
 
