@@ -6,7 +6,6 @@ import os
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from paasd.cli.errors import CliError
 
@@ -31,15 +30,17 @@ class Settings(NamedTuple):
 
     @property
     def scheme(self) -> str:
-        return urlsplit(self.api).scheme
+        return self.api.partition("://")[0]
 
     @property
     def host(self) -> str:
         """HOST:PORT, as it stands in git's URLs."""
-        return urlsplit(self.api).netloc
+        return self.api.partition("://")[2]
 
     @property
     def host_name(self) -> str:
+        from urllib.parse import urlsplit  # only here: git's question, asked on each push, needs no more than `host`
+
         return urlsplit(self.api).hostname or ""
 
 
