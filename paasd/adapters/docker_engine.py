@@ -160,9 +160,9 @@ class DockerEngine:
 
     async def attach(self, spec: DynoSpec) -> Terminal:
         """Create a dyno, attach to it, then start it."""
-        await self._create(spec)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._remove, spec.id)
+            stack.push_async_callback(self._remove, spec.id)  # a cancelled call is carried out all the same
+            await self._create(spec)
             connection = AsyncExitStack()
             stack.push_async_exit(connection)
             response = await connection.enter_async_context(

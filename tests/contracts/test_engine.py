@@ -268,6 +268,17 @@ async def test_listeners_are_seen_inside_a_dyno(bench: Bench) -> None:
 # --- what they print --------------------------------------------------------------------------------------------------
 
 
+async def test_a_cancelled_attach_leaves_nothing(bench: Bench) -> None:
+    """Bites when the clean-up is set up only once the dyno has been made: the making goes on though cancelled."""
+    await bench.engine.info()  # so that the time below is the attach's own
+    for milliseconds in range(0, 60, 3):
+        spec = bench.spec(SLEEP, kind=DynoKind.RELEASE)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(milliseconds / 1000):
+                await (await bench.engine.attach(spec)).close()
+        assert [dyno for dyno in await bench.engine.dynos() if dyno.id == spec.id] == [], milliseconds
+
+
 async def test_an_attached_dyno_loses_no_byte(bench: Bench) -> None:
     terminal = await bench.engine.attach(bench.spec(BINARY, kind=DynoKind.RELEASE))
     try:
