@@ -184,11 +184,16 @@ class Parent:
             self._wakeups.after(_SWITCH_SECONDS, lambda: leader.kill() if self._relay.leader == leader.number else None)
 
     def _appoint(self) -> None:
-        """Give the control socket to a worker, where none has it: of the newest generation that all serve."""
-        serving = self._relay.in_state(State.SERVING)
+        """Give the control socket to a worker, where none has it: of the newest generation that all serve.
+
+        A worker of a generation that does not all serve yet never leads: it would have to let its followers go again.
+        """
+        upgrade = self._upgrade
+        switching = upgrade if upgrade is not None and upgrade.switching else None
+        coming = upgrade.generation if upgrade is not None and switching is None else None
+        serving = [worker for worker in self._relay.in_state(State.SERVING) if worker.generation != coming]
         if self._relay.leader is not None or not serving:
             return
-        switching = self._upgrade if self._upgrade is not None and self._upgrade.switching else None
         wanted = switching.generation if switching is not None else self._generation
         leader = min(serving, key=lambda each: (each.generation != wanted, each.number))
         self._relay.leader = leader.number

@@ -291,7 +291,23 @@ async def test_the_log_of_all_workers_is_followed_at_one(make: Make, start: Star
     seen = b""
     async with asyncio.timeout(5):
         while not all(b'path=\\"/n%d\\"' % number in seen for number in range(20)):
-            seen += await connection[0].read(65536)
+            batch = await connection[0].read(65536)
+            assert batch, "the follower was let go"
+            seen += batch
+    writer.close()
+
+
+@pytest.mark.parametrize("boot", range(3))
+async def test_who_follows_the_log_while_workers_still_start_is_not_let_go(make: Make, boot: int) -> None:
+    """Bites: let `Parent._appoint` choose among all serving workers, and the first of them leads, then resigns."""
+    router = make("--workers", "4")
+    reader, writer = await asyncio.open_unix_connection(str(router.directory / "control.sock"))
+    writer.write(b"GET /log HTTP/1.1\r\nHost: x\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    await until_workers(router, 4)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            assert await reader.read(1), "the follower was let go"
     writer.close()
 
 
