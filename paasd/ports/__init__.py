@@ -1,0 +1,29 @@
+"""The ports: what the services ask of the world. Each says what it raises and what repeating does."""
+
+from paasd.ports.engine import Artifact, BuildSpec, Engine, EngineInfo, Terminal, Write
+from paasd.ports.outputs import OutputFile, Outputs
+from paasd.ports.probe import Probe, ProbeResult
+from paasd.ports.router import Router, RouterHealth, RouterHost
+from paasd.ports.sources import Sources
+from paasd.ports.store import AccessStore, AppStore, LedgerStore, Store
+
+__all__ = [
+    "AccessStore",
+    "AppStore",
+    "Artifact",
+    "BuildSpec",
+    "Engine",
+    "EngineInfo",
+    "LedgerStore",
+    "OutputFile",
+    "Outputs",
+    "Probe",
+    "ProbeResult",
+    "Router",
+    "RouterHealth",
+    "RouterHost",
+    "Sources",
+    "Store",
+    "Terminal",
+    "Write",
+]

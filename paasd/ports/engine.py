@@ -1,0 +1,141 @@
+"""Port Engine: builds artifacts and runs dynos. Written once for every engine; a contract suite runs over all."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from paasd.domain.dyno import Dyno, DynoSpec, Exit
+
+Write = Callable[[bytes], Awaitable[None]]
+"""Takes a chunk of output. May wait (backpressure); never raises for a reader that went away."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What the engine is and can do. `problems` are sentences for `paasd doctor`, each with its remedy."""
+
+    name: str  # "docker"
+    version: str
+    api_version: str
+    buildkit: bool
+    addresses_reachable: bool  # dyno addresses can be reached from this host; else ports are published on loopback
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSpec:
+    """A recipe: a Dockerfile's text, laid over the source. `timeout` is in seconds."""
+
+    app_id: str
+    build_id: str
+    name: str  # the image's readable tag, "paasd/shop:b-1f00c0de"
+    dockerfile: str
+    dockerfile_classic: str | None = None  # for engines without BuildKit, where it must differ
+    timeout: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Something a build made. `name` is the engine's own, immutable one (an image digest)."""
+
+    name: str
+    app_id: str
+    build_id: str
+    size: int
+    created_at: datetime
+
+
+class Terminal(Protocol):
+    """An attached process: opened before it starts, so that no byte is missed."""
+
+    def output(self) -> AsyncIterator[bytes]:
+        """Its stdout and stderr as they come, byte-exact, until it ends."""
+        ...
+
+    async def wait(self) -> Exit:
+        """How it ended. EngineUnavailable if that can't be known."""
+        ...
+
+    async def close(self) -> None:
+        """Stop it if it still runs, and remove it. May be repeated."""
+        ...
+
+
+class Engine(Protocol):
+    """Builds artifacts and runs dynos. Every method may be repeated after a crash; all raise EngineUnavailable."""
+
+    async def __aenter__(self) -> "Engine": ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    async def info(self) -> EngineInfo:
+        """Asks the engine; never from memory."""
+        ...
+
+    async def guard(self) -> None:
+        """Close dynos' and builds' ways to this host's services, where we may. Cheap: called before each start."""
+        ...
+
+    async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
+        """Build `source` (a directory) by `recipe`; the log goes to `output`, line by line.
+
+        Raises BuildFailed with the failing step's words. Cancelling stops the build.
+        """
+        ...
+
+    async def artifacts(self) -> Sequence[Artifact]:
+        """All artifacts that this home's builds made."""
+        ...
+
+    async def delete_artifact(self, artifact: str) -> None:
+        """Absent: fine. Still used by a dyno: it stays, no error."""
+        ...
+
+    async def tag(self, artifact: str, name: str) -> None:
+        """Another name for an artifact ("paasd/shop:v4"); whatever had that name loses it. Absent: NotFound."""
+        ...
+
+    async def start(self, spec: DynoSpec) -> Dyno:
+        """Start a dyno on its app's network. Already running: returned as it is.
+
+        Raises DynoUnhealthy when the artifact can't be started (gone, no such command).
+        """
+        ...
+
+    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> None:
+        """SIGTERM, `grace` seconds, SIGKILL, then remove. Absent: fine."""
+        ...
+
+    async def wait(self, dyno_id: str) -> Exit:
+        """Until it ends. NotFound when there is no such dyno."""
+        ...
+
+    async def dynos(self, app_id: str | None = None) -> Sequence[Dyno]:
+        """All dynos of this home (of one app), not yet removed. Addresses are re-read. STARTING: never started."""
+        ...
+
+    async def attach(self, spec: DynoSpec) -> Terminal:
+        """Create a dyno, attach to it, then start it."""
+        ...
+
+    async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
+        """(address, port) of each TCP socket listening inside a running dyno; empty when that can't be seen."""
+        ...
+
+    def logs(self, dyno_id: str, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
+        """(time, text) of each line after `since` (None: of the last 1500), then live. Bad bytes are replaced."""
+        ...
+
+    def changes(self) -> AsyncIterator[str]:
+        """The app id of each dyno that started, ended or vanished, as it happens. Ends when the engine goes away."""
+        ...
+
+    async def create_network(self, app_id: str) -> None:
+        """The app's own network. Already there: fine."""
+        ...
+
+    async def remove_network(self, app_id: str) -> None:
+        """Absent: fine."""
+        ...

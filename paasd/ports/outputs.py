@@ -1,0 +1,32 @@
+"""Port Outputs: what release phases and builds printed, kept and followed."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+
+class OutputFile(Protocol):
+    """One output being kept: appended by one writer, followed by any number of readers."""
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def close(self) -> None:
+        """The end: readers that follow finish. May be repeated."""
+        ...
+
+
+class Outputs(Protocol):
+    """Kept outputs of release phases and builds. A key is ("releases", "<version>") or ("builds", "<id>")."""
+
+    async def open(self, app_id: str, key: tuple[str, str]) -> OutputFile:
+        """Begin it, empty; 300 MB at most, what goes beyond is counted and said at the end."""
+        ...
+
+    def read(self, app_id: str, key: tuple[str, str], *, offset: int = 0) -> AsyncIterator[bytes]:
+        """What is kept from `offset` on, then live until the writer closes. NotFound when there is none."""
+        ...
+
+    def exists(self, app_id: str, key: tuple[str, str]) -> bool: ...
+
+    async def delete_app(self, app_id: str) -> None:
+        """All outputs of an app. Absent: fine."""
+        ...

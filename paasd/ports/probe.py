@@ -1,0 +1,20 @@
+"""Port Probe: asks a dyno whether it serves."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """Whether a dyno answered, and if not, what happened instead ("connection refused")."""
+
+    healthy: bool
+    detail: str = ""
+
+
+class Probe(Protocol):
+    """Asks a dyno whether it serves."""
+
+    async def check(self, address: str, port: int, path: str | None) -> ProbeResult:
+        """TCP accept, or HTTP 2xx/3xx at `path`. Never raises for the dyno's faults."""
+        ...

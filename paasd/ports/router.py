@@ -1,0 +1,58 @@
+"""Ports Router and RouterHost: the data plane's table, and its process."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from paasd.domain.dyno import LogLine
+from router.table import Route, RoutingTable, Target
+
+
+class Router(Protocol):
+    """The data plane. All raise RouterUnavailable."""
+
+    async def publish(self, routes: Sequence[Route]) -> int:
+        """Put a whole table under the next counter; when this returns every worker has it in force. May be repeated."""
+        ...
+
+    async def table(self) -> RoutingTable:
+        """The table in force."""
+        ...
+
+    async def drain(self, targets: Sequence[Target], *, timeout: float) -> bool:
+        """True when the targets have no request in flight, False at the deadline."""
+        ...
+
+    def log_lines(self) -> AsyncIterator[tuple[str, LogLine]]:
+        """(app id, line) of each request from now on. Ends when the router goes away."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RouterHealth:
+    """What the router says of itself. `listen` is "127.0.0.1:8080"; `table` the counter in force."""
+
+    pid: int
+    listen: str
+    table: int
+    started_at: str
+
+
+class RouterHost(Protocol):
+    """The router's process."""
+
+    async def ensure(self) -> None:
+        """Running when this returns, with the newest code it was started with. RouterUnavailable saying why not."""
+        ...
+
+    async def health(self) -> RouterHealth:
+        """RouterUnavailable when it does not answer."""
+        ...
+
+    async def stop(self) -> None:
+        """Let it finish what is in flight, and end. Not running: fine."""
+        ...
+
+    async def upgrade(self) -> None:
+        """A fresh process on the same listening socket; the old one finishes what it has in flight."""
+        ...

@@ -1,0 +1,39 @@
+"""Port Sources: where an app's source is kept."""
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+from paasd.domain.release import Commit
+
+
+class Sources(Protocol):
+    """Where an app's source is kept: its git repository."""
+
+    async def create(self, app_id: str) -> None:
+        """An empty repository. Already there: fine."""
+        ...
+
+    async def delete(self, app_id: str) -> None:
+        """Absent: fine."""
+        ...
+
+    async def adopt(self, app_id: str, quarantine: Path, sha: str, build_id: str) -> Commit:
+        """Copy a push's objects out of git's quarantine and pin the commit as refs/builds/<build_id>.
+
+        BuildFailed when the commit is not there.
+        """
+        ...
+
+    async def move_branch(self, app_id: str, branch: str, sha: str) -> None:
+        """Point refs/heads/<branch> at a commit the repository has."""
+        ...
+
+    async def heads(self, app_id: str) -> Mapping[str, str]:
+        """Branch -> commit of every branch. Empty when there is no repository."""
+        ...
+
+    def unpack(self, app_id: str, sha: str) -> AbstractAsyncContextManager[Path]:
+        """The commit's tree in a directory of its own, removed on leaving. BuildFailed on what may not be."""
+        ...

@@ -1,0 +1,139 @@
+"""Port Store: the ledger and what belongs to it, in parts by subject. A write has reached the disk when it returns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from paasd.domain.access import Account, Token
+from paasd.domain.app import App
+from paasd.domain.dyno import Formation
+from paasd.domain.release import (
+    Build,
+    BuildStatus,
+    NewRelease,
+    ProcessTypes,
+    Release,
+    Stage,
+    StageRecord,
+    Status,
+)
+
+
+class AccessStore(Protocol):
+    """Accounts and their tokens."""
+
+    async def insert_account(self, account: Account, token: Token) -> None:
+        """Conflict when the e-mail is taken."""
+        ...
+
+    async def accounts(self) -> Sequence[Account]: ...
+
+    async def account_of_token(self, sha256: str) -> tuple[Account, Token] | None: ...
+
+    async def replace_token(self, token: Token) -> None:
+        """Make it the account's only token of that name."""
+        ...
+
+
+class AppStore(Protocol):
+    """Apps and their formation."""
+
+    async def insert_app(self, app: App, first: NewRelease) -> Release:
+        """The app with its v1, in one transaction. InvalidParams when the name is taken."""
+        ...
+
+    async def app(self, name_or_id: str) -> App:
+        """NotFound when there is none, or it was destroyed."""
+        ...
+
+    async def apps(self) -> Sequence[App]:
+        """All that are not destroyed, by name."""
+        ...
+
+    async def set_maintenance(self, app_id: str, maintenance: bool) -> App: ...
+
+    async def set_release_timeout(self, app_id: str, seconds: float) -> App: ...
+
+    async def archive_app(self, app_id: str) -> None:
+        """Mark it destroyed and free its name; its ledger stays. May be repeated."""
+        ...
+
+    async def formation(self, app_id: str) -> Sequence[Formation]: ...
+
+    async def set_formation(self, app_id: str, formation: Sequence[Formation]) -> None:
+        """Replace it as a whole."""
+        ...
+
+
+class LedgerStore(Protocol):
+    """Builds, releases and their stages."""
+
+    async def insert_build(self, build: Build) -> None: ...
+
+    async def finish_build(
+        self,
+        build_id: str,
+        status: BuildStatus,
+        *,
+        builder: str | None = None,
+        stack: str | None = None,
+        artifact: str | None = None,
+        processes: ProcessTypes | None = None,
+        size: int | None = None,
+        failure: str | None = None,
+    ) -> Build:
+        """Compare-and-set from `pending`; the build as it then is, unchanged if it was finished before."""
+        ...
+
+    async def build(self, app_id: str, build_id: str) -> Build:
+        """NotFound when there is none."""
+        ...
+
+    async def builds(self, app_id: str) -> Sequence[Build]:
+        """Newest first."""
+        ...
+
+    async def pending_builds(self) -> Sequence[Build]:
+        """Of all apps."""
+        ...
+
+    async def record_release(self, release: NewRelease) -> Release:
+        """Append it under the app's next number. ReleaseInProgress when one is pending; NotFound if the app is gone."""
+        ...
+
+    async def transition(self, release_id: str, old: Status, new: Status) -> bool:
+        """Compare-and-set by TRANSITIONS; False when it was not `old`. Success also sets the app's released_at."""
+        ...
+
+    async def release(self, app_id: str, version_or_id: str) -> Release:
+        """By "4", "v4" or UUID. NotFound when there is none."""
+        ...
+
+    async def releases(
+        self, app_id: str, *, newest_first: bool = False, limit: int | None = None, after: int | None = None
+    ) -> Sequence[Release]:
+        """By version; `after` leaves out all up to (or, newest first, all from) that version."""
+        ...
+
+    async def current_release(self, app_id: str) -> Release | None:
+        """The highest version that succeeded."""
+        ...
+
+    async def newest_config(self, app_id: str) -> Mapping[str, str]:
+        """The config of the newest release that has not failed."""
+        ...
+
+    async def pending_releases(self, app_id: str | None = None) -> Sequence[Release]: ...
+
+    async def add_stage(self, release_id: str, stage: Stage, detail: str = "") -> None: ...
+
+    async def stages(self, release_id: str) -> Sequence[StageRecord]:
+        """In the order they were entered."""
+        ...
+
+
+class Store(AccessStore, AppStore, LedgerStore, Protocol):
+    """All of it. Every method raises StoreUnavailable."""
+
+    async def __aenter__(self) -> "Store": ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
