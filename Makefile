@@ -43,6 +43,13 @@ test: setup heroku-cli ## everything but the slow runs, with the coverage gate
 test-all: setup heroku-cli ## the fault and soak runs too
 	$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: faults faults-table
+faults: setup ## one row of docs/reliability.md: ROW=K04 REPEAT=20; goes on where it stopped
+	ROW=$(ROW) REPEAT=$(REPEAT) $(BIN)/python -m pytest -x -p tests.faults.plugin $(ARGS)
+
+faults-table: python-env ## what `make faults` recorded, into docs/reliability.md
+	$(BIN)/python -m tests.faults.table
+
 lint: python-env ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -62,6 +62,7 @@ def docker_engine(settings: Settings, home_id: str) -> Engine:
             subnet_prefix=section.subnet_prefix,
             build_memory=settings.build.memory_mb * 1024 * 1024,
         ),
+        parse_failpoints(settings.failpoints),
     )
 
 
@@ -165,13 +166,13 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     store, engine, outputs, sources = adapters.store, adapters.engine, adapters.outputs, adapters.sources
     routing = Routing(store, engine, adapters.router, adapters.host, settings.domain)
     logs = AppLogs(engine, adapters.router, background)
-    boot = Boot(engine, adapters.probe, logs, boot_rules(settings))
-    phase = ReleasePhase(engine, outputs, logs, boot)
-    rules = DeployRules(settings.deploy.drain, settings.deploy.grace)
     points = parse_failpoints(settings.failpoints)
+    boot = Boot(engine, adapters.probe, logs, boot_rules(settings), points)
+    phase = ReleasePhase(engine, outputs, logs, boot, points)
+    rules = DeployRules(settings.deploy.drain, settings.deploy.grace)
     hands = Stagehands(store, engine, routing, boot, phase, logs, background, rules, points)
     releases = Releases(hands, wait=settings.deploy.wait)
-    builds = Builds(store, sources, engine, outputs, releases, logs, build_rules(settings))
+    builds = Builds(store, sources, engine, outputs, releases, logs, build_rules(settings), points)
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, adapters.host, sources, apps, releases, builds)
     dynos = Dynos(store, engine, routing, releases, logs, background, recovery)
@@ -207,7 +208,8 @@ async def listen(
     host, port = parse_address(settings.api, "api")
     _, router_port = parse_address(settings.router, "router")
     url = settings.api_url
-    git = GitHttp(services.access.authenticate, services.apps.find, adapters.sources, hook)
+    points = parse_failpoints(settings.failpoints)
+    git = GitHttp(services.access.authenticate, services.apps.find, adapters.sources, hook, points)
     parts = ApiParts(
         access=services.access,
         apps=services.apps,

@@ -1,11 +1,37 @@
-"""Named points at which a fault test has the daemon die. Armed by PAASD_FAILPOINTS alone; otherwise they do nothing."""
+"""Named points of a deploy at which a fault test has the daemon die, fail or stand still.
 
+Armed by PAASD_FAILPOINTS alone ("swap-after:kill,build:hang"); otherwise they do nothing.
+"""
+
+import asyncio
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-ACTIONS = ("kill",)
+POINTS: Mapping[str, str] = {
+    "receive-pack": "git has been handed the first bytes of the pack",
+    "build": "the engine has said the first word of the image's build",
+    "built": "the image is there, the ledger does not know of it",
+    "release-row": "the release is in the ledger, its first stage is not",
+    "release-phase": "the container of the release command runs",
+    "container-create": "a dyno's container is made and not yet started",
+    "start": "the new dynos are started, none was probed",
+    "health": "a new dyno answered its first probe, and is to be asked again",
+    "swap-before": "the new dynos are healthy, the router knows nothing of them",
+    "swap-after": "the router sends requests to the new dynos, the ledger does not know it",
+    "promote": "the ledger has the release as succeeded, and nobody was told",
+    "drain": "the old dynos get no new requests, and may have some in flight",
+    "retire": "an old dyno is stopped, its container is still there",
+}
+"""Every point there is, in the order of the story, and what is true there. A push of a second release reaches all."""
+
+ACTIONS = ("kill", "raise", "hang", "tell")
+
+
+class FailpointReached(Exception):
+    """What a point armed to "raise" raises: as unexpected as an error of our own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,18 +40,32 @@ class Failpoints:
 
     armed: Mapping[str, str] = field(default_factory=dict)
 
-    def reach(self, name: str) -> None:
-        """Called at the point: returns, unless it is armed to "kill", which is SIGKILL to ourselves."""
-        if self.armed.get(name) == "kill":
+    async def reach(self, name: str) -> None:
+        """Called at the point: returns, unless it is armed.
+
+        "kill" is SIGKILL to ourselves, "raise" raises FailpointReached, "hang" waits until cancelled, "tell" says on
+        stderr that the point was reached and goes on.
+        """
+        action = self.armed.get(name)
+        if action is None:
+            return
+        if action == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if action == "raise":
+            raise FailpointReached(name)
+        if action == "hang":
+            await asyncio.Event().wait()
+        sys.stderr.write(f"failpoint {name}\n")
 
 
 def parse_failpoints(text: str) -> Failpoints:
-    """From "before_promote:kill,…". Raises ValueError with a sentence."""
+    """From "swap-after:kill,…". Raises ValueError with a sentence."""
     armed = {}
     for part in text.split(",") if text else ():
         name, _, action = part.strip().partition(":")
         if not name or action not in ACTIONS:
             raise ValueError(f"PAASD_FAILPOINTS holds {part!r}; write NAME:{'|'.join(ACTIONS)}, or unset it.")
+        if name not in POINTS:
+            raise ValueError(f"PAASD_FAILPOINTS names {name!r}, which is no point; there are {', '.join(POINTS)}.")
         armed[name] = action
     return Failpoints(armed)

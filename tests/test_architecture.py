@@ -23,10 +23,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("paasd.ports", "paasd.domain", "paasd.builders", "paasd.failpoints", "router.table", *ANYWHERE),
     },
     "paasd.adapters": {
-        *("paasd.ports", "paasd.domain", "paasd.migrations", "router.table", *ANYWHERE),
+        *("paasd.ports", "paasd.domain", "paasd.failpoints", "paasd.migrations", "router.table", *ANYWHERE),
         *("aiohttp", "cryptography", "docker", "requests", "sqlalchemy"),
     },
-    "paasd.api": {"paasd.services", "paasd.ports", "paasd.domain", "aiohttp", "yarl", *ANYWHERE},
+    "paasd.api": {"paasd.services", "paasd.ports", "paasd.domain", "paasd.failpoints", "aiohttp", "yarl", *ANYWHERE},
     "paasd.cli": {"click", "rich", "urllib3", *ANYWHERE},
     "paasd.migrations": {"alembic", "sqlalchemy"},
     "paasd.settings": {"paasd.failpoints", "yaml", *ANYWHERE},

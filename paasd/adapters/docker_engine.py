@@ -30,6 +30,7 @@ from paasd.adapters.docker_network import Networks, gateways, is_local
 from paasd.adapters.docker_streams import DockerTerminal, json_lines, log_lines
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
 from paasd.domain.errors import Conflict, DynoUnhealthy, EngineUnavailable, NotFound
+from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, EngineInfo, Terminal, Write
 
 OLDEST_API = (1, 41)  # Engine 20.10
@@ -41,8 +42,9 @@ DOCKER_DNS = "127.0.0.11"  # listens inside every container
 class DockerEngine:
     """Engine on one Docker Engine. `home` names this daemon's home in labels, so that two can share an engine."""
 
-    def __init__(self, home: str, settings: DockerSettings | None = None) -> None:
+    def __init__(self, home: str, settings: DockerSettings | None = None, failpoints: Failpoints | None = None) -> None:
         self._home = home
+        self._failpoints = failpoints or Failpoints()
         self._settings = settings or DockerSettings()
         self._api = DockerApi(self._settings)
         self._networks = Networks(self._api, home, self._settings)
@@ -120,6 +122,7 @@ class DockerEngine:
     async def start(self, spec: DynoSpec) -> Dyno:
         """Start a dyno on its app's network. Already running: returned as it is. DynoUnhealthy if it can't start."""
         found = await self._create(spec)
+        await self._failpoints.reach("container-create")
         if found is not None and found.running and found.state is DynoState.UP:
             return found
         await self._start(spec)
@@ -133,6 +136,7 @@ class DockerEngine:
         except Refused as error:
             if error.status == 404:
                 return
+        await self._failpoints.reach("retire")
         await self._remove(dyno_id)
 
     async def wait(self, dyno_id: str) -> Exit:

@@ -10,6 +10,7 @@ import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -19,6 +20,7 @@ from paasd.api.hook import HookServer
 from paasd.domain.access import Account, Actor, Token
 from paasd.domain.app import App
 from paasd.domain.errors import NotFound, PaasError, Unauthorized, Unavailable
+from paasd.failpoints import Failpoints
 
 log = structlog.get_logger(__name__)
 
@@ -64,11 +66,13 @@ class GitHttp:
         find_app: Callable[[str], Awaitable[App]],
         repositories: Repositories,
         hook: HookServer,
+        failpoints: Failpoints | None = None,
     ) -> None:
         self._authenticate = authenticate
         self._find_app = find_app
         self._repositories = repositories
         self._hook = hook
+        self._failpoints = failpoints or Failpoints()
 
     def routes(self) -> list[web.RouteDef]:
         """To be added to the application."""
@@ -102,7 +106,8 @@ class GitHttp:
             response = _response(f"application/x-{RECEIVE}-result")
             with self._hook.expect(app, actor) as variables:
                 async with self._repositories.serve(app.id, RECEIVE, advertise=False, environment=variables) as child:
-                    return await _converse(request, response, child)
+                    begun = partial(self._failpoints.reach, "receive-pack")
+                    return await _converse(request, response, child, begun=begun)
         except PaasError as error:
             return _refusal(error)
 
@@ -130,6 +135,7 @@ async def _converse(
     *,
     greeting: bytes = b"",
     limit: int | None = None,
+    begun: Callable[[], Awaitable[None]] | None = None,
 ) -> web.StreamResponse:
     """The request's body to the process, its output to the response, until both are over."""
     said = bytearray()
@@ -137,7 +143,7 @@ async def _converse(
         await response.prepare(request)
         async with asyncio.TaskGroup() as group:
             group.create_task(_listen(child, said))
-            group.create_task(_feed(request, child, limit))
+            group.create_task(_feed(request, child, limit, begun))
             await _relay(child, response, greeting)
             code = await child.wait(LAST_SECONDS)
             if code:
@@ -148,7 +154,9 @@ async def _converse(
     return response
 
 
-async def _feed(request: web.Request, child: Child, limit: int | None) -> None:
+async def _feed(
+    request: web.Request, child: Child, limit: int | None, begun: Callable[[], Awaitable[None]] | None
+) -> None:
     """What git no longer reads (it has refused the pack) is thrown away, so that the client comes to hear why."""
     taken, reads = 0, True
     while True:
@@ -165,6 +173,9 @@ async def _feed(request: web.Request, child: Child, limit: int | None) -> None:
                 await child.stdin.drain()
             except ConnectionError:
                 reads = False
+        if begun is not None:
+            await begun()
+            begun = None
     with contextlib.suppress(OSError):  # it is gone already
         child.stdin.write_eof()
 

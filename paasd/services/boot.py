@@ -10,6 +10,7 @@ from paasd.domain.app import App
 from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, Limits
 from paasd.domain.errors import DynoUnhealthy, NotFound
 from paasd.domain.release import Release
+from paasd.failpoints import Failpoints
 from paasd.ports import Engine, Probe, ProbeResult
 from paasd.services.logs import AppLogs
 
@@ -39,6 +40,7 @@ class Boot:
     probe: Probe
     logs: AppLogs
     rules: BootRules
+    failpoints: Failpoints = field(default_factory=Failpoints)
 
     def specs(self, app: App, release: Release, quantities: Mapping[str, int]) -> tuple[DynoSpec, ...]:
         """A spec for each dyno of the formation; every call makes new ids, so old and new stand side by side."""
@@ -114,6 +116,8 @@ class Boot:
             began = loop.time()
             result = await self._probe(dyno, path)
             successes = successes + 1 if result.healthy else 0
+            if successes == 1:
+                await self.failpoints.reach("health")
             if successes <= self.rules.confirmations:
                 interval = self.rules.confirm_interval if successes else self.rules.probe_interval
                 await asyncio.sleep(began + interval - loop.time())

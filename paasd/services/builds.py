@@ -16,6 +16,7 @@ from paasd.domain.app import App
 from paasd.domain.errors import Conflict, DeployCancelled, DeployFailed, PaasError
 from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus, Stage
+from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Engine, OutputFile, Outputs, Sources, Store, Write
 from paasd.services.logs import AppLogs
 from paasd.services.releases import Releases, UnderWay
@@ -53,6 +54,7 @@ class Builds:
         releases: Releases,
         logs: AppLogs,
         rules: BuildRules,
+        failpoints: Failpoints | None = None,
     ) -> None:
         self._store = store
         self._sources = sources
@@ -61,6 +63,7 @@ class Builds:
         self._releases = releases
         self._logs = logs
         self._rules = rules
+        self._failpoints = failpoints or Failpoints()
         self._holders: dict[str, Holder] = {}
         self._places = asyncio.Semaphore(rules.parallel)
         self.live: set[str] = set()
@@ -149,11 +152,24 @@ class Builds:
             dockerfile_classic=plan.dockerfile_classic,
             timeout=self._rules.timeout,
         )
-        artifact = await self._engine.build(source, recipe, output)
+        artifact = await self._engine.build(source, recipe, self._telling_begin(output))
+        await self._failpoints.reach("built")
         types = ", ".join([*plan.processes.commands, *(["release"] if plan.processes.release else [])])
         await output(f"-----> Discovering process types\n       Procfile declares types -> {types}\n".encode())
         await output(f"-----> Image {artifact.name[:19]}, {artifact.size / 1e6:.0f} MB\n".encode())
         return artifact
+
+    def _telling_begin(self, output: Write) -> Write:
+        begun = False
+
+        async def write(data: bytes) -> None:
+            nonlocal begun
+            if not begun:
+                begun = True
+                await self._failpoints.reach("build")
+            await output(data)
+
+        return write
 
     async def _failed(self, build: Build, error: BaseException) -> None:
         if isinstance(error, PaasError):

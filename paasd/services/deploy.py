@@ -89,6 +89,7 @@ async def start_dynos(hands: Stagehands, deploy: Deploy) -> Deploy:
         await deploy.say(f"-----> Starting {', '.join(spec.name for spec in deploy.specs)}")
     own = {spec.id for spec in deploy.specs}
     started, existing = await together(hands.boot.start(deploy.specs), hands.engine.dynos(deploy.app.id))
+    await hands.failpoints.reach("start")
     previous = [dyno for dyno in existing if dyno.kind is DynoKind.FORMATION and dyno.id not in own]
     return replace(deploy, dynos=started, previous=tuple(previous))
 
@@ -106,8 +107,10 @@ async def await_healthy(hands: Stagehands, deploy: Deploy) -> Deploy:
 
 async def swap_route(hands: Stagehands, deploy: Deploy) -> Deploy:
     """The router has acknowledged a table with the new targets."""
+    await hands.failpoints.reach("swap-before")
     hands.routing.serving[deploy.app.id] = deploy.release
     await hands.routing.publish(deploy.app.id)
+    await hands.failpoints.reach("swap-after")
     return deploy
 
 
@@ -157,7 +160,6 @@ async def carry_out(hands: Stagehands, deploy: Deploy) -> Deploy:
     try:
         await deploy.say(f"-----> Releasing v{deploy.release.version}")
         for step in STEPS:
-            hands.failpoints.reach(f"before_{step.stage.name.lower()}")
             if not step.applies(deploy):
                 continue
             begun.append(step)
@@ -256,6 +258,7 @@ async def retire(hands: Stagehands, dynos: Sequence[Dyno]) -> None:
     ids = {dyno.id for dyno in dynos}
     hands.routing.leaving |= ids
     try:
+        await hands.failpoints.reach("drain")
         await hands.routing.drain(dynos, hands.rules.drain)
         for dyno in dynos:
             hands.logs.note(dyno.app_id, dyno.name, "Stopping all processes with SIGTERM")

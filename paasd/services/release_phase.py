@@ -2,12 +2,13 @@
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from paasd.domain.app import App
 from paasd.domain.dyno import DynoKind, Exit
 from paasd.domain.errors import ReleasePhaseFailed
 from paasd.domain.release import Release
+from paasd.failpoints import Failpoints
 from paasd.ports import Engine, OutputFile, Outputs, Terminal, Write
 from paasd.services.boot import Boot
 from paasd.services.logs import AppLogs
@@ -23,6 +24,7 @@ class ReleasePhase:
     outputs: Outputs
     logs: AppLogs
     boot: Boot
+    failpoints: Failpoints = field(default_factory=Failpoints)
 
     async def open(self, app: App, release: Release) -> OutputFile:
         """Where the output will be kept: there from the moment the release is known, so that it can be followed."""
@@ -42,6 +44,7 @@ class ReleasePhase:
         try:
             terminal = await self.engine.attach(spec)
             try:
+                await self.failpoints.reach("release-phase")
                 ended = await self._copy(app, name, terminal, kept, output)
             finally:
                 await terminal.close()

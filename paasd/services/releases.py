@@ -174,6 +174,7 @@ class Releases:
                 finally:
                     self.waiting.discard(new.app_id)
             else:
+                await self._hands.failpoints.reach("release-row")
                 await self._hands.store.add_stage(release.id, Stage.RECORD)
                 return release
 
@@ -184,6 +185,7 @@ class Releases:
             self._hands.background.spawn(
                 f"retire before {deploy.app.name} v{deploy.release.version}", retire_previous(self._hands, done)
             )
+            await self._hands.failpoints.reach("promote")
             return done
         finally:
             self.live.discard(deploy.release.id)

@@ -105,7 +105,7 @@ def test_killed_before_the_swap_the_old_release_serves_on(shop: Shop, procfile: 
 def test_killed_between_swap_and_promotion_it_is_promoted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     before, version = shop.standing(), newest(shop) + 1
     shop.daemon.stop()
-    monkeypatch.setenv("PAASD_FAILPOINTS", "before_promote:kill")
+    monkeypatch.setenv("PAASD_FAILPOINTS", "swap-after:kill")
     shop.daemon.start()
     monkeypatch.delenv("PAASD_FAILPOINTS")
     push_until_killed(shop, PROCFILE + "# again\n", None, version)
@@ -123,7 +123,7 @@ def test_killed_before_the_swap_by_a_failpoint_and_the_router_too(shop: Shop, mo
     before, version = shop.standing(), newest(shop) + 1
     router = shop.daemon.call("GET", "/paasd/router")[1]["pid"]
     shop.daemon.stop()
-    monkeypatch.setenv("PAASD_FAILPOINTS", "before_swap_route:kill")
+    monkeypatch.setenv("PAASD_FAILPOINTS", "swap-before:kill")
     shop.daemon.start()
     monkeypatch.delenv("PAASD_FAILPOINTS")
     push_until_killed(shop, PROCFILE + "# and again\n", None, version)

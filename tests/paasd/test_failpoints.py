@@ -1,26 +1,32 @@
-"""Failpoints: inert unless armed, and armed they kill without a last word."""
+"""Failpoints: inert unless armed, and armed they kill without a last word, raise, stand still, or tell."""
 
+import asyncio
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from paasd.failpoints import Failpoints, parse_failpoints
+from paasd.failpoints import POINTS, FailpointReached, Failpoints, parse_failpoints
+
+ROOT = Path(__file__).parent.parent.parent
 
 REACH = """
-import sys
+import asyncio
 from paasd.failpoints import parse_failpoints
-points = parse_failpoints("before_promote:kill")
-points.reach("before_swap_route")
+points = parse_failpoints("swap-after:kill")
+asyncio.run(points.reach("swap-before"))
 print("went on", flush=True)
-points.reach("before_promote")
+asyncio.run(points.reach("swap-after"))
 print("did not die")
 """
 
 
-def test_nothing_is_armed_by_itself() -> None:
-    Failpoints().reach("before_promote")
+async def test_nothing_is_armed_by_itself() -> None:
+    for name in POINTS:
+        await Failpoints().reach(name)
     assert parse_failpoints("") == Failpoints()
 
 
@@ -29,11 +35,38 @@ def test_the_armed_point_kills_and_the_others_do_not() -> None:
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, "went on\n")
 
 
+async def test_raise_hang_and_tell(capsys: pytest.CaptureFixture[str]) -> None:
+    points = parse_failpoints("build:raise, start:hang, drain:tell")
+    with pytest.raises(FailpointReached, match="build"):
+        await points.reach("build")
+    hanging = asyncio.create_task(points.reach("start"))
+    assert not (await asyncio.wait([hanging], timeout=0.05))[0]
+    hanging.cancel()
+    await asyncio.wait([hanging])
+    await points.reach("drain")
+    assert capsys.readouterr().err == "failpoint drain\n"
+
+
 def test_several_points_are_read() -> None:
-    assert parse_failpoints("a:kill, b:kill").armed == {"a": "kill", "b": "kill"}
+    assert parse_failpoints("build:kill, start:kill").armed == {"build": "kill", "start": "kill"}
 
 
-@pytest.mark.parametrize("text", ["before_promote", ":kill", "a:explode", "a:kill,,"])
+@pytest.mark.parametrize("text", ["swap-after", ":kill", "start:explode", "start:kill,,"])
 def test_what_can_not_be_read_is_a_sentence(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^PAASD_FAILPOINTS holds '.*'; write NAME:kill, or unset it\.$"):
+    with pytest.raises(ValueError, match=r"^PAASD_FAILPOINTS holds '.*'; write NAME:kill\|\S+, or unset it\.$"):
         parse_failpoints(text)
+
+
+def test_a_point_that_is_not_there_is_a_sentence() -> None:
+    with pytest.raises(ValueError, match=r"names 'swap', which is no point; there are receive-pack, build, .*\.$"):
+        parse_failpoints("swap:kill")
+
+
+def test_each_point_is_reached_at_one_place_and_each_place_is_a_point() -> None:
+    text = "".join(path.read_text() for path in sorted((ROOT / "paasd").rglob("*.py")))
+    assert sorted(re.findall(r"""\breach[(,] ?"([a-z-]+)"\)""", text)) == sorted(POINTS)
+
+
+def test_the_points_are_documented() -> None:
+    listed = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs" / "reliability.md").read_text(), re.MULTILINE)
+    assert listed == list(POINTS)

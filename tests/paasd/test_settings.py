@@ -54,11 +54,11 @@ def test_variables_of_other_kinds_than_text(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PAASD_HOME", "~/there")
     monkeypatch.setenv("PAASD_ROUTER_DIR", "~/router")
     monkeypatch.setenv("PAASD_ROUTER_SUPERVISED", "true")
-    monkeypatch.setenv("PAASD_FAILPOINTS", "before_promote:kill")
+    monkeypatch.setenv("PAASD_FAILPOINTS", "swap-after:kill")
     settings = load({}, None)
     assert (settings.home, settings.router_directory) == (tmp_path / "there", tmp_path / "router")
     assert settings.router_supervised is True
-    assert settings.failpoints == "before_promote:kill"
+    assert settings.failpoints == "swap-after:kill"
 
 
 def test_sections_are_read(tmp_path: Path) -> None:
