@@ -1,13 +1,18 @@
 """`python -m paasd.migrations DATABASE`: bring a SQLite file to the newest revision, in one transaction."""
 
+import sqlite3
 import sys
+import time
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+BUSY_SECONDS = 60
+RETRY_SECONDS = 0.02
 
 
 def main(arguments: list[str]) -> int:
@@ -49,8 +54,9 @@ def migration_engine(database: Path) -> Engine:
     def _connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("busy_timeout = 60000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = OFF"):
+        for pragma in (f"busy_timeout = {BUSY_SECONDS * 1000}", "synchronous = FULL", "foreign_keys = OFF"):
             cursor.execute(f"PRAGMA {pragma}")
+        keep_a_journal_ahead(cursor)
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -58,6 +64,19 @@ def migration_engine(database: Path) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def keep_a_journal_ahead(cursor: DBAPICursor) -> None:
+    """WAL. SQLite changes to it at once or not at all, whatever the busy timeout: whoever else is at it is awaited."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
 
 
 if __name__ == "__main__":
