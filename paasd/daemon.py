@@ -128,7 +128,8 @@ async def serve(settings: Settings, home: Home) -> None:
         stack.push_async_callback(services.background.close)
         await services.access.ensure_owner(settings.owner, home.token())
         hook = await stack.enter_async_context(HookServer(home.hook_socket, home.hooks, services.builds.receive))
-        await adapters.sources.sweep()
+        alive = [app.id for app in await adapters.store.apps()]
+        await adapters.sources.sweep(alive, await adapters.store.destroyed_apps())
         url = await listen(settings, home, adapters, services, hook, stack)
         home.announce(url, settings.router_directory)
         log.info("serving", api=url, router=settings.router, home=str(home.path), version=__version__)

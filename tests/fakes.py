@@ -72,7 +72,7 @@ class FakeEngine:
         self.down = False
         self.gates = Gates()
         self.journal: list[str] = []
-        self.networks: set[str] = set()
+        self.networks_made: set[str] = set()
         self.tags: dict[str, str] = {}  # name -> artifact
         self.guarded = 0  # how often the host was guarded
         self.probed: list[str | None] = []  # the path of each probe
@@ -232,11 +232,15 @@ class FakeEngine:
 
     async def create_network(self, app_id: str) -> None:
         await self._at("create_network")
-        self.networks.add(app_id)
+        self.networks_made.add(app_id)
+
+    async def networks(self) -> Sequence[str]:
+        await self._at("networks")
+        return sorted(self.networks_made)
 
     async def remove_network(self, app_id: str) -> None:
         await self._at("remove_network")
-        self.networks.discard(app_id)
+        self.networks_made.discard(app_id)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -305,7 +309,7 @@ class FakeEngine:
             )
         if not behaviour.starts:
             raise DynoUnhealthy(f"{spec.name} can't start: no such command; correct the Dockerfile.")
-        self.networks.add(spec.app_id)  # one that was removed meanwhile is made again
+        self.networks_made.add(spec.app_id)  # one that was removed meanwhile is made again
         now = datetime.now(UTC)
         dyno = Dyno(
             spec.id, spec.name, spec.kind, spec.app_id, spec.release_id, spec.release_version, DynoState.UP,

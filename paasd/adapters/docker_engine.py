@@ -210,6 +210,10 @@ class DockerEngine:
         """The app's own network. Already there: fine."""
         await self._networks.create(app_id)
 
+    async def networks(self) -> Sequence[str]:
+        """The app ids of all networks that this home made and that are still there."""
+        return await self._networks.apps()
+
     async def remove_network(self, app_id: str) -> None:
         """Absent: fine."""
         await self._networks.remove(app_id)

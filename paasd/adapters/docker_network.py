@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,11 @@ class Networks:
         raise EngineUnavailable(
             f"Docker refused {ATTEMPTS} subnets of {self._pool} as overlapping; choose another subnet pool."
         )
+
+    async def apps(self) -> Sequence[str]:
+        """The ids of the apps whose networks are there."""
+        found = await self._api.call("networks", filters={"label": f"{HOME}={self._home}"})
+        return [network["Labels"][APP] for network in found if APP in network["Labels"]]
 
     async def default_bridge(self) -> str | None:
         """The interface of the engine's default network, on which builds run. None where it has none."""

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -64,9 +64,13 @@ class GitRepos:
         self._max_push_bytes = max_push_bytes
         self._limits = limits or TreeLimits()
 
-    async def sweep(self) -> None:
-        """Remove what a killed daemon left behind: unpacked trees and half-received packs. Only before any work."""
-        await asyncio.to_thread(self._sweep)
+    async def sweep(self, alive: Collection[str] = (), destroyed: Collection[str] = ()) -> None:
+        """Remove what a killed daemon left behind. Only before any work.
+
+        That is unpacked trees, half-received packs, git's locks; the folders of destroyed apps; and of apps that never
+        came to be, which nothing was pushed to.
+        """
+        await asyncio.to_thread(self._sweep, alive, destroyed)
 
     async def create(self, app_id: str) -> None:
         """An empty repository whose HEAD is main. Already there: fine."""
@@ -186,7 +190,13 @@ class GitRepos:
         with suppress(OSError):
             repo.parent.rmdir()  # only when nothing else of the app is left
 
-    def _sweep(self) -> None:
+    def _sweep(self, alive: Collection[str], destroyed: Collection[str]) -> None:
+        for folder in self._apps.glob("*"):
+            unborn = folder.name not in alive and not _has_refs(folder / "repo.git")
+            if folder.name in destroyed or unborn:
+                shutil.rmtree(folder, ignore_errors=True)
+        for lock in (*self._apps.glob("*/repo.git/*.lock"), *self._apps.glob("*/repo.git/refs/**/*.lock")):
+            lock.unlink(missing_ok=True)  # git was killed too: it would refuse every push from now on
         for left in (*self._temporary.glob("source-*"), *self._temporary.glob("deleted-*")):
             shutil.rmtree(left, ignore_errors=True)
         for left in self._apps.glob("*/repo.git/objects/*incoming-*"):
@@ -240,6 +250,10 @@ def _settle_head(repo: Path) -> None:
         aside = repo / "HEAD.paasd"
         aside.write_text(line)
         aside.replace(head)
+
+
+def _has_refs(repo: Path) -> bool:
+    return (repo / "packed-refs").exists() or any(found.is_file() for found in (repo / "refs").glob("**/*"))
 
 
 def _has(repo: Path, branch: str) -> bool:

@@ -68,6 +68,11 @@ class AppTables:
         async with self._database.read() as connection:
             return [to_app(row) for row in await connection.execute(_live_apps().order_by(apps.c.name))]
 
+    async def destroyed_apps(self) -> Sequence[str]:
+        """Their ids."""
+        async with self._database.read() as connection:
+            return list(await connection.scalars(select(apps.c.id).where(apps.c.archived_at.is_not(None))))
+
     async def set_maintenance(self, app_id: str, maintenance: bool) -> App:
         """The app as it then is. NotFound."""
         return await self._change_app(app_id, maintenance=maintenance)

@@ -136,6 +136,10 @@ class Engine(Protocol):
         """The app's own network. Already there: fine."""
         ...
 
+    async def networks(self) -> Sequence[str]:
+        """The app ids of all networks that this home made and that are still there."""
+        ...
+
     async def remove_network(self, app_id: str) -> None:
         """Absent: fine."""
         ...

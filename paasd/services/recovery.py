@@ -316,10 +316,12 @@ class Recovery:
     async def _sweep(self) -> None:
         """What destroyed apps and dead one-off dynos left behind."""
         dynos = await self._hands.engine.dynos()  # asked first, so that a new app's are not taken for a dead one's
-        known = {dyno.app_id for dyno in dynos} | {artifact.app_id for artifact in await self._hands.engine.artifacts()}
+        artifacts, networks = await self._hands.engine.artifacts(), await self._hands.engine.networks()
+        known = {dyno.app_id for dyno in dynos} | {artifact.app_id for artifact in artifacts} | set(networks)
         alive = {app.id for app in await self._hands.store.apps()}
         for app_id in known - alive:
             await self._apps.clear_away(app_id)
         for dyno in dynos:
             if dyno.kind is DynoKind.RELEASE and dyno.release_id not in self._releases.live:
                 await self._hands.engine.stop(dyno.id, grace=0)
+        await self.settling.sweep_artifacts([artifact for artifact in artifacts if artifact.app_id in alive])

@@ -8,9 +8,10 @@ import structlog
 
 from paasd.domain.app import App
 from paasd.domain.dyno import Dyno, DynoState
+from paasd.domain.errors import NotFound
 from paasd.domain.push import DEPLOYED_BRANCHES
 from paasd.domain.release import BuildStatus, Release, Stage, Status
-from paasd.ports import Sources
+from paasd.ports import Artifact, Sources
 from paasd.services.background import attempt
 from paasd.services.builds import Builds
 from paasd.services.deploy import Stagehands, retire
@@ -28,6 +29,7 @@ class Settling:
         self._sources = sources
         self._releases = releases
         self._builds = builds
+        self._built: set[str] = set()  # builds known to have succeeded
         self._branches: dict[str, str] = {}  # by app: the release whose commit a branch was seen at
 
     async def adopt(self) -> None:
@@ -48,7 +50,7 @@ class Settling:
         store = self._hands.store
         for build in await store.pending_builds():
             if build.id not in self._builds.live:
-                failure = "The daemon was restarted during the build; push again."
+                failure = "daemon restarted during build; push again."
                 await store.finish_build(build.id, BuildStatus.FAILED, failure=failure)
         await asyncio.gather(
             *(
@@ -56,6 +58,20 @@ class Settling:
                 for release in await store.pending_releases()
             )
         )
+
+    async def sweep_artifacts(self, artifacts: Sequence[Artifact]) -> None:
+        """Those of builds that failed: the engine came to the end of one whose daemon had died, or was told to stop."""
+        for artifact in artifacts:
+            if artifact.build_id in self._built:
+                continue
+            try:
+                build = await self._hands.store.build(artifact.app_id, artifact.build_id)
+            except NotFound:
+                continue  # not of this ledger: not ours to judge
+            if build.status is BuildStatus.SUCCEEDED:
+                self._built.add(build.id)
+            elif build.status is BuildStatus.FAILED:
+                await self._hands.engine.delete_artifact(artifact.name)
 
     async def _settle_in_turn(self, release: Release) -> None:
         """A live task of ours holds the app's lock from before the release is recorded; one who waits may be helped."""
@@ -80,11 +96,12 @@ class Settling:
         stages = await hands.store.stages(release.id)
         stage = stages[-1].stage.value if stages else Stage.RECORD.value
         await hands.routing.publish(release.app_id)
-        await retire(hands, own)
-        await hands.store.add_stage(
-            release.id, Stage.FAILED, f"The daemon was restarted during the stage {stage!r}; release it again."
-        )
+        failure = f"daemon restarted during {stage}; release it again."
+        await hands.store.add_stage(release.id, Stage.FAILED, failure)
         await hands.store.transition(release.id, Status.PENDING, Status.FAILED)
+        # Whoever waits for the release need not wait for its dynos: they may take a drain and a grace to end.
+        hands.routing.leaving.update(dyno.id for dyno in own)
+        hands.background.spawn(f"retire failed v{release.version}", retire(hands, own))
         log.info("release failed by a restart", app=release.app_id, version=release.version, stage=stage)
 
     async def _answers(self, release: Release, dynos: Sequence[Dyno]) -> bool:

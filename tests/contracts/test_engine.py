@@ -352,7 +352,9 @@ async def test_networks_may_be_made_and_removed_twice(bench: Bench) -> None:
     app_id = str(uuid.uuid4())
     await asyncio.gather(bench.engine.create_network(app_id), bench.engine.create_network(app_id))
     await bench.engine.create_network(app_id)
+    assert sorted(await bench.engine.networks()) == sorted([app_id, bench.app_id])
     await bench.engine.remove_network(app_id)
+    assert list(await bench.engine.networks()) == [bench.app_id]
     await bench.engine.remove_network(app_id)
 
 

@@ -95,7 +95,7 @@ def test_killed_before_the_swap_the_old_release_serves_on(shop: Shop, procfile: 
     release = shop.released(version)
     assert release["status"] == "failed"
     reason = next(entry["detail"] for entry in shop.stages(version) if entry["stage"] == "failed")
-    assert reason == f"The daemon was restarted during the stage '{stage}'; release it again."
+    assert reason == f"daemon restarted during {stage}; release it again."
     wait_until(lambda: set(shop.containers().values()) == before.containers, 30, "the doomed container stayed")
     assert shop.served() == current(shop)
     assert (shop.branch(), shop.standing().page) == (before.branch, before.page)

@@ -192,14 +192,31 @@ async def test_an_unknown_commit_can_not_be_unpacked(place: Place) -> None:
 
 
 async def test_sweep_removes_what_a_killed_daemon_left(place: Place) -> None:
-    await place.repos.sweep()
+    await place.repos.sweep([APP_ID])
     sha = await place.adopted(place.user.commit({"a": "1"}))
     place.quarantine()
+    locks = [place.repo / "packed-refs.lock", place.repo / "refs" / "heads" / "main.lock"]
+    for lock in locks:
+        lock.touch()
     async with place.repos.unpack(APP_ID, sha) as tree:
-        await place.repos.sweep()
+        await place.repos.sweep([APP_ID])
         assert not tree.exists()
+    assert not any(lock.exists() for lock in locks)
     assert not list((place.repo / "objects").glob("*incoming*"))
     place.git("fsck", "--full")
+
+
+async def test_sweep_takes_the_folders_of_apps_that_are_gone_and_no_others(place: Place) -> None:
+    """Bites: with `unborn` alone, or without its look at the refs, an app's folder is left, or lost."""
+    await place.adopted(place.user.commit({"a": "1"}))
+    await place.repos.create("unborn")
+    await place.repos.create("alive")
+    await place.repos.sweep(["alive"])  # a ledger that does not know the pushed one is not believed
+    apps = place.home / "apps"
+    assert sorted(folder.name for folder in apps.iterdir()) == sorted([APP_ID, "alive"])
+    (apps / APP_ID / "builds").mkdir()
+    await place.repos.sweep(["alive"], [APP_ID])
+    assert [folder.name for folder in apps.iterdir()] == ["alive"]
 
 
 async def test_without_git(tmp_path: Path) -> None:

@@ -116,6 +116,9 @@ class FakeEngine:
     async def create_network(self, app_id: str) -> None:
         self._check()
 
+    async def networks(self) -> Sequence[str]:
+        return []
+
     async def remove_network(self, app_id: str) -> None:
         pass
 

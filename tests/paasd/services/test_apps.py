@@ -100,7 +100,7 @@ async def test_a_destroyed_app_is_gone_but_for_its_ledger(world: World) -> None:
     assert app.id not in world.sources.branches
     assert app.id not in world.logs._rings
     assert await world.running(app) == []
-    assert world.engine.networks == {other.id}
+    assert world.engine.networks_made == {other.id}
     assert [artifact.app_id for artifact in await world.engine.artifacts()] == [other.id]
     assert not world.outputs.exists(app.id, ("releases", "2"))
     assert len(await world.ledger_of(app)) == 2  # archived

@@ -150,7 +150,7 @@ async def test_a_failed_build_that_can_not_be_recorded_is_left_to_recovery(world
     world.store.gates.errors.clear()
     await world.recovery.settling.settle()
     (build,) = await world.ledger.builds(app)
-    assert build.failure == "The daemon was restarted during the build; push again."
+    assert build.failure == "daemon restarted during build; push again."
 
 
 async def test_recovery_leaves_a_build_alone_that_is_just_being_recorded(world: World) -> None:

@@ -76,7 +76,7 @@ async def test_a_store_that_fails_at_the_end_leaves_the_release_to_recovery(worl
     assert (await world.release(app, 3)).status is Status.PENDING
     del world.store.gates.errors["stage failed"]
     await world.recovery.reconcile()
-    assert "during the stage 'await healthy'" in await world.failure(app, 3)
+    assert "daemon restarted during await healthy" in await world.failure(app, 3)
     await world.push(app)
     assert world.answer() == "v4"
 
