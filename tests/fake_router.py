@@ -25,6 +25,7 @@ class DataPlane:
         self.in_flight: Counter[tuple[str, int]] = Counter()
         self.ended = asyncio.Event()
         self.followers: list[asyncio.Queue[tuple[str, LogLine] | None]] = []
+        self.remembered: list[tuple[str, LogLine]] = []
         self._saved = encode(RoutingTable(0))
         self._table = RoutingTable(0)
 
@@ -49,6 +50,7 @@ class DataPlane:
     def stop(self) -> None:
         """As by a kill."""
         self.running = False
+        self.remembered.clear()
         self.in_flight.clear()
         self.end_request()
         for queue in self.followers:
@@ -63,8 +65,9 @@ class DataPlane:
     def serve(self, app: str, target: tuple[str, int], line: str = "method=GET") -> None:
         """A request comes in, and stays in flight until `end_request`."""
         self.in_flight[target] += 1
+        self.remembered.append((app, LogLine(datetime.now(UTC), "heroku", "router", line)))
         for queue in self.followers:
-            queue.put_nowait((app, LogLine(datetime.now(UTC), "heroku", "router", line)))
+            queue.put_nowait(self.remembered[-1])
 
     def end_request(self, target: tuple[str, int] | None = None) -> None:
         if target is not None:
@@ -80,6 +83,7 @@ class FakeRouter:
         self.plane = plane
         self.gates = Gates()
         self._version = 0
+        self._heard_until: datetime | None = None
 
     async def publish(self, routes: Sequence[Route]) -> int:
         await self.gates.at("publish")
@@ -115,10 +119,14 @@ class FakeRouter:
     async def log_lines(self) -> AsyncIterator[tuple[str, LogLine]]:
         self.plane.check()
         queue: asyncio.Queue[tuple[str, LogLine] | None] = asyncio.Queue()
+        for entry in self.plane.remembered:
+            if self._heard_until is None or entry[1].at > self._heard_until:
+                queue.put_nowait(entry)
         self.plane.followers.append(queue)
         try:
-            while (entry := await queue.get()) is not None:
-                yield entry
+            while (heard := await queue.get()) is not None:
+                self._heard_until = heard[1].at
+                yield heard
         finally:
             self.plane.followers.remove(queue)
 

@@ -68,8 +68,8 @@ class RouterClient:
             return bool((await response.json()).get("drained"))
 
     async def log_lines(self) -> AsyncIterator[tuple[str, LogLine]]:
-        """(app id, line) of each request from now on, or from where the last stream ended: an upgrade ends it."""
-        path = "/log" if self._heard_until is None else f"/log?since={quote(self._heard_until)}"
+        """(app id, line) of each request that the router remembers, then live; later, from where the last one ended."""
+        path = f"/log?since={quote(self._heard_until or '')}"  # to begin with, what came while no daemon ran
         async with self._call("GET", path, seconds=None) as response:
             async for raw in response.content:
                 entry: dict[str, Any] = json.loads(raw)

@@ -24,7 +24,10 @@ class Router(Protocol):
         ...
 
     def log_lines(self) -> AsyncIterator[tuple[str, LogLine]]:
-        """(app id, line) of each request from now on. Ends when the router goes away."""
+        """(app id, line) of each request that the router remembers (but those heard before), then live.
+
+        Ends when the router goes away.
+        """
         ...
 
 

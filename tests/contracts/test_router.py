@@ -217,6 +217,12 @@ async def test_each_request_is_a_line_of_its_apps_log(bench: Bench) -> None:
     app, line = await asyncio.wait_for(first, DEADLINE)
     assert (app, line.source, line.process) == (APP, "heroku", "router")
     assert "method=GET" in line.text
+    await lines.aclose()  # type: ignore[attr-defined]
+    await bench.request()  # while nobody listens: remembered for whoever comes
+    await bench.answer()
+    lines = bench.router.log_lines()
+    _, missed = await asyncio.wait_for(anext(lines), DEADLINE)
+    assert missed.at > line.at
     await bench.stop()
     with pytest.raises((StopAsyncIteration, RouterUnavailable)):
         await asyncio.wait_for(anext(lines), DEADLINE)
