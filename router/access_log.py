@@ -1,5 +1,7 @@
 """The access log: one line a request, to a file or stdout and to whoever follows. It never makes a request wait.
 
+What ends on the fast lane is noted, and written as a line with the batch it is in: the hot path pays for no formatting.
+
 Several workers write one file: each batch, and a file's rotation, is done under the file's lock. Followers are served
 by the worker that leads, which is given the others' entries.
 """
@@ -10,15 +12,16 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 _FLUSH_AFTER = 0.2
 _FLUSH_LINES = 512
+_BATCH = 64
 _ROTATE_AT = 10 * 1024 * 1024
 _OLD_FILES = 2
 _REMEMBERED = 1500
@@ -46,6 +49,22 @@ class _Follower:
         self.news.set()
 
 
+class Noted(Protocol):
+    """A request that has ended without a fault at `ended`, by the loop's clock; its line is asked for later."""
+
+    ended: float
+    started: float
+    status: int
+    sent: int
+
+    @property
+    def app(self) -> str: ...
+    def line(self) -> str: ...
+
+
+Record = LogEntry | Noted
+
+
 class _Clock:
     """ISO 8601 in UTC, to the microsecond; all of it but the fraction is made once a second."""
 
@@ -53,8 +72,7 @@ class _Clock:
         self._second = 0
         self._opening = ""
 
-    def now(self) -> str:
-        now = time.time()
+    def at(self, now: float) -> str:
         second = int(now)
         if second != self._second:
             self._second = second
@@ -65,12 +83,16 @@ class _Clock:
 class AccessLog:
     """Buffers lines for at most a fifth of a second; a timer runs only while there is something to write.
 
-    `heard` gets every batch that was written here. `leads`: whether followers are ours to serve.
+    `heard` gets every batch that was written here, as it was taken and as entries. `leads`: whether followers are ours
+    to serve.
     """
 
-    def __init__(self, file: Path | None, heard: Callable[[list[LogEntry]], None] | None = None) -> None:
+    def __init__(
+        self, file: Path | None, heard: Callable[[Sequence[Record], list[LogEntry]], None] | None = None
+    ) -> None:
         self._file = file
         self._heard = heard
+        self._records: list[Record] = []
         self._entries: list[LogEntry] = []
         self._flushing: asyncio.TimerHandle | None = None
         self._recent: deque[LogEntry] = deque(maxlen=_REMEMBERED)
@@ -81,16 +103,18 @@ class AccessLog:
 
     def add(self, app: str | None, line: str) -> None:
         """Take one line; `app` is None where no app is concerned."""
-        entry = LogEntry(app or "", self._clock.now(), line)
-        self._entries.append(entry)
-        if len(self._entries) >= _FLUSH_LINES:
-            self._flush()
+        self.note(LogEntry(app or "", self._clock.at(time.time()), line))
+
+    def note(self, record: Record) -> None:
+        """Take what is written as a line later."""
+        records = self._records
+        records.append(record)
+        if len(records) >= _BATCH:
+            self._settle()
+            if len(self._entries) >= _FLUSH_LINES:
+                self._flush()
         elif self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_later(_FLUSH_AFTER, self._flush)
-        if self.leads and app is not None:
-            self._recent.append(entry)
-            for follower in self._followers:
-                follower.offer(entry)
 
     def take(self, entries: Iterable[LogEntry]) -> None:
         """Entries of apps, this worker's or another's, for whoever follows."""
@@ -101,6 +125,7 @@ class AccessLog:
 
     async def follow(self, since: str | None) -> AsyncGenerator[bytes, None]:
         """NDJSON: remembered lines newer than `since` (ISO), then each new one; {"dropped": n} says what was lost."""
+        self._flush()
         follower = _Follower()
         if since is not None:
             for entry in self._recent:
@@ -138,6 +163,7 @@ class AccessLog:
         if self._flushing is not None:
             self._flushing.cancel()
             self._flushing = None
+        self._settle()
         entries, self._entries = self._entries, []
         if not entries:
             return
@@ -145,8 +171,22 @@ class AccessLog:
             self._write("".join([f"{entry.at} heroku[router]: {entry.line}\n" for entry in entries]))
         except OSError as error:
             sys.stderr.write(f"The access log could not be written ({error}): some lines are lost.\n")
+
+    def _settle(self) -> None:
+        """Make lines of what was noted: a few at once, so that not much is held meanwhile."""
+        records, self._records = self._records, []
+        if not records:
+            return
+        at, since = self._clock.at, time.time() - asyncio.get_running_loop().time()
+        entries = [
+            record if isinstance(record, LogEntry) else LogEntry(record.app, at(since + record.ended), record.line())
+            for record in records
+        ]
+        self._entries += entries
+        if self.leads:
+            self.take(entry for entry in entries if entry.app)
         if self._heard is not None:
-            self._heard(entries)
+            self._heard(records, entries)
 
     def _write(self, lines: str) -> None:
         if self._file is None:

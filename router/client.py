@@ -105,27 +105,31 @@ class ClientConnection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         if self._passage is not None:
             self._wait_behind(data)
-        elif not (self._boundary and self._waiter is not None and self._enter(self._waiter, data)):
-            self._parse(data)
-
-    def _enter(self, waiter: "asyncio.Future[None]", data: bytes) -> bool:
-        """Whether the request took the lane. aiohttp waits for a message, so that none is in the works."""
-        lane = self._lane
-        if lane is None or self._messages or self._paused or self._force_close or self._close or waiter.done():
-            return False
-        if self._about is None:
-            self._about = lane.about(self)
-        self._passage = lane.enter(self, self._about, data)
-        return self._passage is not None
-
-    def passed(self, now: float, *, whole: bool) -> None:
-        """The lane is free again; cut the connection where the answer is not `whole`."""
-        self._passage = self.feeder = None
-        if not whole:
-            self.force_close()
             return
+        lane, waiter = self._lane, self._waiter
+        # aiohttp waits for a message, so that none is in the works.
+        if (
+            self._boundary and lane is not None and waiter is not None and not waiter.done()
+            and not (self._messages or self._paused or self._force_close or self._close)
+        ):  # fmt: skip
+            if self._about is None:
+                self._about = lane.about(self)
+            self._passage = lane.enter(self, self._about, data)
+            if self._passage is not None:
+                return
+        self._parse(data)
+
+    def passed(self, now: float) -> None:
+        """The lane is free again."""
+        self._passage = self.feeder = None
         self._next_keepalive_close_time = now + self._keepalive_timeout
-        self._go_on()
+        if self._behind:
+            self._go_on()
+
+    def broken_off(self) -> None:
+        """The lane is free again, and the answer is not whole: cut the connection."""
+        self._passage = self.feeder = None
+        self.force_close()
 
     def hand_over(self, handed: Handed, data: bytes) -> None:
         """Have the careful path go on with the request that `data` is."""

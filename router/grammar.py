@@ -9,6 +9,8 @@ from dataclasses import dataclass
 LONGEST = 8190
 _REMEMBERED = 256
 _REMEMBERED_SIZE = 2048
+_NO_CONTENT, _NOT_MODIFIED = 204, 304
+_VIA = b"Via: 1.1 paasd-router\r\n\r\n"
 _VALUE = rb"[\t\x20-\x7e\x80-\xff]*+\r\n"
 
 _LINE = re.compile(rb"(GET|HEAD|OPTIONS|DELETE) (/[\x21\x23-\x5b\x5d-\x7e]*+) HTTP/1\.1")
@@ -40,7 +42,10 @@ class Headers:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer's head: `lines` is what of it goes on to the client; `size` is that of what was read, in bytes."""
+    """An answer's head: `lines` is what of it goes on to the client, with our own; `size` is that of what was read.
+
+    `length` is the body's where the request was no HEAD; None where that can't be said plainly.
+    """
 
     status: int
     length: int | None
@@ -124,5 +129,10 @@ def _answer(head: bytes) -> Answer | None:
         else:
             between_hops = True
             keeps = keeps and (connection is None or connection.lower() != b"close")
-    lines = head[:-2]
-    return Answer(int(match[1]), length, keeps, _BETWEEN_HOPS.sub(b"", lines) if between_hops else lines, len(head))
+    status = int(match[1])
+    if status == _NOT_MODIFIED:
+        length = 0
+    elif status == _NO_CONTENT:
+        length = 0 if length is None else None
+    lines = _BETWEEN_HOPS.sub(b"", head[:-2]) if between_hops else head[:-2]
+    return Answer(status, length, keeps, lines + _VIA, len(head))

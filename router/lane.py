@@ -11,30 +11,29 @@ from router import grammar
 from router.access_log import AccessLog
 from router.call import Call
 from router.fabric import Fabric
-from router.inflight import Address
 from router.passage import Client, Passage
 
 
-class RequestIds:
-    """Request ids in a UUID's shape: a random beginning for each process, and a count from a random start."""
-
-    def __init__(self) -> None:
-        random = os.urandom(16).hex()
-        self._opening = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-8{random[15:18]}-"
-        self._count = count(int(random[18:28], 16))
-
-    def next(self) -> str:
-        return f"{self._opening}{next(self._count):012x}"
-
-
 class Lane:
-    """Lets requests in; `hits` counts them. Once `stopping` is set nothing enters."""
+    """Lets requests in; `hits` counts them. Once `stopping` is set nothing enters.
+
+    Request ids are in a UUID's shape: a random beginning for each process, and a count from a random start.
+    """
 
     def __init__(self, fabric: Fabric, log: AccessLog, port: int) -> None:
-        self._fabric = fabric
+        self._table = fabric.table
         self._log = log
         self._port = port
-        self._ids = RequestIds()
+        random = os.urandom(16).hex()
+        self.ids = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-8{random[15:18]}-"
+        self._ids = self.ids.encode()
+        self._count = count(int(random[18:28], 16))
+        # Bound once: each is called for every request.
+        self._choose = fabric.choose
+        self._kept = fabric.upstreams.kept
+        self._entered = fabric.in_flight.enter
+        self.leave = fabric.in_flight.leave
+        self.note = log.note
         self.reader = grammar.Reader()
         self.first_byte = fabric.limits.first_byte
         self.idle = fabric.limits.idle
@@ -57,44 +56,30 @@ class Lane:
         if request is None:
             return None
         method, uri, headers = request
-        route = self._fabric.table.route(headers.host)
+        route = self._table.by_host.get(headers.host)
         if route is None or route.maintenance:
             return None
-        target = self._fabric.choose(route.targets)
+        targets = route.targets
+        target = targets[0] if len(targets) == 1 else self._choose(targets)
         if target is None:
             return None
-        connection = self._fabric.upstreams.kept((target.host, target.port), once=False)
+        connection = self._kept((target.host, target.port), once=False)
         if connection is None or connection.transport is None:
             return None
         self.hits += 1
-        request_id, now = self._ids.next(), connection.now()
+        number, now = next(self._count), connection.now()
         passage = Passage(
-            self, client, connection, route, target, method, uri, headers.host, data, request_id, now
+            self, client, connection, route, target, method, uri, headers.host, data, number, now
         )  # fmt: skip
         connection.passage = passage
-        self._fabric.in_flight.enter(connection.address)
+        self._entered(connection.address)
         connection.transport.write(
-            b"%b %b HTTP/1.1%b%b%b\r\nX-Request-Id: %b\r\nX-Request-Start: %d\r\n\r\n"
-            % (method, uri, headers.lines, about, headers.authority, request_id.encode(), time.time() * 1000)
+            b"%b %b HTTP/1.1%b%b%b\r\nX-Request-Id: %b%012x\r\nX-Request-Start: %d\r\n\r\n"
+            % (method, uri, headers.lines, about, headers.authority, self._ids, number, time.time() * 1000)
         )
         connection.expect_by(now + self.first_byte)
         return passage
 
-    def leave(self, address: Address) -> None:
-        """One request less in flight."""
-        self._fabric.in_flight.leave(address)
-
-    def ended(self, passage: Passage, now: float) -> None:
-        """Log a request that has ended here."""
-        if passage.code is not None:
-            call: Call = passage.call()
-            self._log.add(call.app, call.line(now))
-            return
-        # As Call.line has it; nothing in a head of the lane needs escaping.
-        line = (
-            f'at=info method={passage.method.decode()} path="{passage.uri.decode()}" host={passage.host}'
-            f' request_id={passage.request_id} fwd="{passage.client.address}" dyno={passage.target.dyno} connect=0ms'
-            f" service={(now - passage.started) * 1000:.0f}ms status={passage.status} bytes={passage.sent}"
-            " protocol=http"
-        )
-        self._log.add(passage.route.app, line)
+    def failed(self, call: Call, now: float) -> None:
+        """Log a request that has ended here with a code."""
+        self._log.add(call.app, call.line(now))

@@ -1,5 +1,5 @@
-"""What the router has counted, for Prometheus. The figures are read off the log's lines in batches, off the path of
-requests: so they say what the log says, and a request pays nothing for them.
+"""What the router has counted, for Prometheus. The figures are read off what the log writes, in batches, off the path
+of requests: so they say what the log says, and no request waits for them.
 """
 
 import re
@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from router.access_log import LogEntry
+from router.access_log import LogEntry, Record
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _CODE = re.compile(r"at=\w+ code=(\w+) ")
 _END = re.compile(r"(\d+)ms status=(\d+) bytes=(\d+)")
 _NO_APP = "-"
+_KINDS = tuple(f"{kind}xx" for kind in range(10))
 
 
 class AppFigures(msgspec.Struct):
@@ -42,26 +43,32 @@ class Counted:
     def __init__(self) -> None:
         self._apps: dict[str, AppFigures] = {}
 
-    def count(self, entries: Iterable[LogEntry]) -> None:
-        """Take lines in. Apps that are routed no more are dropped by `forget`."""
-        for entry in entries:
-            begin, _, end = entry.line.rpartition(" service=")
+    def count(self, records: Iterable[Record]) -> None:
+        """Take requests in that have ended. Apps that are routed no more are dropped by `keep`."""
+        for record in records:
+            if not isinstance(record, LogEntry):
+                self._add(record.app, record.status // 100, record.ended - record.started, record.sent)
+                continue
+            begin, _, end = record.line.rpartition(" service=")
             found = _END.match(end)
             if found is None:
                 continue
             milliseconds, status, size = found.groups()
-            app = self._apps.get(entry.app or _NO_APP)
-            if app is None:
-                app = self._apps[entry.app or _NO_APP] = AppFigures()
-            kind = f"{status[0]}xx"
-            app.statuses[kind] = app.statuses.get(kind, 0) + 1
+            app = self._add(record.app or _NO_APP, int(status[0]), int(milliseconds) / 1000, int(size))
             if not begin.startswith("at=info method=") and (coded := _CODE.match(begin)) is not None:
                 code = coded[1]
                 app.codes[code] = app.codes.get(code, 0) + 1
-            seconds = int(milliseconds) / 1000
-            app.buckets[bisect_left(BUCKETS, seconds)] += 1
-            app.seconds += seconds
-            app.bytes += int(size)
+
+    def _add(self, name: str, kind: int, seconds: float, size: int) -> AppFigures:
+        app = self._apps.get(name)
+        if app is None:
+            app = self._apps[name] = AppFigures()
+        statuses, kinds = app.statuses, _KINDS[kind]
+        statuses[kinds] = statuses.get(kinds, 0) + 1
+        app.buckets[bisect_left(BUCKETS, seconds)] += 1
+        app.seconds += seconds
+        app.bytes += size
+        return app
 
     def keep(self, apps: frozenset[str]) -> None:
         """Drop the figures of all apps but these: destroyed ones must not be kept for ever."""

@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from router import grammar
+from router.access_log import Noted
 from router.call import Call
 from router.codes import Code, Fault
 from router.inflight import Address
 from router.table import Route, Target
 from router.upstream import UpstreamConnection
-
-_VIA = b"Via: 1.1 paasd-router\r\n\r\n"
-_NOT_MODIFIED = 304
-_NO_CONTENT = 204
 
 
 @dataclass(slots=True)
@@ -49,7 +46,8 @@ class Client(Protocol):
 
     @property
     def writing_paused(self) -> bool: ...
-    def passed(self, now: float, *, whole: bool) -> None: ...
+    def passed(self, now: float) -> None: ...
+    def broken_off(self) -> None: ...
     def hand_over(self, handed: Handed, data: bytes) -> None: ...
 
 
@@ -59,24 +57,26 @@ class Lane(Protocol):
     stopping: bool
     first_byte: float
     idle: float
+    ids: str
     reader: grammar.Reader
 
-    def ended(self, passage: "Passage", now: float) -> None: ...
-    def keep(self, connection: UpstreamConnection, now: float) -> None: ...
-    def leave(self, address: Address) -> None: ...
+    def keep(self, connection: UpstreamConnection, now: float, /) -> None: ...
+    def leave(self, address: Address, /) -> None: ...
+    def note(self, record: Noted, /) -> None: ...
+    def failed(self, call: Call, now: float) -> None: ...
 
 
 class Passage:
-    """The state of one request; `sent` counts the answer's body bytes given to the client."""
+    """One request; `sent` counts the answer's body bytes given to the client. Its log line is made later."""
 
     __slots__ = (
-        "_counted", "_keeps", "_lane", "_left", "client", "code", "connection", "data", "host", "method", "request_id",
-        "route", "sent", "started", "status", "target", "uri",
+        "_counted", "_keeps", "_lane", "_left", "_number", "client", "code", "connection", "data", "ended", "host",
+        "method", "route", "sent", "started", "status", "target", "uri",
     )  # fmt: skip
 
     def __init__(
         self, lane: Lane, client: Client, connection: UpstreamConnection, route: Route, target: Target,
-        method: bytes, uri: bytes, host: str, data: bytes, request_id: str, started: float,
+        method: bytes, uri: bytes, host: str, data: bytes, number: int, started: float,
     ) -> None:  # fmt: skip
         self._lane = lane
         self.client = client
@@ -87,8 +87,8 @@ class Passage:
         self.uri = uri
         self.host = host
         self.data = data
-        self.request_id = request_id
-        self.started = started
+        self._number = number
+        self.started = self.ended = started
         self.status = 0
         self.sent = 0
         self.code: Code | None = None
@@ -96,8 +96,24 @@ class Passage:
         self._keeps = True
         self._counted = True
 
-    def call(self) -> Call:
-        """The record of this request."""
+    @property
+    def app(self) -> str:
+        return self.route.app
+
+    @property
+    def request_id(self) -> str:
+        return f"{self._lane.ids}{self._number:012x}"
+
+    def line(self) -> str:
+        """The log line, as Call.line has it; nothing in a head of the lane needs escaping."""
+        return (
+            f'at=info method={self.method.decode()} path="{self.uri.decode()}" host={self.host}'
+            f' request_id={self._lane.ids}{self._number:012x} fwd="{self.client.address}" dyno={self.target.dyno}'
+            f" connect=0ms service={(self.ended - self.started) * 1000:.0f}ms status={self.status} bytes={self.sent}"
+            " protocol=http"
+        )
+
+    def _call(self) -> Call:
         call = Call(self.started, self.method.decode(), self.uri.decode(), self.host)
         call.request_id, call.fwd, call.app, call.app_name = (
             self.request_id, self.client.address, self.route.app, self.route.name,
@@ -109,9 +125,31 @@ class Passage:
 
     def received(self, data: bytes) -> None:
         """Bytes from the app."""
-        if self._left < 0:
-            self._begin(data)
+        if self._left >= 0:
+            self._more(data)
             return
+        answer = self._lane.reader.answer(data)
+        if answer is None:
+            self._hand_over(data)
+            return
+        length = 0 if self.method == b"HEAD" else answer.length
+        here = len(data) - answer.size
+        if length is None or here > length:
+            self._hand_over(data)
+            return
+        transport = self.client.transport
+        assert transport is not None
+        self.status, self._keeps, self.sent, self._left = answer.status, answer.keeps, here, length - here
+        transport.write(answer.lines + data[answer.size :] if here else answer.lines)
+        if here == length:
+            self._complete()
+            return
+        self.client.feeder = self.connection.transport
+        if self.client.writing_paused and self.connection.transport is not None:
+            self.connection.transport.pause_reading()
+        self.connection.expect_by(self.connection.now() + self._lane.idle)
+
+    def _more(self, data: bytes) -> None:
         transport = self.client.transport
         assert transport is not None
         size = len(data)
@@ -125,49 +163,22 @@ class Passage:
         else:
             self._complete()
 
-    def _begin(self, data: bytes) -> None:
-        answer = self._lane.reader.answer(data)
-        if answer is None:
-            self._hand_over(data)
-            return
-        length = answer.length
-        if self.method == b"HEAD" or answer.status == _NOT_MODIFIED:
-            length = 0
-        elif answer.status == _NO_CONTENT:
-            length = 0 if length is None else None
-        if length is None or len(data) - answer.size > length:
-            self._hand_over(data)
-            return
-        transport = self.client.transport
-        assert transport is not None
-        here = len(data) - answer.size
-        self.status, self._keeps, self.sent, self._left = answer.status, answer.keeps, here, length - here
-        transport.write(answer.lines + _VIA + data[answer.size :] if here else answer.lines + _VIA)
-        if self._left:
-            self.client.feeder = self.connection.transport
-            if self.client.writing_paused and self.connection.transport is not None:
-                self.connection.transport.pause_reading()
-            self.connection.expect_by(self.connection.now() + self._lane.idle)
-        else:
-            self._complete()
-
     def _complete(self) -> None:
-        connection = self.connection
+        connection, client, lane = self.connection, self.client, self._lane
         connection.passage = None
-        now = connection.now()
+        self.ended = now = connection.now()
         transport = connection.transport
         if self._keeps and transport is not None:
-            if self.client.feeder is not None:
+            if client.feeder is not None:
                 transport.resume_reading()
-            self._lane.keep(connection, now)
+            lane.keep(connection, now)
         else:
             connection.close()
-        self._end(now, whole=True)
-
-    def _end(self, now: float, *, whole: bool) -> None:
-        self.leave()
-        self._lane.ended(self, now)
-        self.client.passed(now, whole=whole)
+        self._counted = False
+        lane.leave(connection.address)
+        self.data = b""  # the log's batch holds us for a while
+        lane.note(self)
+        client.passed(now)
 
     def leave(self) -> None:
         """Count as in flight no more."""
@@ -199,7 +210,7 @@ class Passage:
         self.code = Code.H24 if self._lane.stopping else Code.H27
         self.status = self.code.status
         self.leave()
-        self._lane.ended(self, self.connection.now())
+        self._lane.failed(self._call(), self.connection.now())
 
     def _break_off(self, code: Code) -> None:
         """The answer can't be completed: its client learns that by the close."""
@@ -207,7 +218,9 @@ class Passage:
         transport = self.client.transport
         if transport is not None and self.client.writing_paused:
             transport.abort()
-        self._end(self.connection.now(), whole=False)
+        self.leave()
+        self._lane.failed(self._call(), self.connection.now())
+        self.client.broken_off()
 
     def _hand_over(self, data: bytes) -> None:
         connection = self.connection

@@ -22,7 +22,7 @@ class TableInForce:
         self._on_removed: list[Callable[[frozenset[Address]], None]] = []
         self._publishing = asyncio.Lock()
         self._table = RoutingTable(version=0)
-        self._by_host: dict[str, Route] = {}
+        self.by_host: dict[str, Route] = {}  # by the lower-case host name without a port
         self._addresses: frozenset[Address] = frozenset()
 
     @property
@@ -31,7 +31,7 @@ class TableInForce:
 
     def route(self, host: str) -> Route | None:
         """The route for a lower-case host name without a port."""
-        return self._by_host.get(host)
+        return self.by_host.get(host)
 
     def serves(self, address: Address) -> bool:
         """Whether the table in force still routes to `address`."""
@@ -82,7 +82,7 @@ class TableInForce:
         by_host = {host: route for route in table.routes for host in route.hosts}
         addresses = frozenset((target.host, target.port) for route in table.routes for target in route.targets)
         removed = self._addresses - addresses
-        self._table, self._by_host, self._addresses = table, by_host, addresses
+        self._table, self.by_host, self._addresses = table, by_host, addresses
         for hear in self._on_removed:
             hear(removed)
 

@@ -217,9 +217,13 @@ class Upstreams:
     def keep_clean(self, connection: UpstreamConnection, now: float) -> None:
         """The same, where aiohttp's parser has no say in it: it saw nothing since the connection was last kept."""
         idle = self._idle.get(connection.address)
-        if idle is None:
+        if idle is None:  # `forget` left none where nothing is routed any more
+            if not self._serves(connection.address):
+                connection.close()
+                return
             idle = self._idle[connection.address] = []
-        if not connection.is_connected() or not self._serves(connection.address) or len(idle) >= _KEPT_PER_TARGET:
+        transport = connection.transport
+        if transport is None or transport.is_closing() or len(idle) >= _KEPT_PER_TARGET:
             connection.close()
             return
         connection.idle_since = now

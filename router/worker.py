@@ -21,7 +21,7 @@ from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from router import held
-from router.access_log import AccessLog, LogEntry
+from router.access_log import AccessLog, LogEntry, Record
 from router.channel import Frame, Kind
 from router.control import About, Control
 from router.options import CannotStart, Options
@@ -220,8 +220,8 @@ class _Worker:
             socket.send_fds(channel, [hello], [self._listener.fileno(), self._door.fileno()])
             self._tasks.spawn(self._peers.join(channel))
 
-    def _written(self, entries: list[LogEntry]) -> None:
-        self._serving.counted.count(entries)
+    def _written(self, records: Sequence[Record], entries: list[LogEntry]) -> None:
+        self._serving.counted.count(records)
         if not self._log.leads:
             self._peers.tell(Kind.LINES, _ENCODER.encode([entry for entry in entries if entry.app]))
 

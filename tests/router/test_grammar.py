@@ -62,7 +62,7 @@ def test_a_plain_answer() -> None:
         answer = reader.answer(data)
         assert answer is not None
         assert (answer.status, answer.length, answer.keeps, answer.size) == (200, 5, True, len(data) - 5)
-        assert answer.lines == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\n"
+        assert answer.lines == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\nVia: 1.1 paasd-router\r\n\r\n"
     closing = reader.answer(b"HTTP/1.1 404 \r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
     assert closing is not None and not closing.keeps
 
