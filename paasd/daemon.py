@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import ssl
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -16,6 +17,7 @@ from paasd import __version__
 from paasd.adapters.docker_api import DockerSettings
 from paasd.adapters.docker_engine import DockerEngine
 from paasd.adapters.git_repos import GitRepos
+from paasd.adapters.local_ca import API_NAMES, LocalCa
 from paasd.adapters.log_files import LogFiles
 from paasd.adapters.migrate import migrate
 from paasd.adapters.probe import NetworkProbe
@@ -25,6 +27,7 @@ from paasd.adapters.store import SqlStore
 from paasd.api.git import GitHttp
 from paasd.api.hook import HookServer
 from paasd.api.parts import ApiParts
+from paasd.api.port import Port
 from paasd.api.server import make_api
 from paasd.domain.dyno import Limits
 from paasd.failpoints import parse_failpoints
@@ -43,12 +46,13 @@ from paasd.services.recovery import Recovery
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
-from paasd.settings import Settings, parse_address
+from paasd.settings import Settings, host_of, parse_address
 
 log = structlog.get_logger(__name__)
 
 SHUTDOWN_SECONDS = 5.0  # open streams get this long at the end
 RECONCILE_SECONDS = 30
+RENEW_SECONDS = 20 * 86400.0  # a certificate of ours is good for 90 days
 
 
 def docker_engine(settings: Settings, home_id: str) -> Engine:
@@ -80,6 +84,7 @@ class Adapters:
     sources: GitRepos
     outputs: LogFiles
     probe: NetworkProbe
+    ca: LocalCa
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,7 @@ async def open_adapters(settings: Settings, home: Home, stack: contextlib.AsyncE
         ),
         outputs=LogFiles(home.path),
         probe=NetworkProbe(),
+        ca=LocalCa.open(home.ca),
     )
 
 
@@ -225,22 +231,33 @@ async def listen(
         domain=settings.domain,
         router_port=router_port,
         version=__version__,
+        ca_certificate=adapters.ca.certificate,
         extra_routes=git.routes(),
     )
     runner = web.AppRunner(make_api(parts), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
+    names = (*API_NAMES, *([host_of(url)] if settings.public_url else ()))
+    context = adapters.ca.server_context(names)
+    services.background.spawn("renew the API's certificate", keep_renewed(adapters.ca, context, names))
     stack.push_async_callback(runner.cleanup)
     try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
+        assert runner.server is not None
+        door = Port(runner.server, context, services.background.spawn)
+        await door.listen(host, port)
     except OSError as error:
-        # asyncio puts its own words around the system's
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         sys.exit(f"paasd: {settings.api} can't be listened on ({reason}); choose another with --api HOST:PORT.")
     # At the end: no new calls, then the pushes under way are undone and their pushers told, and only then hang up.
     stack.push_async_callback(hook.close)
-    stack.push_async_callback(site.stop)
+    stack.push_async_callback(door.stop)
     return url
+
+
+async def keep_renewed(ca: LocalCa, context: ssl.SSLContext, names: Sequence[str]) -> None:
+    """Put a fresh certificate in the place of the API's long before it ends."""
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        ca.renew_api(context, names)
 
 
 def keep_mending(services: Services, stack: contextlib.AsyncExitStack) -> None:

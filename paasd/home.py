@@ -32,6 +32,11 @@ class Home:
         return self.path / "key"
 
     @property
+    def ca(self) -> Path:
+        """The local certificate authority's folder."""
+        return self.path / "ca"
+
+    @property
     def hooks(self) -> Path:
         """Where git finds its pre-receive hook."""
         return self.path / "hooks"

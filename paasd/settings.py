@@ -164,6 +164,11 @@ def parse_address(text: str, name: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def host_of(url: str) -> str:
+    """The host name in a URL that was checked."""
+    return urlsplit(url).hostname or ""
+
+
 def is_wildcard(host: str) -> bool:
     """Whether the address means all of this machine's addresses."""
     try:

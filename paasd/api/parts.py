@@ -36,6 +36,7 @@ class ApiParts:
     domain: str = "localhost"
     router_port: int
     version: str
+    ca_certificate: str = ""
     extra_routes: Sequence[web.RouteDef] = ()
 
     @property

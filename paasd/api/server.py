@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from paasd.api import accounts, apps, builds, config_vars, dynos, empty, logs, releases, router, streams
+from paasd.api import accounts, apps, builds, ca, config_vars, dynos, empty, logs, releases, router, streams
 from paasd.api.middleware import PUBLIC, answer_errors, authenticate, guard, record_access, set_headers
 from paasd.api.parts import PARTS, ApiParts
 from paasd.api.replay import REPLAYS, Replays, replay
@@ -27,7 +27,7 @@ def make_api(parts: ApiParts) -> web.Application:
     api[PUBLIC] = frozenset(route.handler for route in public)
     api.on_response_prepare.append(set_headers)
     api.add_routes(public)
-    for module in (accounts, apps, config_vars, releases, builds, dynos, logs, router, empty):
+    for module in (accounts, apps, config_vars, releases, builds, dynos, logs, router, ca, empty):
         api.add_routes(module.ROUTES)
     return api
 

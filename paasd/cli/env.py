@@ -56,8 +56,15 @@ def variables_of(found: Settings, token: str) -> dict[str, str]:
         "HEROKU_SKIP_NEW_VERSION_CHECK": "1",
         "NODE_NO_WARNINGS": "1",
         "HEROKU_NETRC_WRITE": "true",
+        **authority_of(found),
         **({"PAASD_HOME": str(found.home)} if found.home else {}),
     }
+
+
+def authority_of(found: Settings) -> dict[str, str]:
+    """The daemon's own authority, which Node asks for in `heroku run` and behind an https address."""
+    file = found.home / "ca" / "ca.pem" if found.home else None
+    return {"NODE_EXTRA_CA_CERTS": str(file)} if file is not None and file.exists() else {}
 
 
 def path_additions(search_path: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """The daemon as a process, without an engine so that it runs anywhere: first start, restarts, refusals, settings."""
 
+import base64
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import pytest
 
 from paasd.daemon import ENGINES, PERIODIC, boot_rules, build_rules
 from paasd.settings import BuildSettings, DynoSettings, Settings
-from tests.daemon import BIN, Daemon, free_port, running, wait_until
+from tests.daemon import BIN, Daemon, free_port, running, shell_for, wait_until
 
 NO_ENGINE = {"docker": {"host": "unix:///nonexistent/docker.sock"}}
 
@@ -109,3 +110,42 @@ def test_settings_reach_the_rules(tmp_path: Path) -> None:
 def test_every_engine_that_can_be_set_can_be_made() -> None:
     assert set(ENGINES) == {"auto", "docker"}
     assert all(seconds > 0 for seconds, _ in PERIODIC)
+
+
+def trusting(daemon: Daemon) -> dict[str, str]:
+    """The environment of a client that trusts the daemon's authority and knows no other."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(daemon.root),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+
+
+def test_curl_and_git_are_served_by_https_on_the_same_port(daemon: Daemon) -> None:
+    """Bites: with a port that speaks http alone, both fail at the handshake."""
+    authority, url = daemon.home / "ca" / "ca.pem", f"https://localhost:{daemon.api_port}"
+    assert (daemon.home / "ca" / "ca.key").stat().st_mode & 0o777 == 0o600
+    curl = subprocess.run(
+        ["curl", "--silent", "--show-error", "--max-time", "20", "--cacert", str(authority), f"{url}/health"],
+        env=trusting(daemon), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert json.loads(curl.stdout or "{}").get("status") == "ok", curl.stderr
+    assert daemon.call("POST", "/apps", {"name": "secure"})[0] == 201
+    header = base64.b64encode(f"x:{daemon.token}".encode()).decode()
+    options = ["-c", f"http.sslCAInfo={authority}", "-c", f"http.extraHeader=Authorization: Basic {header}"]
+    git = ["git", *options, "ls-remote", f"{url}/secure.git"]
+    done = subprocess.run(git, env=trusting(daemon), capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+    untrusting = subprocess.run(
+        ["git", "-c", "http.sslCAInfo=/dev/null", *git[3:]], env=trusting(daemon), capture_output=True, check=False
+    )
+    assert untrusting.returncode != 0
+
+
+@pytest.mark.heroku_cli
+def test_the_official_cli_works_over_https(daemon: Daemon, tmp_path: Path) -> None:
+    """Bites: without NODE_EXTRA_CA_CERTS in `paas env`, Node refuses the certificate."""
+    shell = shell_for(daemon, tmp_path)
+    shell.env["HEROKU_HOST"] = shell.env["HEROKU_PARTICLEBOARD_URL"] = f"https://127.0.0.1:{daemon.api_port}"
+    assert "owner@localhost" in shell.run("heroku", "auth:whoami")

@@ -161,4 +161,5 @@ def make_parts(
         public_url=url,
         router_port=8080,
         version="0.1.0",
+        ca_certificate="the authority's certificate",
     )

@@ -85,3 +85,10 @@ def test_the_programs_of_the_checkout_are_put_on_the_path(paas: Run) -> None:
     )
     assert str(PAAS.parent) in line
     assert line.endswith(':"$PATH"')
+
+
+def test_node_is_told_of_the_daemons_own_authority(paas: Run, home: Path) -> None:
+    assert "NODE_EXTRA_CA_CERTS" not in json.loads(paas("env", "--json").stdout)
+    (home / "ca").mkdir()
+    (home / "ca" / "ca.pem").write_text("its certificate")
+    assert json.loads(paas("env", "--json").stdout)["NODE_EXTRA_CA_CERTS"] == str(home / "ca" / "ca.pem")
