@@ -35,6 +35,8 @@ from paasd.home import Home
 from paasd.ports import Engine
 from paasd.services.access import Access
 from paasd.services.apps import Apps
+from paasd.services.audit import Audit
+from paasd.services.authorizations import Authorizations
 from paasd.services.background import Background
 from paasd.services.boot import Boot, BootRules
 from paasd.services.builds import BuildRules, Builds
@@ -203,6 +205,33 @@ def build_rules(settings: Settings) -> BuildRules:
     )
 
 
+def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Services, hook: HookServer) -> ApiParts:
+    """What the API is made of."""
+    _, router_port = parse_address(settings.router, "router")
+    points = parse_failpoints(settings.failpoints)
+    access, audit = services.access, Audit(adapters.store)
+    git = GitHttp(access.authenticate, services.apps.find, access.admit, audit.push, adapters.sources, hook, points)
+    return ApiParts(
+        access=access,
+        authorizations=Authorizations(adapters.store),
+        audit=audit,
+        apps=services.apps,
+        ledger=services.ledger,
+        releases=services.releases,
+        dynos=services.dynos,
+        logs=services.logs,
+        routing=services.routing,
+        outputs=adapters.outputs,
+        secret=home.url_secret(),
+        public_url=settings.api_url,
+        domain=settings.domain,
+        router_port=router_port,
+        version=__version__,
+        ca_certificate=adapters.ca.certificate,
+        extra_routes=git.routes(),
+    )
+
+
 async def listen(
     settings: Settings,
     home: Home,
@@ -213,27 +242,8 @@ async def listen(
 ) -> str:
     """The API on its port; the URL it is reached by."""
     host, port = parse_address(settings.api, "api")
-    _, router_port = parse_address(settings.router, "router")
     url = settings.api_url
-    points = parse_failpoints(settings.failpoints)
-    git = GitHttp(services.access.authenticate, services.apps.find, adapters.sources, hook, points)
-    parts = ApiParts(
-        access=services.access,
-        apps=services.apps,
-        ledger=services.ledger,
-        releases=services.releases,
-        dynos=services.dynos,
-        logs=services.logs,
-        routing=services.routing,
-        outputs=adapters.outputs,
-        secret=home.url_secret(),
-        public_url=url,
-        domain=settings.domain,
-        router_port=router_port,
-        version=__version__,
-        ca_certificate=adapters.ca.certificate,
-        extra_routes=git.routes(),
-    )
+    parts = api_parts(settings, home, adapters, services, hook)
     runner = web.AppRunner(make_api(parts), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     names = (*API_NAMES, *([host_of(url)] if settings.public_url else ()))

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from paasd.adapters.secrets import ConfigSeal
-from paasd.domain.access import Account, Actor, Token
+from paasd.domain.access import Actor
 from paasd.domain.app import App
 from paasd.domain.release import (
     Build,
@@ -23,27 +23,6 @@ from paasd.domain.release import (
 
 Values = dict[str, Any]
 AnyRow = Row[Any]
-
-
-def account_values(account: Account) -> Values:
-    """A row of `accounts`."""
-    return {"id": account.id, "email": account.email, "name": account.name, "created_at": account.created_at}
-
-
-def to_account(row: AnyRow) -> Account:
-    """From a row with all columns of `accounts`."""
-    return Account(id=row.id, email=row.email, name=row.name, created_at=row.created_at)
-
-
-def token_values(token: Token) -> Values:
-    """A row of `tokens`."""
-    return {
-        "id": token.id,
-        "account_id": token.account_id,
-        "name": token.name,
-        "sha256": token.sha256,
-        "created_at": token.created_at,
-    }
 
 
 def app_values(app: App) -> Values:
@@ -83,7 +62,7 @@ def build_values(build: Build) -> Values:
         "id": build.id,
         "app_id": build.app_id,
         "status": build.status.value,
-        **_actor_values(build.actor),
+        **actor_values(build.actor),
         "commit": commit_json(build.commit),
         "builder": build.builder,
         "stack": build.stack,
@@ -102,7 +81,7 @@ def to_build(row: AnyRow) -> Build:
         id=row.id,
         app_id=row.app_id,
         status=BuildStatus(row.status),
-        actor=_to_actor(row),
+        actor=to_actor(row),
         commit=_to_commit(row.commit),
         created_at=row.created_at,
         updated_at=row.updated_at,
@@ -145,7 +124,7 @@ def release_values(release: Release, seal: ConfigSeal) -> Values:
         "version": release.version,
         "status": release.status.value,
         "description": release.description,
-        **_actor_values(release.actor),
+        **actor_values(release.actor),
         "config": seal.seal(release.config, release.app_id),
         "formation": dict(release.formation),
         "processes": processes_json(release.processes),
@@ -167,7 +146,7 @@ def to_release(row: AnyRow, seal: ConfigSeal) -> Release:
         version=row.version,
         status=Status(row.status),
         description=row.description,
-        actor=_to_actor(row),
+        actor=to_actor(row),
         config=seal.open(row.config, row.app_id),
         formation=row.formation,
         processes=_to_processes(row.processes),
@@ -210,7 +189,8 @@ def _to_commit(document: Mapping[str, str] | None) -> Commit | None:
     return None if document is None else Commit(document["sha"], document["author"], document["subject"])
 
 
-def _actor_values(actor: Actor) -> Values:
+def actor_values(actor: Actor) -> Values:
+    """The four columns of an actor."""
     return {
         "actor_account_id": actor.account_id,
         "actor_email": actor.email,
@@ -219,5 +199,6 @@ def _actor_values(actor: Actor) -> Values:
     }
 
 
-def _to_actor(row: AnyRow) -> Actor:
+def to_actor(row: AnyRow) -> Actor:
+    """From a row with the four columns of an actor."""
     return Actor(row.actor_account_id, row.actor_email, row.actor_token, row.actor_address)

@@ -1,4 +1,4 @@
-"""The part of the store that knows accounts, tokens, apps and their formation."""
+"""The part of the store that knows apps and their formation."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,51 +8,19 @@ from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, sele
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paasd.adapters.database import Database
-from paasd.adapters.rows import account_values, app_values, to_account, to_app, token_values
-from paasd.adapters.tables import accounts, apps, formations, tokens
-from paasd.domain.access import Account, Token
+from paasd.adapters.rows import app_values, to_app
+from paasd.adapters.tables import accounts, apps, formations
 from paasd.domain.app import App
 from paasd.domain.dyno import Formation
-from paasd.domain.errors import Conflict, InvalidParams, NotFound
+from paasd.domain.errors import InvalidParams, NotFound
 
 UUID_CHARACTERS = 36  # names have 30 at most
 
 
 class AppTables:
-    """Port Store, the half without builds and releases."""
+    """Port Store, the part of apps."""
 
     _database: Database
-
-    async def insert_account(self, account: Account, token: Token) -> None:
-        """Conflict when the e-mail is taken."""
-        async with self._database.write() as connection:
-            if await connection.scalar(select(exists().where(accounts.c.email == account.email))):
-                raise Conflict(f"There is an account for {account.email} already; choose another e-mail address.")
-            await connection.execute(insert(accounts), account_values(account))
-            await connection.execute(insert(tokens), token_values(token))
-
-    async def accounts(self) -> Sequence[Account]:
-        """All, oldest first."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(select(accounts).order_by(accounts.c.created_at, accounts.c.id))
-            return [to_account(row) for row in rows]
-
-    async def account_of_token(self, sha256: str) -> tuple[Account, Token] | None:
-        """Who a token belongs to; None when nobody."""
-        joined = accounts.join(tokens, tokens.c.account_id == accounts.c.id)
-        query = select(accounts, *(column.label(f"token_{column.name}") for column in tokens.c)).select_from(joined)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query.where(tokens.c.sha256 == sha256))).first()
-        if row is None:
-            return None
-        return to_account(row), Token(row.token_id, row.id, row.token_name, row.token_sha256, row.token_created_at)
-
-    async def replace_token(self, token: Token) -> None:
-        """Make it the account's only token of that name. NotFound when there is no such account."""
-        same = and_(tokens.c.account_id == token.account_id, tokens.c.name == token.name)
-        async with self._database.write() as connection:
-            await connection.execute(delete(tokens).where(same))
-            await connection.execute(insert(tokens), token_values(token))
 
     async def app(self, name_or_id: str) -> App:
         """NotFound when there is none, or it was destroyed."""
@@ -73,6 +41,14 @@ class AppTables:
         async with self._database.read() as connection:
             return list(await connection.scalars(select(apps.c.id).where(apps.c.archived_at.is_not(None))))
 
+    async def rename_app(self, app_id: str, name: str) -> App:
+        """The app as it then is. NotFound; InvalidParams when the name is taken."""
+        return await self._change_app(app_id, name=name)
+
+    async def give_app(self, app_id: str, account_id: str) -> App:
+        """The app with another owner. NotFound."""
+        return await self._change_app(app_id, owner_id=account_id)
+
     async def set_maintenance(self, app_id: str, maintenance: bool) -> App:
         """The app as it then is. NotFound."""
         return await self._change_app(app_id, maintenance=maintenance)
@@ -84,6 +60,8 @@ class AppTables:
     async def _change_app(self, app_id: str, **values: Any) -> App:
         async with self._database.write() as connection:
             live = and_(apps.c.id == app_id, apps.c.archived_at.is_(None))
+            if "name" in values:
+                await _require_free(connection, values["name"])
             await connection.execute(update(apps).where(live).values(updated_at=now(), **values))
             row = (await connection.execute(_live_apps().where(apps.c.id == app_id))).first()
             if row is None:
@@ -118,10 +96,14 @@ class AppTables:
 
 async def add_app(connection: AsyncConnection, app: App) -> None:
     """Insert it, within the caller's transaction. InvalidParams when the name is taken."""
-    taken: ColumnElement[bool] = and_(apps.c.name == app.name, apps.c.archived_at.is_(None))
-    if await connection.scalar(select(exists().where(taken))):
-        raise InvalidParams(f"Name {app.name} is already taken; choose another name.", resource="app")
+    await _require_free(connection, app.name)
     await connection.execute(insert(apps), app_values(app))
+
+
+async def _require_free(connection: AsyncConnection, name: str) -> None:
+    taken: ColumnElement[bool] = and_(apps.c.name == name, apps.c.archived_at.is_(None))
+    if await connection.scalar(select(exists().where(taken))):
+        raise InvalidParams(f"Name {name} is already taken; choose another name.", resource="app")
 
 
 async def require_app(connection: AsyncConnection, app_id: str) -> None:

@@ -76,6 +76,8 @@ accounts = Table(
     Column("email", String, nullable=False, unique=True),
     Column("name", String),
     _time("created_at"),
+    Column("admin", Boolean, nullable=False),
+    Column("password", String),  # salted and stretched by services/access.py
 )
 
 tokens = Table(
@@ -86,7 +88,21 @@ tokens = Table(
     Column("name", String, nullable=False),
     Column("sha256", String(64), nullable=False, unique=True),
     _time("created_at"),
-    UniqueConstraint("account_id", "name"),
+    Column("scopes", JSON, nullable=False),
+    _time("expires_at", nullable=True),
+    Column("kind", String, nullable=False),
+)
+Index("ix_tokens_account_id", tokens.c.account_id)
+
+keys = Table(
+    "keys",
+    metadata,
+    _uuid_key(),
+    _uuid("account_id", ForeignKey("accounts.id")),
+    Column("public_key", String, nullable=False),
+    Column("fingerprint", String, nullable=False, unique=True),
+    Column("comment", String, nullable=False),
+    _time("created_at"),
 )
 
 apps = Table(
@@ -109,6 +125,19 @@ Index(
     sqlite_where=text("archived_at IS NULL"),
     postgresql_where=text("archived_at IS NULL"),
 )
+
+collaborators = Table(
+    "collaborators",
+    metadata,
+    _uuid_key(),
+    _uuid("app_id", ForeignKey("apps.id")),
+    _uuid("account_id", ForeignKey("accounts.id")),
+    Column("permissions", JSON, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    UniqueConstraint("app_id", "account_id"),
+)
+Index("ix_collaborators_account_id", collaborators.c.account_id)
 
 formations = Table(
     "formations",
@@ -187,3 +216,19 @@ release_stages = Table(
     _time("at"),
 )
 Index("ix_release_stages_release_id", release_stages.c.release_id, release_stages.c.id)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _time("at"),
+    *_actor(),
+    Column("method", String, nullable=False),
+    Column("path", String, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("request_id", String, nullable=False),
+    _uuid("app_id", nullable=True),
+    Column("app_name", String),
+    Column("detail", JSON, nullable=False),  # names before and after, never values
+)
+Index("ix_audit_app_id", audit.c.app_id, audit.c.id)

@@ -3,13 +3,22 @@
 from aiohttp import web
 
 from paasd.api.middleware import RATE_LIMIT
+from paasd.api.parts import PARTS
 from paasd.api.replies import reply
-from paasd.api.requests import ACCOUNT
+from paasd.api.requests import ACCOUNT, read_object, text_of
 from paasd.api.resources import account_resource
 from paasd.domain.errors import NotFound
 
 
 async def show(request: web.Request) -> web.Response:
+    return reply(request, account_resource(request[ACCOUNT]))
+
+
+async def update(request: web.Request) -> web.Response:
+    """The password, which `heroku login -i` asks for."""
+    body = await read_object(request)
+    if (password := text_of(body, "new_password") or text_of(body, "password")) is not None:
+        await request.app[PARTS].access.set_password(request[ACCOUNT], password)
     return reply(request, account_resource(request[ACCOUNT]))
 
 
@@ -31,6 +40,7 @@ def check_own_account(request: web.Request) -> None:
 
 ROUTES = (
     web.get("/account", show),
+    web.patch("/account", update),
     web.get("/account/rate-limits", show_rate_limits),
     web.get("/users/{user}", show_user),
 )

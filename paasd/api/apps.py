@@ -1,27 +1,55 @@
-"""Apps: create, look at, put into maintenance, destroy."""
+"""Apps: create, look at, rename, give away, put into maintenance, destroy."""
 
 from aiohttp import web
 
 from paasd.api.accounts import check_own_account
 from paasd.api.paging import reply_list
 from paasd.api.parts import PARTS
+from paasd.api.people_resources import transfer_resource
 from paasd.api.replies import reply
-from paasd.api.requests import ACTOR, find_app, flag_of, number_of, read_object, text_of
+from paasd.api.requests import (
+    ACCOUNT,
+    ACTOR,
+    APP,
+    TOKEN,
+    find_app,
+    flag_of,
+    identity_of,
+    note,
+    number_of,
+    read_object,
+    require,
+    text_of,
+)
 from paasd.api.resources import app_resource
+from paasd.domain.access import Permission, Scope
 from paasd.domain.app import App
-from paasd.domain.errors import InvalidParams
+from paasd.services.apps import check_release_timeout
 
 ATTRIBUTES = ("id", "name", "created_at", "updated_at")
 
 
 async def index(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
-    return reply_list(request, [app_resource(app, parts.links) for app in await parts.apps.all()], ATTRIBUTES)
+    visible = await parts.access.visible(request[ACCOUNT], await parts.apps.all())
+    return reply_list(request, [app_resource(app, parts.links) for app in visible], ATTRIBUTES)
 
 
 async def index_of_user(request: web.Request) -> web.Response:
     check_own_account(request)
     return await index(request)
+
+
+async def transfer(request: web.Request) -> web.Response:
+    """At once: on one's own machine nobody needs to accept. Answers with a transfer that was accepted."""
+    parts = request.app[PARTS]
+    body = await read_object(request)
+    app = await parts.apps.find(identity_of(body, "app"))
+    await parts.access.admit(request[ACCOUNT], request[TOKEN], app, Permission.MANAGE, Scope.GLOBAL)
+    request[APP] = app
+    given = await parts.apps.give(request[ACTOR], app, await parts.access.find(identity_of(body, "recipient")))
+    note(request, owner=[app.owner_email, given.owner_email])
+    return reply(request, transfer_resource(app, given), status=201)
 
 
 async def create(request: web.Request) -> web.Response:
@@ -36,16 +64,21 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def update(request: web.Request) -> web.Response:
-    """Maintenance, and `release_timeout` in seconds. All is checked before anything is done."""
+    """Name, maintenance, and `release_timeout` in seconds. All is checked before anything is done."""
     apps = request.app[PARTS].apps
     body = await read_object(request)
     app = await find_app(request)
     name, maintenance, timeout = text_of(body, "name"), flag_of(body, "maintenance"), number_of(body, "release_timeout")
+    if timeout is not None:
+        check_release_timeout(timeout)
     if name is not None and name != app.name:
-        raise InvalidParams("Apps can't be renamed; create one with the new name and push to it.", resource="app")
+        require(request, Permission.MANAGE)
+        note(request, name=[app.name, name])
+        app = await apps.rename(request[ACTOR], app, name)
     if timeout is not None:
         app = await apps.set_release_timeout(app, timeout)
     if maintenance is not None:
+        note(request, maintenance=[app.maintenance, maintenance])
         app = await apps.set_maintenance(request[ACTOR], app, maintenance)
     return await _reply_app(request, app)
 
@@ -68,6 +101,7 @@ ROUTES = (
     web.get("/apps", index),
     web.get("/users/{user}/apps", index_of_user),
     web.post("/apps", create),
+    web.post("/account/app-transfers", transfer),
     web.get("/apps/{app}", show),
     web.patch("/apps/{app}", update),
     web.delete("/apps/{app}", destroy),

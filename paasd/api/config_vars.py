@@ -6,7 +6,7 @@ from aiohttp import web
 
 from paasd.api.parts import PARTS
 from paasd.api.replies import reply
-from paasd.api.requests import ACTOR, find_app, read_object
+from paasd.api.requests import ACTOR, find_app, note, read_object
 from paasd.domain.errors import InvalidParams
 
 
@@ -17,6 +17,8 @@ async def show(request: web.Request) -> web.Response:
 async def update(request: web.Request) -> web.Response:
     changes = check_values(await read_object(request))
     app = await find_app(request)
+    removed = sorted(name for name, value in changes.items() if value is None)
+    note(request, fields=[], set=sorted(changes.keys() - removed), removed=removed)
     return reply(request, dict(await request.app[PARTS].apps.set_config(request[ACTOR], app, changes)))
 
 

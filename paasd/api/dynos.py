@@ -8,7 +8,7 @@ from aiohttp import web
 from paasd.api.paging import reply_list
 from paasd.api.parts import PARTS
 from paasd.api.replies import reply
-from paasd.api.requests import ACTOR, find_app, read_object
+from paasd.api.requests import ACTOR, find_app, note, read_object
 from paasd.api.resources import dyno_resource, dyno_uuid, formation_resource
 from paasd.domain.app import App
 from paasd.domain.dyno import Formation
@@ -112,6 +112,7 @@ async def _scale(request: web.Request, app: App, updates: list[dict[str, Any]]) 
             changes[kind] = quantity_after(changes.get(kind, wanted.quantity), update["quantity"])
     if not changes:
         return before
+    note(request, formation={kind: [before[kind][0].quantity, quantity] for kind, quantity in changes.items()})
     after = await request.app[PARTS].dynos.scale(request[ACTOR], app, changes)
     return {wanted.type: (wanted, command) for wanted, command in after}
 

@@ -6,7 +6,7 @@ from paasd.api.paging import reply_list
 from paasd.api.parts import PARTS
 from paasd.api.replies import reply
 from paasd.api.requests import find_app
-from paasd.api.resources import Resource, collaborator_resource, domain_resource, region_resource, stack_resource
+from paasd.api.resources import Resource, domain_resource, region_resource, stack_resource
 from paasd.domain.errors import NotFound
 
 
@@ -26,10 +26,6 @@ async def no_coupling(request: web.Request) -> web.Response:
 
 async def no_team(_: web.Request) -> web.Response:
     raise NotFound("Couldn't find that team; there are none here.", resource="team")
-
-
-async def index_collaborators(request: web.Request) -> web.Response:
-    return reply_list(request, [collaborator_resource(await find_app(request))], ("id",))
 
 
 async def index_domains(request: web.Request) -> web.Response:
@@ -55,14 +51,13 @@ async def _domain(request: web.Request) -> Resource:
     return domain_resource(await find_app(request), request.app[PARTS].links)
 
 
-NOTHING = ("/addons", "/addon-attachments", "/pipelines", "/teams", "/spaces", "/account/features", "/account/keys")
+NOTHING = ("/addons", "/addon-attachments", "/pipelines", "/teams", "/spaces", "/account/features")
 NOTHING_OF_APP = ("addons", "addon-attachments", "features", "buildpack-installations", "log-drains", "sni-endpoints")
 
 ROUTES = (
     *(web.get(path, none) for path in NOTHING),
     *(web.get(f"/apps/{{app}}/{noun}", none_of_app) for noun in NOTHING_OF_APP),
     web.get("/apps/{app}/pipeline-couplings", no_coupling),
-    web.get("/apps/{app}/collaborators", index_collaborators),
     web.get("/apps/{app}/domains", index_domains),
     web.get("/apps/{app}/domains/{domain}", show_domain),
     web.get("/teams/{team}", no_team),

@@ -17,9 +17,9 @@ import structlog
 from aiohttp import ClientPayloadError, web
 
 from paasd.api.hook import HookServer
-from paasd.domain.access import Account, Actor, Token
+from paasd.domain.access import Account, Actor, Permission, Scope, Token
 from paasd.domain.app import App
-from paasd.domain.errors import NotFound, PaasError, Unauthorized, Unavailable
+from paasd.domain.errors import Forbidden, NotFound, PaasError, Unauthorized, Unavailable
 from paasd.failpoints import Failpoints
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,16 @@ SILENT_SECONDS = 300.0  # a client that is to send and does not
 LAST_SECONDS = 10.0  # from a process's last output to its end
 SAID_BYTES = 8 * 1024
 NO_CACHE = {"Cache-Control": "no-cache, max-age=0, must-revalidate", "Pragma": "no-cache"}
-STATUSES: tuple[tuple[type[PaasError], int], ...] = ((Unauthorized, 401), (NotFound, 404), (Unavailable, 503))
+STATUSES: tuple[tuple[type[PaasError], int], ...] = (
+    (Unauthorized, 401),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (Unavailable, 503),
+)
+NEEDED = {
+    RECEIVE: (Permission.DEPLOY, Scope.WRITE_PROTECTED),
+    UPLOAD: (Permission.VIEW, Scope.READ),
+}
 
 
 class Child(Protocol):
@@ -58,18 +67,23 @@ class Repositories(Protocol):
 
 
 class GitHttp:
-    """The routes of git. `authenticate` takes a token and raises Unauthorized, `find_app` a name and NotFound."""
+    """The routes of git. `authenticate` takes a token and raises Unauthorized, `find_app` a name and NotFound;
+    `admit` raises NotFound or Forbidden for who may not, `record` keeps that somebody pushed."""
 
     def __init__(
         self,
         authenticate: Callable[[str], Awaitable[tuple[Account, Token]]],
         find_app: Callable[[str], Awaitable[App]],
+        admit: Callable[[Account, Token, App, Permission, Scope], Awaitable[None]],
+        record: Callable[[App, Actor], Awaitable[None]],
         repositories: Repositories,
         hook: HookServer,
         failpoints: Failpoints | None = None,
     ) -> None:
         self._authenticate = authenticate
         self._find_app = find_app
+        self._admit_to = admit
+        self._record = record
         self._repositories = repositories
         self._hook = hook
         self._failpoints = failpoints or Failpoints()
@@ -89,7 +103,7 @@ class GitHttp:
         if service not in (RECEIVE, UPLOAD):
             return web.Response(status=403, text="This git is too old for paasd; use git 1.6.6 or newer.\n")
         try:
-            app, _ = await self._admit(request)
+            app, _ = await self._admit(request, service)
             protocol = _protocol(request, service)
             greeting = b"" if "version=2" in protocol.get("GIT_PROTOCOL", "").split(":") else _greeting(service)
             response = _response(f"application/x-{service}-advertisement")
@@ -101,8 +115,9 @@ class GitHttp:
     async def receive_pack(self, request: web.Request) -> web.StreamResponse:
         """A push. Its deploy runs inside the hook that git-receive-pack calls."""
         try:
-            app, actor = await self._admit(request)
+            app, actor = await self._admit(request, RECEIVE)
             _check_type(request, RECEIVE)
+            await self._record(app, actor)
             response = _response(f"application/x-{RECEIVE}-result")
             with self._hook.expect(app, actor) as variables:
                 async with self._repositories.serve(app.id, RECEIVE, advertise=False, environment=variables) as child:
@@ -114,7 +129,7 @@ class GitHttp:
     async def upload_pack(self, request: web.Request) -> web.StreamResponse:
         """A clone or a fetch."""
         try:
-            app, _ = await self._admit(request)
+            app, _ = await self._admit(request, UPLOAD)
             _check_type(request, UPLOAD)
             response, protocol = _response(f"application/x-{UPLOAD}-result"), _protocol(request, UPLOAD)
             async with self._repositories.serve(app.id, UPLOAD, advertise=False, environment=protocol) as child:
@@ -122,9 +137,10 @@ class GitHttp:
         except PaasError as error:
             return _refusal(error)
 
-    async def _admit(self, request: web.Request) -> tuple[App, Actor]:
+    async def _admit(self, request: web.Request, service: str) -> tuple[App, Actor]:
         account, token = await self._authenticate(_token(request))
         app = await self._find_app(request.match_info["app"])
+        await self._admit_to(account, token, app, *NEEDED[service])
         return app, Actor(account.id, account.email, token.name, request.remote or "unknown")
 
 

@@ -1,10 +1,5 @@
-"""What every request passes, outermost first: the access log, errors made JSON, the guards, authentication.
+"""What every request passes, outermost first: the access log, errors made JSON, the guards. Then comes identity.py."""
 
-Default-deny: a route needs a token unless it is registered as public.
-"""
-
-import base64
-import binascii
 import re
 import time
 import uuid
@@ -16,12 +11,12 @@ from yarl import URL
 
 from paasd.api.parts import PARTS
 from paasd.api.replies import Refusal, error_reply
-from paasd.api.requests import ACCOUNT, ACTOR
-from paasd.domain.access import Actor
+from paasd.api.requests import ACTOR, REQUEST_ID
 from paasd.domain.errors import (
     ConfirmationRequired,
     Conflict,
     DeployFailed,
+    Forbidden,
     InvalidParams,
     NotFound,
     PaasError,
@@ -31,14 +26,13 @@ from paasd.domain.errors import (
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-PUBLIC = web.AppKey("PUBLIC", frozenset[object])
-REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 RATE_LIMIT = 4500  # Heroku's figure; nobody is turned away here, so it never goes down
 RETRY_AFTER_SECONDS = "5"
 
 STATUSES: dict[type[PaasError], tuple[int, str]] = {
     NotFound: (404, "not_found"),
     Unauthorized: (401, "unauthorized"),
+    Forbidden: (403, "forbidden"),
     ConfirmationRequired: (422, "confirmation_required"),
     InvalidParams: (422, "invalid_params"),
     Conflict: (409, "conflict"),
@@ -112,17 +106,6 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     return await handler(request)
 
 
-@web.middleware
-async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A token, as Bearer or as the password of Basic, for all but public routes."""
-    if request.match_info.handler in request.app[PUBLIC]:
-        return await handler(request)
-    account, token = await request.app[PARTS].access.authenticate(_credentials(request))
-    request[ACCOUNT] = account
-    request[ACTOR] = Actor(account.id, account.email, token.name, request.remote or "unix socket")
-    return await handler(request)
-
-
 async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
     """The headers that every answer has."""
     response.headers["Request-Id"] = request.get(REQUEST_ID, "")
@@ -176,15 +159,3 @@ def _is_own_origin(origin: str, hosts: set[str | None], port: int | None) -> boo
         return url.host in hosts and url.port == port
     except ValueError:
         return False
-
-
-def _credentials(request: web.Request) -> str:
-    scheme, _, value = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if scheme.lower() == "bearer":
-        return value.strip()
-    if scheme.lower() == "basic":
-        try:
-            return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
-            return ""
-    return ""

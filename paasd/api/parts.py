@@ -9,6 +9,8 @@ from paasd.api.links import Links
 from paasd.ports import Outputs
 from paasd.services.access import Access
 from paasd.services.apps import Apps
+from paasd.services.audit import Audit
+from paasd.services.authorizations import Authorizations
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
@@ -24,6 +26,8 @@ class ApiParts:
     """
 
     access: Access
+    authorizations: Authorizations
+    audit: Audit
     apps: Apps
     ledger: Ledger
     releases: Releases

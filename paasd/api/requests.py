@@ -8,17 +8,34 @@ from aiohttp import web
 
 from paasd.api.parts import PARTS
 from paasd.api.replies import JSON, Refusal
-from paasd.domain.access import Account, Actor
+from paasd.domain.access import Account, Actor, Permission, Token
 from paasd.domain.app import App
-from paasd.domain.errors import InvalidParams
+from paasd.domain.errors import Forbidden, InvalidParams
 
 ACCOUNT = web.RequestKey("ACCOUNT", Account)
+TOKEN = web.RequestKey("TOKEN", Token)
 ACTOR = web.RequestKey("ACTOR", Actor)
+APP = web.RequestKey("APP", App)
+PERMISSIONS = web.RequestKey("PERMISSIONS", frozenset[Permission])
+DETAIL = web.RequestKey("DETAIL", dict[str, Any])
+REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 
 
 async def find_app(request: web.Request) -> App:
     """The app that the path names, by name or id. Raises NotFound."""
-    return await request.app[PARTS].apps.find(request.match_info["app"])
+    return request[APP] if APP in request else await request.app[PARTS].apps.find(request.match_info["app"])
+
+
+def require(request: web.Request, permission: Permission) -> None:
+    """For what a part of a call needs beyond the policy of its route. Raises Forbidden."""
+    if permission not in request[PERMISSIONS]:
+        raise Forbidden(f"This needs the permission {permission.value} on the app; ask its owner.", resource="app")
+
+
+def note(request: web.Request, **detail: Any) -> None:
+    """What the audit says of this write: names before and after, never values."""
+    if DETAIL in request:
+        request[DETAIL].update(detail)
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:
@@ -43,6 +60,16 @@ def text_of(body: dict[str, Any], name: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise InvalidParams(f"{name} must be a string; send it in quotes.")
+
+
+def identity_of(body: dict[str, Any], name: str) -> str:
+    """Whom or what a name, an id, an e-mail address or an object with one of them names. Raises InvalidParams."""
+    value = body.get(name)
+    if isinstance(value, dict):
+        value = next((value[key] for key in ("id", "email", "name") if value.get(key)), None)
+    if isinstance(value, str) and value:
+        return value
+    raise InvalidParams(f"{name} is missing; name it by its id or name, as a string.")
 
 
 def flag_of(body: dict[str, Any], name: str) -> bool | None:

@@ -79,19 +79,6 @@ def app_resource(app: App, links: Links, *, slug_size: int | None = None) -> Res
     }
 
 
-def collaborator_resource(app: App) -> Resource:
-    """The owner, who is the only one there is."""
-    created = stamp(app.created_at)
-    return {
-        "app": app_reference(app),
-        "created_at": created,
-        "id": derived_id("collaborator", app.id, app.owner_id),
-        "role": "owner",
-        "updated_at": created,
-        "user": {"email": app.owner_email, "federated": False, "id": app.owner_id},
-    }
-
-
 def domain_resource(app: App, links: Links) -> Resource:
     """The domain that every app has."""
     created = stamp(app.created_at)

@@ -2,8 +2,27 @@
 
 from aiohttp import web
 
-from paasd.api import accounts, apps, builds, ca, config_vars, dynos, empty, logs, releases, router, streams
-from paasd.api.middleware import PUBLIC, answer_errors, authenticate, guard, record_access, set_headers
+from paasd.api import (
+    accounts,
+    apps,
+    authorizations,
+    builds,
+    ca,
+    collaborators,
+    config_vars,
+    dynos,
+    empty,
+    keys,
+    logs,
+    people,
+    releases,
+    router,
+    streams,
+)
+from paasd.api.identity import GUESSES, PUBLIC, Guesses, audit, authenticate, authorize
+from paasd.api.login import LOGINS, Logins
+from paasd.api.login import PUBLIC_ROUTES as LOGIN_ROUTES
+from paasd.api.middleware import answer_errors, guard, record_access, set_headers
 from paasd.api.parts import PARTS, ApiParts
 from paasd.api.replay import REPLAYS, Replays, replay
 from paasd.api.replies import reply
@@ -12,22 +31,41 @@ __all__ = ["ApiParts", "make_api"]
 
 HEADER_BYTES = 32 * 1024  # the CLI's Request-Id grows to 7 KiB
 BODY_BYTES = 1024 * 1024
+MODULES = (
+    *(
+        accounts,
+        authorizations,
+        keys,
+        people,
+        apps,
+        collaborators,
+        config_vars,
+        releases,
+        builds,
+        dynos,
+        logs,
+        router,
+        ca,
+    ),
+    empty,
+)
 
 
 def make_api(parts: ApiParts) -> web.Application:
     """The application; whoever runs it owns its sockets. Streams open at shutdown are cancelled by the runner."""
     api = web.Application(
-        middlewares=[record_access, answer_errors, guard, authenticate, replay],
+        middlewares=[record_access, answer_errors, guard, authenticate, audit, authorize, replay],
         client_max_size=BODY_BYTES,
         handler_args={"max_line_size": HEADER_BYTES, "max_field_size": HEADER_BYTES, "access_log": None},
     )
-    public = [web.get("/health", health), *streams.PUBLIC_ROUTES, *logs.PUBLIC_ROUTES, *parts.extra_routes]
+    public = [web.get("/health", health), *streams.PUBLIC_ROUTES, *logs.PUBLIC_ROUTES, *LOGIN_ROUTES]
+    public += parts.extra_routes
     api[PARTS] = parts
-    api[REPLAYS] = Replays()
+    api[REPLAYS], api[GUESSES], api[LOGINS] = Replays(), Guesses(), Logins()
     api[PUBLIC] = frozenset(route.handler for route in public)
     api.on_response_prepare.append(set_headers)
     api.add_routes(public)
-    for module in (accounts, apps, config_vars, releases, builds, dynos, logs, router, ca, empty):
+    for module in MODULES:
         api.add_routes(module.ROUTES)
     return api
 

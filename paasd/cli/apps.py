@@ -1,4 +1,4 @@
-"""`apps`, `apps:create`, `apps:info`, `apps:destroy`, `open` and `whoami`."""
+"""`apps`, `apps:create`, `apps:info`, `apps:rename`, `apps:destroy`, `open` and `whoami`."""
 
 from __future__ import annotations
 
@@ -126,6 +126,26 @@ def destroy(session: Session, name: str | None, named: str | None, confirm: str 
         output.print_json(gone)
 
 
+@click.command(
+    cls=PaasCommand, name="apps:rename", section=SECTION, example="paas apps:rename store -a shop", aliases=("rename",)
+)
+@click.argument("new_name", metavar="NEWNAME")
+@json_option
+@app_options
+def rename(session: Session, app: str, new_name: str, as_json: bool) -> None:
+    """Rename the app, and this repository's remotes to it."""
+    with output.action("Renaming ", Styled(app, output.APP), " to ", Styled(new_name, output.APP)):
+        renamed = session.api.patch(path("apps", app), {"name": new_name})
+        repository = Repository.here()
+        if repository and app in repository.apps(session.settings.host).values():
+            repository.disconnect(session.settings.host, app)
+            repository.connect(session.settings, renamed["name"])
+    if as_json:
+        output.print_json(renamed)
+    else:
+        output.write([Styled(renamed["web_url"], output.LINK), " | ", Styled(renamed["git_url"], output.LINK)])
+
+
 def _confirm(app: str, given: str | None) -> None:
     if given is None:
         if not sys.stdin.isatty():
@@ -166,4 +186,4 @@ def whoami(session: Session, as_json: bool) -> None:
         output.write(str(account["email"]))
 
 
-COMMANDS = (list_apps, create, info, destroy, open_app, whoami)
+COMMANDS = (list_apps, create, info, rename, destroy, open_app, whoami)

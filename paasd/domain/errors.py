@@ -3,6 +3,7 @@
 PaasError
   NotFound               the thing named is not here
   Unauthorized           no token, or a wrong one
+  Forbidden              this token, or this account, may not do this
   InvalidParams          the request can't be meant as it stands
     ConfirmationRequired a destructive call wants its confirmation
   Conflict               right in itself, but not now
@@ -38,6 +39,10 @@ class NotFound(PaasError):
 
 class Unauthorized(PaasError):
     """No token, or a wrong one."""
+
+
+class Forbidden(PaasError):
+    """This token, or this account, may not do this."""
 
 
 class InvalidParams(PaasError):

@@ -5,12 +5,13 @@ from paasd.ports.outputs import OutputFile, Outputs
 from paasd.ports.probe import Probe, ProbeResult
 from paasd.ports.router import Router, RouterHealth, RouterHost
 from paasd.ports.sources import Sources
-from paasd.ports.store import AccessStore, AppStore, LedgerStore, Store
+from paasd.ports.store import AccessStore, AppStore, AuditStore, LedgerStore, Store
 
 __all__ = [
     "AccessStore",
     "AppStore",
     "Artifact",
+    "AuditStore",
     "BuildSpec",
     "Engine",
     "EngineInfo",

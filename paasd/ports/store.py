@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from paasd.domain.access import Account, Token
+from paasd.domain.access import Account, Collaborator, PublicKey, Token, TokenKind
 from paasd.domain.app import App
+from paasd.domain.audit import Entry, NewEntry
 from paasd.domain.dyno import Formation
 from paasd.domain.release import (
     Build,
@@ -19,18 +20,86 @@ from paasd.domain.release import (
 
 
 class AccessStore(Protocol):
-    """Accounts and their tokens."""
+    """People: accounts, their tokens and keys, and who may do what to whose app."""
 
-    async def insert_account(self, account: Account, token: Token) -> None:
+    async def insert_account(self, account: Account, token: Token | None = None) -> None:
         """Conflict when the e-mail is taken."""
         ...
 
-    async def accounts(self) -> Sequence[Account]: ...
+    async def accounts(self) -> Sequence[Account]:
+        """All, oldest first."""
+        ...
+
+    async def account(self, email_or_id: str) -> Account:
+        """NotFound when there is none."""
+        ...
+
+    async def delete_account(self, account_id: str) -> None:
+        """With its tokens, keys and what it may do. Conflict while it owns apps, also destroyed ones."""
+        ...
+
+    async def password(self, account_id: str) -> str | None:
+        """The stretched password; None where the account has none."""
+        ...
+
+    async def set_password(self, account_id: str, stretched: str | None) -> None: ...
 
     async def account_of_token(self, sha256: str) -> tuple[Account, Token] | None: ...
 
+    async def tokens(self, account_id: str, kind: TokenKind) -> Sequence[Token]:
+        """Oldest first."""
+        ...
+
+    async def insert_token(self, token: Token) -> None:
+        """NotFound when there is no such account."""
+        ...
+
     async def replace_token(self, token: Token) -> None:
         """Make it the account's only token of that name."""
+        ...
+
+    async def update_token(self, token: Token) -> None:
+        """Its name and its secret. Absent: nothing happens."""
+        ...
+
+    async def delete_token(self, token_id: str) -> None:
+        """Absent: fine."""
+        ...
+
+    async def insert_key(self, key: PublicKey) -> None:
+        """Conflict when somebody has added it already."""
+        ...
+
+    async def keys(self, account_id: str) -> Sequence[PublicKey]:
+        """Oldest first."""
+        ...
+
+    async def delete_key(self, key_id: str) -> None:
+        """Absent: fine."""
+        ...
+
+    async def set_collaborator(self, one: Collaborator) -> None:
+        """Add it, or replace what the account might do to the app. NotFound when either is gone."""
+        ...
+
+    async def collaborators(
+        self, *, app_id: str | None = None, account_id: str | None = None
+    ) -> Sequence[Collaborator]:
+        """Of an app, of an account, or both, by e-mail."""
+        ...
+
+    async def delete_collaborator(self, app_id: str, account_id: str) -> None:
+        """Absent: fine."""
+        ...
+
+
+class AuditStore(Protocol):
+    """The audit: appended to and read, never changed."""
+
+    async def add_audit(self, entry: NewEntry) -> None: ...
+
+    async def audit(self, *, app_id: str | None = None, limit: int = 100, before: int | None = None) -> Sequence[Entry]:
+        """Newest first, of one app or of all; `before` leaves out that number and all newer ones."""
         ...
 
 
@@ -51,6 +120,14 @@ class AppStore(Protocol):
 
     async def destroyed_apps(self) -> Sequence[str]:
         """Their ids."""
+        ...
+
+    async def rename_app(self, app_id: str, name: str) -> App:
+        """The app as it then is. NotFound; InvalidParams when the name is taken."""
+        ...
+
+    async def give_app(self, app_id: str, account_id: str) -> App:
+        """The app with another owner. NotFound."""
         ...
 
     async def set_maintenance(self, app_id: str, maintenance: bool) -> App: ...
@@ -135,7 +212,7 @@ class LedgerStore(Protocol):
         ...
 
 
-class Store(AccessStore, AppStore, LedgerStore, Protocol):
+class Store(AccessStore, AppStore, LedgerStore, AuditStore, Protocol):
     """All of it. Every method raises StoreUnavailable."""
 
     async def __aenter__(self) -> "Store": ...

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from paasd.domain.access import Actor
+from paasd.domain.access import Account, Actor
 from paasd.domain.app import App, check_app_name, describe_config_change, generate_app_name, merge_config
 from paasd.domain.errors import InvalidParams, PaasError
 from paasd.domain.release import NewRelease, Status
@@ -86,6 +86,22 @@ class Apps:
             if artifact.app_id == app_id:
                 await self.engine.delete_artifact(artifact.name)
 
+    async def rename(self, actor: Actor, app: App, name: str) -> App:
+        """Another name, address and git URL; the release goes on. Raises InvalidParams, ReleaseInProgress."""
+        check_app_name(name)
+        async with self.releases.turn(app):
+            renamed = await self.background.finish(f"rename {app.name}", self.store.rename_app(app.id, name))
+        self.logs.note(app.id, "api", f"Renamed from {app.name} to {name} by user {actor.email}", source="app")
+        await self._publish(renamed)
+        return renamed
+
+    async def give(self, actor: Actor, app: App, recipient: Account) -> App:
+        """Another owner; what the new one might do as a collaborator is included in that."""
+        given = await self.store.give_app(app.id, recipient.id)
+        await self.store.delete_collaborator(app.id, recipient.id)
+        self.logs.note(app.id, "api", f"Given to {recipient.email} by user {actor.email}", source="app")
+        return given
+
     async def set_maintenance(self, actor: Actor, app: App, on: bool) -> App:
         """Returns once the router shows, or no longer shows, the page. Makes no release. Raises RouterUnavailable."""
         before = (await self.store.app(app.id)).maintenance
@@ -100,9 +116,7 @@ class Apps:
 
     async def set_release_timeout(self, app: App, seconds: float) -> App:
         """How long the release phase may take. Raises InvalidParams."""
-        if not 0 < seconds <= RELEASE_TIMEOUT_MAX:
-            raise InvalidParams(f"release_timeout must be more than 0 and at most {RELEASE_TIMEOUT_MAX:g} seconds.")
-        return await self.store.set_release_timeout(app.id, seconds)
+        return await self.store.set_release_timeout(app.id, check_release_timeout(seconds))
 
     async def config(self, app: App) -> Mapping[str, str]:
         """Of the newest release that has not failed."""
@@ -148,3 +162,10 @@ class Apps:
             if name not in taken:
                 return name
         raise InvalidParams("No free name was found; choose one yourself.", resource="app")
+
+
+def check_release_timeout(seconds: float) -> float:
+    """Raises InvalidParams."""
+    if not 0 < seconds <= RELEASE_TIMEOUT_MAX:
+        raise InvalidParams(f"release_timeout must be more than 0 and at most {RELEASE_TIMEOUT_MAX:g} seconds.")
+    return seconds

@@ -15,9 +15,9 @@ from aiohttp import web
 from paasd.adapters.git_repos import MAX_PUSH_BYTES, GitRepos
 from paasd.api.git import GitHttp
 from paasd.api.hook import HookServer
-from paasd.domain.access import Account, Token
+from paasd.domain.access import Account, Actor, Permission, Scope, Token
 from paasd.domain.app import App
-from paasd.domain.errors import NotFound, Unauthorized
+from paasd.domain.errors import Forbidden, NotFound, Unauthorized
 from paasd.domain.push import Push
 from paasd.ports import Write
 
@@ -119,6 +119,7 @@ class Site:
         self.repos = GitRepos(home, path=PATH, hooks=self.hooks, max_push_bytes=max_push_bytes)
         self.hook = HookServer(home / "hook.sock", self.hooks, self._receive, stalled_seconds=stalled_seconds)
         self.pushes: list[Push] = []
+        self.recorded: list[str] = []
         self.port = 0
 
     @property
@@ -160,11 +161,18 @@ async def serving(
             raise NotFound("Couldn't find that app.", resource="app")
         return APP
 
+    async def admit(account: Account, token: Token, app: App, wanted: Permission, scope: Scope) -> None:
+        if account != ACCOUNT or token != TOKEN or app != APP:
+            raise Forbidden("Nobody else may push here.")
+
+    async def record(app: App, actor: Actor) -> None:
+        site.recorded.append(f"{actor.email} {app.name}")
+
     site = Site(home, max_push_bytes, stalled_seconds)
     await site.repos.create(APP.id)
     async with site.hook:
         application = web.Application()
-        application.add_routes(GitHttp(authenticate, find_app, site.repos, site.hook).routes())
+        application.add_routes(GitHttp(authenticate, find_app, admit, record, site.repos, site.hook).routes())
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:

@@ -86,7 +86,9 @@ async def test_release_timeout(world: World) -> None:
 
 async def test_nothing_half_done(world: World) -> None:
     await world.create()
-    for wrong in ({"name": "store"}, {"release_timeout": "soon"}, {"release_timeout": 1e9}):
+    await world.create("taken")
+    wrongs: list[dict[str, object]] = [{"name": "-rf"}, {"name": "taken"}, {"release_timeout": "soon"}]
+    for wrong in (*wrongs, {"name": "store", "release_timeout": 1e9}):
         assert (await world.call("PATCH", "/apps/shop", {"maintenance": True, **wrong})).status == 422
     assert not (await world.get("/apps/shop"))["maintenance"]
     assert (await world.call("PATCH", "/apps/shop", {"name": "shop"})).status == 200

@@ -18,6 +18,8 @@ from paasd.domain.dyno import Dyno
 from paasd.domain.release import Build, BuildStatus, Commit, ProcessTypes, Release
 from paasd.services.access import Access
 from paasd.services.apps import Apps
+from paasd.services.audit import Audit
+from paasd.services.authorizations import Authorizations
 from paasd.services.background import Background
 from paasd.services.boot import Boot, BootRules
 from paasd.services.deploy import DeployRules, Stagehands
@@ -150,6 +152,8 @@ def make_parts(
 
     return ApiParts(
         access=Access(store),
+        authorizations=Authorizations(store),
+        audit=Audit(store),
         apps=Apps(store, FakeSources(), engine, outputs, routing, releases, logs, background),
         ledger=Ledger(store),
         releases=releases,

@@ -14,6 +14,8 @@ from paasd.migrations import HEAD
 from paasd.migrations.__main__ import main, migration_config, migration_engine, upgrade
 
 TRIGGERS = {
+    "audit_is_kept",
+    "audit_is_not_rewritten",
     "releases_are_append_only",
     "releases_are_kept",
     "releases_are_numbered_in_order",

@@ -1,0 +1,182 @@
+"""Who asks, and whether they may: authentication, then the policy of the route, then the audit of what was written.
+
+Default-deny: a route needs a token unless it is registered as public, and an admin's unless it stands in policy.py.
+"""
+
+import base64
+import binascii
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import hdrs, web
+
+from paasd.api.parts import PARTS
+from paasd.api.policy import policy_of
+from paasd.api.replies import JSON, Refusal
+from paasd.api.requests import ACCOUNT, ACTOR, APP, DETAIL, PERMISSIONS, REQUEST_ID, TOKEN
+from paasd.domain.access import Account, Actor, Token, TokenKind
+from paasd.domain.audit import NewEntry
+from paasd.domain.errors import Forbidden, PaasError, Unauthorized
+from paasd.services.access import no_app, out_of_scope
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PUBLIC = web.AppKey("PUBLIC", frozenset[object])
+LOGIN = ("POST", "/oauth/authorizations")  # the one call that a password opens
+READS = ("GET", "HEAD", "OPTIONS")
+WRONG_GUESSES, GUESS_SECONDS, ADDRESSES = 20, 60.0, 10_000
+FIELDS_NOTED = 50
+
+log = structlog.get_logger(__name__)
+
+
+class Guesses:
+    """Wrong tokens and passwords by address. One that guesses is slowed down; right tokens from it still pass."""
+
+    def __init__(self) -> None:
+        self._wrong: dict[str, deque[float]] = {}
+
+    def wrong(self, address: str) -> None:
+        """One more. Raises Refusal (429) when there were too many within a minute."""
+        now = time.monotonic()
+        times = self._wrong.setdefault(address, deque(maxlen=WRONG_GUESSES + 1))
+        times.append(now)
+        if len(self._wrong) > ADDRESSES:
+            del self._wrong[next(iter(self._wrong))]
+        self.check(address)
+
+    def check(self, address: str) -> None:
+        """Raises Refusal (429) while there were too many within a minute."""
+        times = self._wrong.get(address)
+        if (
+            times is not None
+            and len(times) > WRONG_GUESSES
+            and (wait := times[0] + GUESS_SECONDS - time.monotonic()) > 0
+        ):
+            headers = {"Retry-After": str(int(wait) + 1)}
+            raise Refusal(429, "rate_limit", "Too many wrong tokens or passwords came; wait a minute.", headers)
+
+
+GUESSES = web.AppKey("GUESSES", Guesses)
+
+
+@web.middleware
+async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A token, as Bearer or as the password of Basic, for all but public routes."""
+    if request.match_info.handler in request.app[PUBLIC]:
+        return await handler(request)
+    try:
+        account, token = await _who(request)
+    except Unauthorized:
+        if _credentials(request)[1]:  # asking without any is no guess: git does so first
+            request.app[GUESSES].wrong(address_of(request))
+        raise
+    request[ACCOUNT], request[TOKEN] = account, token
+    request[ACTOR] = Actor(account.id, account.email, token.name, address_of(request))
+    return await handler(request)
+
+
+@web.middleware
+async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What policy.py says of the route. An app that is not the caller's to see is not there."""
+    resource = request.match_info.route.resource
+    if ACCOUNT not in request or resource is None:
+        return await handler(request)
+    access, account, token = request.app[PARTS].access, request[ACCOUNT], request[TOKEN]
+    policy = policy_of(request.method, resource.canonical)
+    if "app" in request.match_info:
+        app = await request.app[PARTS].apps.find(request.match_info["app"])
+        request[PERMISSIONS] = await access.permissions(account, app)
+        if not request[PERMISSIONS]:
+            raise no_app()
+        request[APP] = app
+        if policy.permission is not None:
+            await access.admit(account, token, app, policy.permission, policy.scope)
+    if not token.covers(policy.scope):
+        raise out_of_scope(token, policy.scope)
+    if policy.admin and not account.admin:
+        raise Forbidden("Only an admin of this paasd may do this; ask its owner.")
+    return await handler(request)
+
+
+@web.middleware
+async def audit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """An entry for every write that was done or forbidden, on the disk before its answer goes out."""
+    if request.method in READS or ACTOR not in request:
+        return await handler(request)
+    request[DETAIL] = {}
+    try:
+        response = await handler(request)
+    except Forbidden:
+        await _record(request, 403)
+        raise
+    if response.status < 400:
+        await _record(request, response.status)
+    return response
+
+
+async def _record(request: web.Request, status: int) -> None:
+    app = request.get(APP)
+    detail: dict[str, Any] = {"fields": await _fields(request)} | request[DETAIL]
+    entry = NewEntry(
+        datetime.now(UTC),
+        request[ACTOR],
+        request.method,
+        request.rel_url.raw_path,
+        status,
+        request[REQUEST_ID],
+        app.id if app else None,
+        app.name if app else None,
+        {name: value for name, value in detail.items() if value},
+    )
+    try:
+        await request.app[PARTS].audit.record(entry)
+    except PaasError as error:  # what was done is done, and acknowledged by its own record
+        log.error("audit entry lost", path=entry.path, user=entry.actor.email, reason=error.message)
+
+
+async def _fields(request: web.Request) -> list[str]:
+    """The names in the body, never their values."""
+    if not request.body_exists or request.content_type != JSON:
+        return []
+    try:
+        body = msgspec.json.decode(await request.read())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    return sorted(str(name)[:100] for name in body)[:FIELDS_NOTED] if isinstance(body, dict) else []
+
+
+def address_of(request: web.Request) -> str:
+    """Where a request comes from."""
+    return request.remote or "unix socket"
+
+
+async def _who(request: web.Request) -> tuple[Account, Token]:
+    access = request.app[PARTS].access
+    user, secret = _credentials(request)
+    try:
+        return await access.authenticate(secret)
+    except Unauthorized:
+        if (request.method, request.path) != LOGIN or "@" not in user:
+            raise
+    request.app[GUESSES].check(address_of(request))
+    account = await access.authenticate_password(user, secret)
+    return account, Token("", account.id, "password", "", datetime.now(UTC), kind=TokenKind.SESSION)
+
+
+def _credentials(request: web.Request) -> tuple[str, str]:
+    scheme, _, value = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme.lower() == "bearer":
+        return "", value.strip()
+    if scheme.lower() == "basic":
+        try:
+            user, _, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return "", ""
+        return user, secret
+    return "", ""

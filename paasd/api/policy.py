@@ -1,0 +1,152 @@
+"""Who may call which route: the scope a token needs, and the permission on the app. Default-deny.
+
+A route that stands nowhere here is for admins only; a test fails until it is given a row.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from paasd.domain.access import Permission, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a call needs. `permission` is on the app that the path names; `admin` is for the daemon's admins alone."""
+
+    scope: Scope
+    permission: Permission | None = None
+    admin: bool = False
+
+
+ADMIN = Policy(Scope.GLOBAL, admin=True)
+ACCOUNT_ROUTES: Mapping[Scope, str] = {
+    Scope.IDENTITY: """
+        GET /account
+        GET /account/features
+        GET /account/rate-limits
+        GET /users/{user}
+        GET /teams
+        GET /teams/{team}
+        GET /teams/{team}/apps
+        GET /spaces
+        GET /regions
+        GET /stacks
+        GET /paasd/ca
+    """,
+    Scope.READ: """
+        GET /apps
+        GET /users/{user}/apps
+        GET /addons
+        GET /addon-attachments
+        GET /pipelines
+    """,
+    Scope.WRITE: """
+        POST /apps
+    """,
+    Scope.GLOBAL: """
+        GET /account/keys
+        POST /account/keys
+        GET /account/keys/{key}
+        DELETE /account/keys/{key}
+        PATCH /account
+        POST /account/app-transfers
+        GET /oauth/authorizations
+        POST /oauth/authorizations
+        GET /oauth/authorizations/{authorization}
+        PATCH /oauth/authorizations/{authorization}
+        DELETE /oauth/authorizations/{authorization}
+        POST /oauth/authorizations/{authorization}/actions/regenerate-tokens
+        GET /oauth/sessions
+        DELETE /oauth/sessions/{session}
+    """,
+}
+APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
+    (Scope.READ, Permission.VIEW): """
+        GET /apps/{app}
+        GET /apps/{app}/addons
+        GET /apps/{app}/addon-attachments
+        GET /apps/{app}/buildpack-installations
+        GET /apps/{app}/collaborators
+        GET /apps/{app}/collaborators/{collaborator}
+        GET /apps/{app}/domains
+        GET /apps/{app}/domains/{domain}
+        GET /apps/{app}/dynos
+        GET /apps/{app}/dynos/{dyno}
+        GET /apps/{app}/features
+        GET /apps/{app}/formation
+        GET /apps/{app}/formation/{type}
+        GET /apps/{app}/pipeline-couplings
+        GET /apps/{app}/sni-endpoints
+    """,
+    (Scope.READ_PROTECTED, Permission.VIEW): """
+        GET /apps/{app}/builds
+        GET /apps/{app}/builds/{build}
+        GET /apps/{app}/releases
+        GET /apps/{app}/releases/{release}
+        GET /apps/{app}/slugs/{slug}
+        POST /apps/{app}/log-sessions
+    """,
+    (Scope.READ_PROTECTED, Permission.OPERATE): """
+        GET /apps/{app}/config-vars
+        GET /apps/{app}/log-drains
+        GET /apps/{app}/releases/{release}/config-vars
+    """,
+    (Scope.WRITE, Permission.OPERATE): """
+        PATCH /apps/{app}
+        PATCH /apps/{app}/formation
+        PATCH /apps/{app}/formation/{type}
+        DELETE /apps/{app}/dynos
+        DELETE /apps/{app}/dynos/{dyno}
+        DELETE /apps/{app}/formations/{type}
+    """,
+    (Scope.WRITE_PROTECTED, Permission.OPERATE): """
+        PATCH /apps/{app}/config-vars
+    """,
+    (Scope.WRITE_PROTECTED, Permission.DEPLOY): """
+        POST /apps/{app}/releases
+    """,
+    (Scope.WRITE, Permission.MANAGE): """
+        DELETE /apps/{app}
+        POST /apps/{app}/collaborators
+        PATCH /apps/{app}/collaborators/{collaborator}
+        DELETE /apps/{app}/collaborators/{collaborator}
+    """,
+    (Scope.GLOBAL, Permission.MANAGE): """
+        GET /apps/{app}/audit
+    """,
+}
+ADMIN_ROUTES = """
+    GET /paasd/accounts
+    POST /paasd/accounts
+    DELETE /paasd/accounts/{account}
+    GET /paasd/audit
+    GET /paasd/router
+    POST /paasd/router/stop
+    POST /paasd/router/upgrade
+"""
+
+
+def _read(listed: str) -> Iterator[str]:
+    return (line.strip() for line in listed.splitlines() if line.strip())
+
+
+def _all() -> Iterator[tuple[str, Policy]]:
+    for scope, listed in ACCOUNT_ROUTES.items():
+        yield from ((route, Policy(scope)) for route in _read(listed))
+    for (scope, permission), listed in APP_ROUTES.items():
+        yield from ((route, Policy(scope, permission)) for route in _read(listed))
+    yield from ((route, ADMIN) for route in _read(ADMIN_ROUTES))
+
+
+POLICIES: Mapping[str, Policy] = dict(_all())
+
+
+def policy_of(method: str, path: str) -> Policy:
+    """Of a route by its pattern ("/apps/{app}"). HEAD is read as GET."""
+    return POLICIES.get(f"{'GET' if method == 'HEAD' else method} {path}", ADMIN)
+
+
+def unlisted(routes: Iterable[tuple[str, str]]) -> list[str]:
+    """Those (method, pattern) that have no row here."""
+    named = (f"{method} {path}" for method, path in routes if method != "HEAD")
+    return sorted(name for name in named if name not in POLICIES)

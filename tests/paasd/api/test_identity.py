@@ -1,0 +1,104 @@
+"""Who is let in, how guessing is slowed down, and what the audit says of it."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from paasd.api.identity import WRONG_GUESSES
+from paasd.domain.access import Permission
+from tests.paasd.api.people import person, share
+from tests.paasd.api.world import TOKEN, World
+
+SECRET = "canary-7d1f"
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+async def test_an_expired_token_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    issued = await world.parts.authorizations.issue(world.owner, "short", seconds=0.001)
+    past = datetime.now(UTC) + timedelta(seconds=1)
+    assert issued.token.expired(past)
+    while not issued.token.expired(datetime.now(UTC)):
+        pass
+    answer = await world.ask("GET", "/account", headers={"Authorization": f"Bearer {issued.secret}"})
+    assert (answer.status, answer.json["id"]) == (401, "unauthorized")
+    assert "expired" in answer.json["message"]
+
+
+async def test_guessing_is_slowed_down_and_locks_nobody_out(world: World) -> None:
+    """Bites: leave `Guesses.wrong` out, and the last guess is answered 401 like the first."""
+    statuses = [
+        (await world.ask("GET", "/account", headers={"Authorization": f"Bearer guess-{number}"})).status
+        for number in range(WRONG_GUESSES + 1)
+    ]
+    assert statuses == [401] * WRONG_GUESSES + [429]
+    slowed = await world.ask("GET", "/account", headers=basic("x", "guess"))
+    assert (slowed.status, slowed.json["id"]) == (429, "rate_limit")
+    assert 0 < int(slowed.headers["Retry-After"]) <= 60
+    assert (await world.ask("GET", "/account", headers={"Authorization": f"Bearer {TOKEN}"})).status == 200
+
+
+async def test_a_guessed_password_is_slowed_down_too(world: World) -> None:
+    await person(world, "ann@example.org", password="correct horse")
+    for _ in range(WRONG_GUESSES + 1):
+        await world.ask("GET", "/account", headers=basic("", "wrong"))
+    right = basic("ann@example.org", "correct horse")
+    assert (await world.ask("POST", "/oauth/authorizations", json={}, headers=right)).status == 429
+
+
+async def test_a_password_opens_one_call_only(world: World) -> None:
+    await person(world, "ann@example.org", password="correct horse")
+    right = basic("Ann@Example.org", "correct horse")
+    assert (await world.ask("GET", "/account", headers=right)).status == 401
+    assert (await world.ask("POST", "/apps", json={}, headers=right)).status == 401
+    made = await world.ask("POST", "/oauth/authorizations", json={"expires_in": 60}, headers=right)
+    assert (made.status, made.json["user"]["email"]) == (201, "ann@example.org")
+    token = made.json["access_token"]["token"]
+    assert (await world.ask("GET", "/account", headers={"Authorization": f"Bearer {token}"})).status == 200
+    for wrong in (basic("ann@example.org", "correct hors"), basic("nobody@example.org", "correct horse")):
+        answer = await world.ask("POST", "/oauth/authorizations", json={}, headers=wrong)
+        assert (answer.status, answer.json["id"]) == (401, "unauthorized")
+
+
+async def test_every_write_is_in_the_audit_by_name_and_never_by_value(world: World) -> None:
+    await world.create()
+    await world.call("PATCH", "/apps/shop/config-vars", {"KEY": SECRET, "OTHER": "x"})
+    await world.call("PATCH", "/apps/shop/config-vars", {"OTHER": None})
+    await world.call("PATCH", "/apps/shop", {"maintenance": True})
+    await world.call("PATCH", "/apps/shop", {"name": "store"})
+    await world.call("PATCH", "/apps/store", {"name": "-"})  # refused: nothing was written
+    await world.get("/apps/store")
+    entries = await world.get("/apps/store/audit")
+    said = [(entry["method"], entry["path"], entry["status"], entry["detail"]) for entry in reversed(entries)]
+    assert said == [
+        ("PATCH", "/apps/shop/config-vars", 200, {"set": ["KEY", "OTHER"]}),
+        ("PATCH", "/apps/shop/config-vars", 200, {"removed": ["OTHER"]}),
+        ("PATCH", "/apps/shop", 200, {"fields": ["maintenance"], "maintenance": [False, True]}),
+        ("PATCH", "/apps/shop", 200, {"fields": ["name"], "name": ["shop", "store"]}),
+    ]
+    first = entries[-1]
+    assert (first["user"]["email"], first["token"], first["address"]) == ("owner@example.org", "owner", "127.0.0.1")
+    assert SECRET not in str(await world.get("/paasd/audit"))
+
+
+async def test_what_was_forbidden_is_in_the_audit(world: World) -> None:
+    app = await world.create()
+    ann = await person(world, "ann@example.org")
+    await share(world, app, ann, Permission.VIEW)
+    assert (await ann.call("DELETE", "/apps/shop")).status == 403
+    [entry] = await world.get("/apps/shop/audit")
+    assert (entry["user"]["email"], entry["method"], entry["status"]) == ("ann@example.org", "DELETE", 403)
+
+
+async def test_lists_show_what_is_one_s_own_or_shared(world: World) -> None:
+    ann = await person(world, "ann@example.org")
+    shared = await world.create("shared")
+    await world.create("secret")
+    assert (await ann.call("POST", "/apps", {"name": "mine"})).status == 201
+    await share(world, shared, ann, Permission.VIEW)
+    assert {app["name"] for app in (await ann.call("GET", "/apps")).json} == {"mine", "shared"}
+    assert {app["name"] for app in (await ann.call("GET", "/users/~/apps")).json} == {"mine", "shared"}
+    assert {app["name"] for app in await world.get("/apps")} == {"mine", "secret", "shared"}
