@@ -25,6 +25,7 @@ class Call:
     status: int = 0
     sent: int = 0
     code: Code | None = None
+    goes_on: bool = False  # as a websocket, which leaves the line
 
     def line(self, now: float) -> str:
         """The log line, as Heroku writes it; nothing a client sends can make it two."""

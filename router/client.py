@@ -25,7 +25,8 @@ _LINGER = 2.0
 _BEHIND = 64 * 1024
 # What of aiohttp's own the fast lane leans on: where any of it has moved, the lane stays closed.
 _LEANT_ON = (
-    "_close _current_request _force_close _keepalive_handle _keepalive_timeout _messages _next_keepalive_close_time"
+    "_close _current_request _force_close _keepalive_handle _keepalive_timeout _manager _message_tail _messages"
+    " _next_keepalive_close_time"
     " _paused _payload_parser _process_keepalive _upgraded _waiter"
 ).split()
 
@@ -91,6 +92,22 @@ class ClientConnection(RequestHandler):
         """Return when there is room to write more."""
         if self._paused:
             await self._drain_helper()
+
+    def detach(self) -> tuple[asyncio.Transport, bytes]:
+        """Give the transport away, with what came behind the request: aiohttp is to take the client for gone.
+
+        Raises ConnectionResetError when it has.
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("The client has gone.")
+        early, self._message_tail, self._upgraded = self._message_tail, b"", False
+        self.transport, self._force_close = None, True
+        if self._keepalive_handle is not None:
+            self._keepalive_handle.cancel()
+        if self._manager is not None:
+            self._manager.connection_lost(self)
+        return transport, early
 
     def linger(self) -> None:
         """Nothing more is said, but read on for a while: closed with bytes unread, the answer would be reset away."""

@@ -5,6 +5,7 @@ it is idempotent, has no body, and a kept connection turned out to be closed bef
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from aiohttp import ClientError
@@ -39,14 +40,16 @@ class Exchange:
     """Serves one request by one route; `run` ends with the answer sent, or raises Fault."""
 
     def __init__(
-        self, fabric: Fabric, call: Call, head: RequestHead, head_bytes: bytes, content: StreamReader, reply: Reply
-    ) -> None:
+        self, fabric: Fabric, call: Call, head: RequestHead, head_bytes: bytes, content: StreamReader, reply: Reply,
+        tunnel_ended: Callable[[Call], None],
+    ) -> None:  # fmt: skip
         self._fabric = fabric
         self._call = call
         self._head = head
         self._head_bytes = head_bytes
         self._content = content
         self._reply = reply
+        self._tunnel_ended = tunnel_ended
         self._loop = asyncio.get_running_loop()
         self._uploaded = not head.has_body
         self._upload_fault: Fault | None = None
@@ -182,7 +185,7 @@ class Exchange:
         while True:
             status, reason, raw, payload = await self._read_head(connection)
             if status == 101 and self._head.websocket:
-                await self._tunnel(connection, client, reason, raw)
+                self._tunnel(connection, client, reason, raw)
                 return False
             if status == 101:
                 raise Fault(Code.H17)
@@ -247,18 +250,31 @@ class Exchange:
                 async with asyncio.timeout(idle):
                     await self._reply.body(chunk)
 
-    async def _tunnel(
+    def _tunnel(
         self,
         connection: UpstreamConnection,
         client: ClientConnection,
         reason: str,
         raw: tuple[tuple[bytes, bytes], ...],
     ) -> None:
+        """Join the two sides for as long as they last; nothing of this request but its record is kept for that."""
         self._reply.switch(reason, raw)
-        tunnel = Tunnel(client, connection, self._fabric.limits.idle)
-        try:
-            with self._fabric.in_flight.tunnel(tunnel.go_away):
-                if not await tunnel.run():
-                    raise Fault(Code.H15, status=101)
-        finally:
-            self._call.sent = tunnel.sent
+        to_client, from_client = client.detach()
+        to_app, from_app = connection.detach()
+        call, tunnel_ended = self._call, self._tunnel_ended
+        if to_app is None:  # it has closed with its 101
+            to_client.write(from_app)
+            to_client.close()
+            call.sent = len(from_app)
+            return
+        address, in_flight = connection.address, self._fabric.in_flight
+
+        def ended(sent: int, closed: bool) -> None:
+            in_flight.leave_tunnel(address, tunnel)
+            call.sent, call.code = sent, None if closed else Code.H15
+            tunnel_ended(call)
+
+        call.goes_on = True
+        tunnel = Tunnel(to_client, to_app, self._fabric.limits.idle, ended)
+        in_flight.enter_tunnel(address, tunnel)
+        tunnel.begin(from_client, from_app)

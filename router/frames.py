@@ -7,6 +7,8 @@ SERVICE_RESTART_MASKED = b"\x88\x82\x00\x00\x00\x00\x03\xf4"  # the same, as a c
 class FrameBoundary:
     """Follows one direction of one websocket; nothing is kept but a frame's head that is not complete yet."""
 
+    __slots__ = ("_head", "_missing", "_payload")
+
     def __init__(self) -> None:
         self._head = bytearray()
         self._missing = 2

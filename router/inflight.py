@@ -1,10 +1,17 @@
 """How many requests each target has in flight (websockets included), and waiting for there to be none."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 Address = tuple[str, int]
+
+
+class Tunnel(Protocol):
+    """A websocket under way."""
+
+    def go_away(self) -> None: ...
 
 
 class InFlight:
@@ -12,7 +19,7 @@ class InFlight:
 
     def __init__(self) -> None:
         self._counts: dict[Address, int] = {}
-        self._tunnels: set[Callable[[], None]] = set()
+        self._tunnels: set[Tunnel] = set()
         self._waiting: dict[asyncio.Future[None], frozenset[Address] | None] = {}
 
     @contextmanager
@@ -48,19 +55,25 @@ class InFlight:
             return sum(self._counts.values())
         return sum(self._counts.get(address, 0) for address in addresses)
 
-    @contextmanager
-    def tunnel(self, go_away: Callable[[], None]) -> Iterator[None]:
-        """Know a websocket, which is held besides, for the length of the block; `go_away` ends it."""
-        self._tunnels.add(go_away)
-        try:
-            yield
-        finally:
-            self._tunnels.discard(go_away)
+    @property
+    def tunnels(self) -> int:
+        """How many websockets there are."""
+        return len(self._tunnels)
+
+    def enter_tunnel(self, address: Address, tunnel: Tunnel) -> None:
+        """Count a websocket on `address`, and know it; it is to `leave_tunnel` once."""
+        self.enter(address)
+        self._tunnels.add(tunnel)
+
+    def leave_tunnel(self, address: Address, tunnel: Tunnel) -> None:
+        """Count it no more."""
+        self._tunnels.discard(tunnel)
+        self.leave(address)
 
     def end_tunnels(self) -> None:
         """End all websockets."""
-        for go_away in list(self._tunnels):
-            go_away()
+        for tunnel in list(self._tunnels):
+            tunnel.go_away()
 
     def counts(self) -> dict[Address, int]:
         """Requests in flight now, by address."""

@@ -82,8 +82,12 @@ class Proxy:
         finally:
             if handed is not None:
                 handed.release()
-            self._log.add(call.app, call.line(asyncio.get_running_loop().time()))
+            if not call.goes_on:
+                self._ended(call)
         return Sent(keep_alive=reply.keep_alive or client.lingering)
+
+    def _ended(self, call: Call) -> None:
+        self._log.add(call.app, call.line(asyncio.get_running_loop().time()))
 
     def refuse(self, client: ClientConnection, fault: Fault) -> None:
         """Answer what could not be read as a request, and close."""
@@ -124,7 +128,7 @@ class Proxy:
             request_id=call.request_id.encode(),
             started_ms=int(time.time() * 1000),
         )
-        exchange = Exchange(self._fabric, call, head, head_bytes, request.content, reply)
+        exchange = Exchange(self._fabric, call, head, head_bytes, request.content, reply, self._ended)
         if handed is not None and sent:
             await exchange.resume(handed, client)
         else:

@@ -5,8 +5,6 @@ import logging
 import os
 import socket
 
-from aiohttp.web_protocol import RequestHandler
-
 from router.access_log import AccessLog
 from router.client import ClientConnection, ClientServer
 from router.exchange import Fabric, Limits
@@ -60,7 +58,7 @@ class Serving:
             await self._until_idle_clients_asked()
         self._close_idle()
         if not await self._in_flight.idle(None, began + patience.requests - loop.time()):
-            await asyncio.gather(*(each.shutdown(_LAST_WORDS) for each in self._clients.connections if _asks(each)))
+            await self._clients.shutdown(_LAST_WORDS)
             await self._in_flight.idle(None, began + patience.websockets + _LAST_WORDS - loop.time())
         ending.cancel()
         await self._clients.shutdown(_LAST_WORDS)
@@ -77,7 +75,7 @@ class Serving:
             case Tell():
                 self.counted.keep(frozenset(route.app for route in self.table.table.routes))
                 targets = {f"{host}:{port}": count for (host, port), count in self._in_flight.counts().items()}
-                clients = 0 if self._clients is None else len(self._clients.connections)
+                clients = 0 if self._clients is None else len(self._clients.connections) + self._in_flight.tunnels
                 figures = Figures(self.counted.apps, targets, clients, getattr(self._proxy, "lane_hits", None))
                 return Said(os.getpid(), self._in_flight.count(), figures=figures)
             case Drain():
@@ -104,11 +102,6 @@ class Serving:
         for connection in self._clients.connections:
             if isinstance(connection, ClientConnection) and not connection.busy and not _unread(connection):
                 connection.force_close()
-
-
-def _asks(connection: RequestHandler) -> bool:
-    """Whether it is a request's, not a websocket's."""
-    return not isinstance(connection, ClientConnection) or connection.feeder is None
 
 
 def _unread(connection: ClientConnection) -> bool:

@@ -1,68 +1,72 @@
 """A websocket after its 101: bytes both ways, unread, until a side closes or both are silent for too long.
 
-Only where frames end is followed, so that a router that goes can say so in between two.
+Only where frames end is followed, so that a router that goes can say so in between two. The two transports are given
+protocols of their own, and all that served the request is let go: most websockets are many, and idle.
 """
 
 import asyncio
+from collections.abc import Callable
 
-from router.client import ClientConnection
 from router.frames import SERVICE_RESTART, SERVICE_RESTART_MASKED, FrameBoundary
-from router.upstream import UpstreamConnection
 
 
 class Tunnel:
-    """Joins the two connections. `sent` counts the bytes from the app to the client."""
+    """Joins two transports; `ended` is told once, with the bytes sent to the client, and whether a side closed them.
 
-    def __init__(self, client: ClientConnection, app: UpstreamConnection, idle_timeout: float) -> None:
-        self._client = client
-        self._app = app
+    Where no side did, the tunnel was cut for silence.
+    """
+
+    __slots__ = ("_ended", "_idle_timeout", "_last", "_loop", "_to_app", "_to_client", "_watch", "sent")
+
+    def __init__(
+        self, client: asyncio.Transport, app: asyncio.Transport, idle_timeout: float, ended: Callable[[int, bool], None]
+    ) -> None:
         self._idle_timeout = idle_timeout
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
-        self._ended: asyncio.Future[bool] = self._loop.create_future()
-        self._to_client, self._to_app = FrameBoundary(), FrameBoundary()
+        self._ended: Callable[[int, bool], None] | None = ended
+        self._to_client = _End(self, app, client)
+        self._to_app = _End(self, client, app)
+        self._watch = self._loop.call_later(idle_timeout, self._look)
         self.sent = 0
 
-    async def run(self) -> bool:
-        """Carry bytes until the tunnel ends: True when a side closed, False when it was cut for silence."""
-        self._client.feeder, self._app.feeder = self._app.transport, self._client.transport
-        watch = self._loop.call_later(self._idle_timeout, self._look)
-        self._watch = watch
-        try:
-            self._client.set_parser(_End(self, to_app=True))  # type: ignore[arg-type]
-            self._app.set_parser(_End(self, to_app=False), None)
-            if not self._app.is_connected() or self._client.transport is None:
+    def begin(self, from_client: bytes, from_app: bytes) -> None:
+        """Carry what has come already, and then whatever comes."""
+        for end, early in ((self._to_app, from_client), (self._to_client, from_app)):
+            end.source.set_protocol(end)
+            if early:
+                end.data_received(early)
+        for end, other in ((self._to_app, self._to_client), (self._to_client, self._to_app)):
+            if end.source.is_closing():
                 self.end()
-            return await self._ended
-        finally:
-            self._watch.cancel()
-            self._client.feeder = self._app.feeder = None
-            for side in (self._app.transport, self._client.transport):
-                if side is not None:
-                    side.close()
+            elif other.full:
+                end.source.pause_reading()
+            elif not end.source.is_reading():
+                end.source.resume_reading()
 
-    def carry(self, data: bytes, to_app: bool) -> None:
+    def carried(self, size: int, *, to_client: bool) -> None:
         self._last = self._loop.time()
-        transport = self._app.transport if to_app else self._client.transport
-        if transport is None or transport.is_closing():
-            return
-        transport.write(data)
-        (self._to_app if to_app else self._to_client).feed(data)
-        if not to_app:
-            self.sent += len(data)
+        if to_client:
+            self.sent += size
 
     def go_away(self) -> None:
         """End it, with close code 1012 (service restart) to each side that is between two frames."""
-        ends = (self._client, self._to_client, SERVICE_RESTART), (self._app, self._to_app, SERVICE_RESTART_MASKED)
-        for side, boundary, word in ends:
-            transport = side.transport
-            if boundary.reached and transport is not None and not transport.is_closing():
-                transport.write(word)
+        for end, word in ((self._to_client, SERVICE_RESTART), (self._to_app, SERVICE_RESTART_MASKED)):
+            if end.boundary.reached and not end.sink.is_closing():
+                end.sink.write(word)
         self.end()
 
     def end(self, closed: bool = True) -> None:
-        if not self._ended.done():
-            self._ended.set_result(closed)
+        ended, self._ended = self._ended, None
+        if ended is None:
+            return
+        self._watch.cancel()
+        for end in (self._to_client, self._to_app):
+            end.sink.close()
+        ended(self.sent, closed)
+
+    def is_to_client(self, end: "_End") -> bool:
+        return end is self._to_client
 
     def _look(self) -> None:
         left = self._last + self._idle_timeout - self._loop.time()
@@ -72,16 +76,35 @@ class Tunnel:
             self._watch = self._loop.call_later(left, self._look)
 
 
-class _End:
-    """One end, in the shape of the parser that aiohttp gives an upgraded connection's bytes to."""
+class _End(asyncio.Protocol):
+    """What reads one side (`source`) and writes to the other (`sink`)."""
 
-    def __init__(self, tunnel: Tunnel, *, to_app: bool) -> None:
+    __slots__ = ("_tunnel", "boundary", "sink", "source")
+
+    def __init__(self, tunnel: Tunnel, source: asyncio.Transport, sink: asyncio.Transport) -> None:
         self._tunnel = tunnel
-        self._to_app = to_app
+        self.source = source
+        self.sink = sink
+        self.boundary = FrameBoundary()
 
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self._tunnel.carry(data, self._to_app)
-        return False, b""
+    @property
+    def full(self) -> bool:
+        """Whether the side we read is not to be written to now."""
+        return self.source.get_write_buffer_size() > self.source.get_write_buffer_limits()[1]
 
-    def feed_eof(self) -> None:
+    def data_received(self, data: bytes) -> None:
+        self._tunnel.carried(len(data), to_client=self._tunnel.is_to_client(self))
+        if self.sink.is_closing():
+            return
+        self.sink.write(data)
+        self.boundary.feed(data)
+
+    def pause_writing(self) -> None:
+        self.sink.pause_reading()
+
+    def resume_writing(self) -> None:
+        if not self.sink.is_closing():
+            self.sink.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._tunnel.end()

@@ -76,6 +76,15 @@ class UpstreamConnection(ResponseHandler):
         if self._paused and self.transport is not None:
             await self._drain_helper()
 
+    def detach(self) -> tuple[asyncio.Transport | None, bytes]:
+        """Give the transport away, where the app has not closed it, with what came behind its 101."""
+        transport, self.transport = self.transport, None
+        early, self._tail = self._tail, b""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._drop_timeout()
+        return transport, early
+
     def cut(self) -> None:
         """Drop the connection at once; whoever reads from it hears that it is lost."""
         if self.transport is not None:
