@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -130,6 +131,16 @@ def control(contender: Contender, method: str, path: str, body: bytes | None = N
     connection.request(method, path, body)
     answer = connection.getresponse()
     return answer.status, answer.read()
+
+
+def lane_hits(contender: Contender) -> tuple[float, float]:
+    """Requests that took our router's fast lane, and all that it has logged."""
+    text = control(contender, "GET", "/metrics")[1].decode()
+
+    def total(name: str) -> float:
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}[ {{]", line))
+
+    return total("paasd_router_lane_hits_total"), total("paasd_router_requests_total")
 
 
 def _router(folder: Path, upstream: int) -> Contender:

@@ -117,3 +117,31 @@ async def test_backpressure_runs_through_a_tunnel(router: RouterProcess, start: 
     async with asyncio.timeout(5):
         assert len(await reader.readexactly(size)) == size
     writer.close()
+
+
+async def test_what_an_app_says_with_its_101_and_goes_reaches_the_client(router: RouterProcess, start: Start) -> None:
+    """Bites: let `_tunnel` drop what `detach` returned where the app's transport is gone, or `begin` what came early."""
+    await router.publish(route("shop", await start(answering(SWITCH + b"bye"))))
+    reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+    writer.write(ASK)
+    async with asyncio.timeout(2):
+        assert (await reader.read()).endswith(b"\r\n\r\nbye")
+    writer.close()
+    assert await router.log_lines("at=info .* status=101 bytes=3 ")
+
+
+async def test_a_websocket_is_a_client_connection_and_counted_until_it_ends(
+    router: RouterProcess, start: Start
+) -> None:
+    """Bites: leave `tunnels` out of the figures; or let `ended` not leave the tunnel."""
+    app = await start(switching())
+    await router.publish(route("shop", app))
+    reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+    writer.write(ASK)
+    await reader.readuntil(b"\r\n\r\n")
+    said = (await router.metrics()).splitlines()
+    assert f'paasd_router_in_flight{{target="127.0.0.1:{app.port}"}} 1' in said
+    assert int(next(line for line in said if line.startswith("paasd_router_client_connections ")).split()[1]) >= 1
+    writer.close()
+    assert len(await router.log_lines("at=info .* status=101 ")) == 1
+    assert f'target="127.0.0.1:{app.port}"' not in await router.metrics()
