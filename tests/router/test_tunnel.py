@@ -120,7 +120,7 @@ async def test_backpressure_runs_through_a_tunnel(router: RouterProcess, start: 
 
 
 async def test_what_an_app_says_with_its_101_and_goes_reaches_the_client(router: RouterProcess, start: Start) -> None:
-    """Bites: let `_tunnel` drop what `detach` returned where the app's transport is gone, or `begin` what came early."""
+    """Bites: let `_tunnel` drop what `detach` returned where the app has gone, or `begin` what came early."""
     await router.publish(route("shop", await start(answering(SWITCH + b"bye"))))
     reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
     writer.write(ASK)
