@@ -40,6 +40,7 @@ from paasd.services.authorizations import Authorizations
 from paasd.services.background import Background
 from paasd.services.boot import Boot, BootRules
 from paasd.services.builds import BuildRules, Builds
+from paasd.services.certificates import Certificates
 from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
@@ -102,6 +103,7 @@ class Services:
     logs: AppLogs
     routing: Routing
     recovery: Recovery
+    certificates: Certificates
     background: Background
 
 
@@ -185,7 +187,10 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, adapters.host, sources, apps, releases, builds)
     dynos = Dynos(store, engine, routing, releases, logs, background, recovery)
-    return Services(Access(store), apps, Ledger(store), builds, releases, dynos, logs, routing, recovery, background)
+    certificates = Certificates(adapters.router, adapters.ca, routing.hosts, routing.hosts_changed)
+    return Services(
+        Access(store), apps, Ledger(store), builds, releases, dynos, logs, routing, recovery, certificates, background
+    )
 
 
 def boot_rules(settings: Settings) -> BootRules:
@@ -276,6 +281,7 @@ def keep_mending(services: Services, stack: contextlib.AsyncExitStack) -> None:
     background.spawn("boot", services.recovery.boot())
     background.spawn("watch engine", services.recovery.watch())
     background.spawn("follow router", services.logs.follow_router(services.recovery.ensure_router))
+    background.spawn("certificates", services.certificates.keep())
     scheduler = AsyncIOScheduler(timezone="UTC")
     for seconds, job in PERIODIC:
         scheduler.add_job(

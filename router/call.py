@@ -26,6 +26,7 @@ class Call:
     sent: int = 0
     code: Code | None = None
     goes_on: bool = False  # as a websocket, which leaves the line
+    protocol: str = "http"
 
     def line(self, now: float) -> str:
         """The log line, as Heroku writes it; nothing a client sends can make it two."""
@@ -37,7 +38,8 @@ class Call:
         return (
             f'{opening} method={self.method} path="{_quote(self.path)}" host={_quote(self.host)}'
             f' request_id={self.request_id} fwd="{_quote(self.fwd, keep=" ")}" dyno={self.dyno} connect={connect}'
-            f" service={(now - self.started) * 1000:.0f}ms status={self.status} bytes={self.sent} protocol=http"
+            f" service={(now - self.started) * 1000:.0f}ms status={self.status} bytes={self.sent}"
+            f" protocol={self.protocol}"
         )
 
 

@@ -15,9 +15,11 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 from aiohttp.web_request import BaseRequest
 
+from router.certificates import Certificates
 from router.codes import Code, Fault
 from router.lane import Lane
 from router.passage import Handed, Passage
+from router.sealed import TLS_HANDSHAKE, Sealed
 
 # Two limits a byte apart: it is by its limit that a line's error says which line was too long.
 _LINE_LIMIT, _FIELD_LIMIT, _HEADERS_LIMIT = 8191, 8190, 128
@@ -62,11 +64,16 @@ class ClientConnection(RequestHandler):
     The lane is tried only between two messages: `_boundary` says that aiohttp's parser holds no part of one.
     """
 
-    def __init__(self, manager: web.Server, handler: Handler, lane: Lane | None, **kwargs: Any) -> None:
+    def __init__(
+        self, manager: web.Server, handler: Handler, lane: Lane | None, certificates: Certificates, **kwargs: Any
+    ) -> None:
         super().__init__(manager, **kwargs)
         self._handler = handler
         self._lane = lane
         self.address = ""
+        self.scheme = "http"
+        self._certificates = certificates
+        self._fresh = True
         self._about: bytes | None = None
         self._boundary = True
         self._passage: Passage | None = None
@@ -176,6 +183,11 @@ class ClientConnection(RequestHandler):
     def _parse(self, data: bytes) -> None:
         if self._deaf:
             return
+        if self._fresh:
+            self._fresh = False
+            if data[:1] == TLS_HANDSHAKE:
+                self._seal(data)
+                return
         super().data_received(data)
         messages = self._messages
         if messages and isinstance(messages[-1][0], _ErrInfo):
@@ -187,6 +199,14 @@ class ClientConnection(RequestHandler):
             and messages[-1][1].is_eof() and not self._upgraded
         )  # fmt: skip
         self._watch_head()
+
+    def _seal(self, data: bytes) -> None:
+        """The client speaks TLS: nothing of HTTP begins like that."""
+        raw = self.transport
+        assert raw is not None
+        self.scheme, self._about = "https", None
+        self.transport = sealed = Sealed(raw, self, self._certificates.context)
+        sealed.data_received(data)
 
     def _process_keepalive(self) -> None:
         if self._passage is not None:
@@ -264,7 +284,7 @@ class ClientConnection(RequestHandler):
 class ClientServer(web.Server):
     """Makes a ClientConnection for each accepted socket, and knows them all."""
 
-    def __init__(self, handler: Handler, connection: dict[str, Any]) -> None:
+    def __init__(self, handler: Handler, certificates: Certificates, connection: dict[str, Any]) -> None:
         async def serve(request: BaseRequest) -> web.StreamResponse:
             return await handler.serve(request)
 
@@ -278,7 +298,7 @@ class ClientServer(web.Server):
             )
             self.lane = None
         self._make: Callable[[], ClientConnection] = lambda: ClientConnection(
-            self, handler, self.lane, loop=asyncio.get_running_loop(), **limits, **connection
+            self, handler, self.lane, certificates, loop=asyncio.get_running_loop(), **limits, **connection
         )
 
     def __call__(self) -> RequestHandler:

@@ -12,9 +12,10 @@ from aiohttp import web
 
 from router import metrics
 from router.access_log import AccessLog
+from router.certificates import CertificateError, Certificates
 from router.peers import Drain, Own, Peers, TakeTable, Tell, Unreachable
 from router.state import StaleTable, TableInForce
-from router.table import RoutingTable, TableError, decode, encode
+from router.table import CertificateChange, RoutingTable, TableError, decode, encode
 
 _TABLE_BYTES = 64 * 1024 * 1024
 _LONGEST_DRAIN = 3600.0
@@ -49,15 +50,24 @@ class Control:
     """Handlers of the control API. `lead` before it is served; `stop` ends the router as SIGTERM does."""
 
     def __init__(
-        self, table: TableInForce, log: AccessLog, own: Own, peers: Peers, listen: str, stop: Callable[[], None]
+        self,
+        table: TableInForce,
+        certificates: Certificates,
+        log: AccessLog,
+        own: Own,
+        peers: Peers,
+        listen: str,
+        stop: Callable[[], None],
     ) -> None:
         self._table = table
+        self._certificates = certificates
         self._log = log
         self._own = own
         self._peers = peers
         self._listen = listen
         self._stop = stop
         self._about = About(0, "", "")
+        self._changing = asyncio.Lock()
 
     def lead(self, about: About) -> None:
         """Answer for the router that `about` tells of."""
@@ -75,6 +85,8 @@ class Control:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/table", self._get_table)
         app.router.add_put("/table", self._put_table)
+        app.router.add_get("/certificates", self._get_certificates)
+        app.router.add_patch("/certificates", self._change_certificates)
         app.router.add_post("/drain", self._drain)
         app.router.add_get("/log", self._follow_log)
         app.router.add_post("/upgrade", self._upgrade)
@@ -132,6 +144,24 @@ class Control:
 
     async def _spread(self, table: RoutingTable) -> None:
         await self._peers.ask(TakeTable(table))
+
+    async def _get_certificates(self, _: web.Request) -> web.Response:
+        return web.json_response(await asyncio.to_thread(self._certificates.held))
+
+    async def _change_certificates(self, request: web.Request) -> web.Response:
+        """In force in every worker when this answers: each looks at the files by itself."""
+        try:
+            change = msgspec.json.decode(await request.read(), type=CertificateChange)
+        except msgspec.DecodeError as error:
+            return _refusal(400, f"The change of certificates can't be read: {error}.")
+        async with self._changing:
+            try:
+                await asyncio.to_thread(self._certificates.change, change)
+            except CertificateError as error:
+                return _refusal(400, str(error))
+            except OSError as error:
+                return _refusal(507, f"A certificate could not be saved ({error.strerror}): make room and try again.")
+        return web.json_response({"status": "saved"})
 
     async def _drain(self, request: web.Request) -> web.Response:
         try:

@@ -85,14 +85,16 @@ def read_request(method: str, target: str, http11: bool, raw: tuple[Header, ...]
     )
 
 
-def request_to_app(head: RequestHead, *, client: bytes, port: int, request_id: bytes, started_ms: int) -> bytes:
+def request_to_app(
+    head: RequestHead, *, client: bytes, scheme: bytes, port: int, request_id: bytes, started_ms: int
+) -> bytes:
     """The head to send to the app."""
     forwarded_for = head.forwarded_for + b", " + client if head.forwarded_for else client
     lines = [b"%s %s HTTP/1.1" % (head.method, head.target), b"Host: " + head.authority]
     lines += [b"%s: %s" % header for header in head.kept]
     lines += [
         b"X-Forwarded-For: " + forwarded_for,
-        b"X-Forwarded-Proto: http",
+        b"X-Forwarded-Proto: " + scheme,
         b"X-Forwarded-Port: %d" % port,
         b"X-Forwarded-Host: " + head.authority,
         b"X-Request-Id: " + request_id,

@@ -95,7 +95,7 @@ def become(user: str | None, directory: Path, log: Path | None) -> str:
         if log is not None:
             os.close(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640))
             os.chown(log, entry.pw_uid, entry.pw_gid)
-        for path in (directory, *directory.iterdir()):
+        for path in (directory, *directory.rglob("*")):
             os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
         os.initgroups(entry.pw_name, entry.pw_gid)
         os.setgid(entry.pw_gid)

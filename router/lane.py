@@ -44,8 +44,8 @@ class Lane:
     def about(self, client: Client) -> bytes:
         """The lines that tell an app of a client, up to the host it asked for."""
         return (
-            f"X-Forwarded-For: {client.address}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: {self._port}\r\n"
-            "Via: 1.1 paasd-router\r\nX-Forwarded-Host: "
+            f"X-Forwarded-For: {client.address}\r\nX-Forwarded-Proto: {client.scheme}\r\n"
+            f"X-Forwarded-Port: {self._port}\r\nVia: 1.1 paasd-router\r\nX-Forwarded-Host: "
         ).encode()
 
     def enter(self, client: Client, about: bytes, data: bytes) -> Passage | None:

@@ -43,6 +43,7 @@ class Client(Protocol):
     transport: asyncio.Transport | None
     feeder: asyncio.Transport | None
     address: str
+    scheme: str
 
     @property
     def writing_paused(self) -> bool: ...
@@ -110,7 +111,7 @@ class Passage:
             f'at=info method={self.method.decode()} path="{self.uri.decode()}" host={self.host}'
             f' request_id={self._lane.ids}{self._number:012x} fwd="{self.client.address}" dyno={self.target.dyno}'
             f" connect=0ms service={(self.ended - self.started) * 1000:.0f}ms status={self.status} bytes={self.sent}"
-            " protocol=http"
+            f" protocol={self.client.scheme}"
         )
 
     def _call(self) -> Call:
@@ -121,6 +122,7 @@ class Passage:
         call.dyno, call.connect, call.status, call.sent, call.code = (
             self.target.dyno, 0.0, self.status, self.sent, self.code,
         )  # fmt: skip
+        call.protocol = self.client.scheme
         return call
 
     def received(self, data: bytes) -> None:

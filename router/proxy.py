@@ -60,6 +60,7 @@ class Proxy:
         http11 = request.version >= HttpVersion11
         call = Call(asyncio.get_running_loop().time(), method=request.method, path=request.raw_path)
         reply = Reply(client, call, http11=http11, keep_alive=request.keep_alive and not self.stopping)
+        call.protocol = client.scheme
         handed = client.take_handed()
         if handed is not None:
             call.started = handed.started
@@ -94,6 +95,7 @@ class Proxy:
         call = Call(
             asyncio.get_running_loop().time(), method="UNKNOWN", request_id=str(uuid.uuid4()), fwd=client.address
         )
+        call.protocol = client.scheme
         reply = Reply(client, call, http11=True, keep_alive=False)
         self._note(call, fault)
         try:
@@ -124,6 +126,7 @@ class Proxy:
         head_bytes = request_to_app(
             head,
             client=client.address.encode(),
+            scheme=client.scheme.encode(),
             port=self._port,
             request_id=call.request_id.encode(),
             started_ms=int(time.time() * 1000),

@@ -6,6 +6,7 @@ import os
 import socket
 
 from router.access_log import AccessLog
+from router.certificates import Certificates
 from router.client import ClientConnection, ClientServer
 from router.exchange import Fabric, Limits
 from router.inflight import InFlight
@@ -28,6 +29,7 @@ class Serving:
     def __init__(self, options: Options, log: AccessLog, port: int) -> None:
         limits = _limits(options.timeouts)
         self.table = TableInForce(options.directory)
+        self.certificates = Certificates(options.directory)
         self.counted = Counted()
         self._in_flight = InFlight()
         self._upstreams = Upstreams(self.table.serves, limits.connect)
@@ -42,7 +44,7 @@ class Serving:
 
     async def accept(self, listener: socket.socket) -> None:
         """Accept clients at `listener`, which stays open when we end."""
-        self._clients = ClientServer(self._proxy, _connection_options())
+        self._clients = ClientServer(self._proxy, self.certificates, _connection_options())
         self._server = await asyncio.get_running_loop().create_server(self._clients, sock=listener.dup(), backlog=4096)
 
     async def finish(self, patience: Patience, *, at_once: bool) -> None:

@@ -46,6 +46,24 @@ class RoutingTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     routes: tuple[Route, ...] = ()
 
 
+class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One host name's key and certificate (`pem`), and a `mark` by which whoever issued it knows it again."""
+
+    host: str
+    pem: str
+    mark: str
+
+    def __repr__(self) -> str:
+        return f"Certificate(host={self.host!r}, mark={self.mark!r})"
+
+
+class CertificateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Certificates to answer https with from now on, and host names to have none any more."""
+
+    put: tuple[Certificate, ...] = ()
+    drop: tuple[str, ...] = ()
+
+
 def encode(table: RoutingTable) -> bytes:
     """The table as JSON."""
     return _ENCODER.encode(table)

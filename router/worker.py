@@ -71,7 +71,15 @@ class _Worker:
         self._serving = Serving(options, self._log, listener.getsockname()[1])
         self._peers = Peers(self._serving, self._tasks, self._heard, self._left_alone)
         listen = held.address_of(listener)
-        self._control = Control(self._serving.table, self._log, self._serving, self._peers, listen, self._shut_down)
+        self._control = Control(
+            self._serving.table,
+            self._serving.certificates,
+            self._log,
+            self._serving,
+            self._peers,
+            listen,
+            self._shut_down,
+        )
         self._runner = web.AppRunner(
             self._control.app(), access_log=None, shutdown_timeout=1.0, handler_cancellation=True
         )

@@ -63,6 +63,11 @@ class LocalCa:
         """Where the certificate is kept for clients on this machine."""
         return self.directory / "ca.pem"
 
+    @property
+    def name(self) -> str:
+        """Its certificate's fingerprint."""
+        return self._authority.fingerprint(hashes.SHA256()).hex()
+
     def covers(self, name: str) -> bool:
         """Whether a certificate of ours for this host name or address would be believed."""
         try:

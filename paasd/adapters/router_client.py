@@ -1,7 +1,7 @@
 """Router over its control socket: whole tables by PUT, under a counter that follows the router's own."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -9,11 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import msgspec
 
 from paasd.domain.dyno import LogLine
 from paasd.domain.errors import RouterUnavailable
 from paasd.ports import RouterHealth
-from router.table import Route, RoutingTable, TableError, Target, decode, encode
+from router.table import CertificateChange, Route, RoutingTable, TableError, Target, decode, encode
 
 CALL_SECONDS = 10.0
 DRAIN_MARGIN = 10.0
@@ -66,6 +67,17 @@ class RouterClient:
         order = {"targets": [{"host": t.host, "port": t.port} for t in targets], "timeout": timeout}
         async with self._call("POST", "/drain", json=order, seconds=timeout + DRAIN_MARGIN) as response:
             return bool((await response.json()).get("drained"))
+
+    async def certificates(self) -> Mapping[str, str]:
+        """Host name to the mark of the certificate that the router holds for it."""
+        async with self._call("GET", "/certificates") as response:
+            return dict(await response.json())
+
+    async def change_certificates(self, change: CertificateChange) -> None:
+        """Have the router hold these, and drop others."""
+        async with self._call("PATCH", "/certificates", data=msgspec.json.encode(change)) as response:
+            if response.status != 200:
+                raise RouterUnavailable(f"The router refused certificates: {(await response.json()).get('message')}")
 
     async def log_lines(self) -> AsyncIterator[tuple[str, LogLine]]:
         """(app id, line) of each request that the router remembers, then live; later, from where the last one ended."""

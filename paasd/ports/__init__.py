@@ -1,9 +1,10 @@
 """The ports: what the services ask of the world. Each says what it raises and what repeating does."""
 
+from paasd.ports.authority import Authority
 from paasd.ports.engine import Artifact, BuildSpec, Engine, EngineInfo, Terminal, Write
 from paasd.ports.outputs import OutputFile, Outputs
 from paasd.ports.probe import Probe, ProbeResult
-from paasd.ports.router import Router, RouterHealth, RouterHost
+from paasd.ports.router import CertificateHolder, Router, RouterHealth, RouterHost
 from paasd.ports.sources import Sources
 from paasd.ports.store import AccessStore, AppStore, AuditStore, LedgerStore, Store
 
@@ -12,7 +13,9 @@ __all__ = [
     "AppStore",
     "Artifact",
     "AuditStore",
+    "Authority",
     "BuildSpec",
+    "CertificateHolder",
     "Engine",
     "EngineInfo",
     "LedgerStore",

@@ -1,11 +1,11 @@
 """Ports Router and RouterHost: the data plane's table, and its process."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from paasd.domain.dyno import LogLine
-from router.table import Route, RoutingTable, Target
+from router.table import CertificateChange, Route, RoutingTable, Target
 
 
 class Router(Protocol):
@@ -28,6 +28,18 @@ class Router(Protocol):
 
         Ends when the router goes away.
         """
+        ...
+
+
+class CertificateHolder(Protocol):
+    """The data plane's certificates for https. All raise RouterUnavailable."""
+
+    async def certificates(self) -> Mapping[str, str]:
+        """Host name to the mark of the certificate that is held for it."""
+        ...
+
+    async def change_certificates(self, change: CertificateChange) -> None:
+        """Hold these, in place of those of the same host names, and drop others. May be repeated."""
         ...
 
 

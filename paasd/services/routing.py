@@ -53,6 +53,7 @@ class Routing:
         self.booting: set[str] = set()
         self.leaving: set[str] = set()
         self.crashed: set[str] = set()
+        self.hosts_changed = asyncio.Event()
 
     async def publish(self, app_id: str) -> None:
         """Derive one app's route anew and put the whole table in force, unless it is: each engine event asks for this.
@@ -118,6 +119,11 @@ class Routing:
         """Those of the router's own table. Raises RouterUnavailable."""
         return (await self._router.table()).routes
 
+    def hosts(self) -> frozenset[str] | None:
+        """The host names of the table last put in force; None before there is one."""
+        table = self._in_force
+        return None if table is None else frozenset(host for route in table for host in route.hosts)
+
     async def status(self) -> RouterStatus:
         """The router's state, down included."""
         try:
@@ -142,6 +148,7 @@ class Routing:
         self._in_force = None  # not known, until the router says so
         await self._router.publish(table)
         self._in_force = table
+        self.hosts_changed.set()
 
     async def _learn(self) -> None:
         """Begin with what the router has: a table is whole, and the other apps' routes must not be missing in it."""

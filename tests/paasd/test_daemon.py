@@ -149,3 +149,18 @@ def test_the_official_cli_works_over_https(daemon: Daemon, tmp_path: Path) -> No
     shell = shell_for(daemon, tmp_path)
     shell.env["HEROKU_HOST"] = shell.env["HEROKU_PARTICLEBOARD_URL"] = f"https://127.0.0.1:{daemon.api_port}"
     assert "owner@localhost" in shell.run("heroku", "auth:whoami")
+
+
+def test_an_app_answers_by_https_with_a_certificate_of_its_own(daemon: Daemon) -> None:
+    """Bites: without `certificates` in keep_mending the router has none."""
+    daemon.call("POST", "/apps", {"name": "sealed"})
+    daemon.call("PATCH", "/apps/sealed", {"maintenance": True})  # its route is published though no engine is there
+    where = f"sealed.localhost:{daemon.router_port}"
+    command = ["curl", "--silent", "--show-error", "--max-time", "10", "--cacert", str(daemon.home / "ca" / "ca.pem")]
+    command += ["--resolve", f"{where}:127.0.0.1", f"https://{where}/"]
+
+    def answered() -> bool:
+        done = subprocess.run(command, env=trusting(daemon), capture_output=True, text=True, check=False)
+        return "maintenance" in done.stdout
+
+    wait_until(answered, 20, "no answer by https")

@@ -6,6 +6,7 @@ import pytest
 from aiohttp.web_protocol import RequestHandler
 
 from router.access_log import AccessLog
+from router.certificates import Certificates
 from router.client import ClientServer
 from router.fabric import Fabric, Limits
 from router.inflight import InFlight
@@ -17,7 +18,7 @@ from router.upstream import Upstreams
 def serving(directory: Path) -> ClientServer:
     table = TableInForce(directory)
     fabric = Fabric(table, Upstreams(table.serves, 1.0), InFlight(), Limits())
-    return ClientServer(Proxy(fabric, AccessLog(directory / "log"), 80), {})
+    return ClientServer(Proxy(fabric, AccessLog(directory / "log"), 80), Certificates(directory), {})
 
 
 async def test_the_lane_is_open_with_the_aiohttp_that_is_pinned(
