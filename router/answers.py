@@ -1,7 +1,9 @@
 """The router's own answers: which page, in the form the client asked for. Whatever is inserted is escaped."""
 
 import json
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from html import escape
 from http import HTTPStatus
 from pathlib import Path
@@ -25,13 +27,18 @@ _RETRY_AFTER = 30
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to tell the client: a status, an id for programs, a sentence for people, a page for browsers."""
+    """What to tell the client: a status, an id for programs, a sentence for people, a page for browsers.
+
+    `own` is the app's own page, for browsers; `back_in` the seconds until maintenance ends, where that is known.
+    """
 
     status: int
     error_id: str
     message: str
     page: str
     code: str = ""
+    own: bytes | None = None
+    back_in: int | None = None
 
     @classmethod
     def of(cls, fault: Fault) -> "Answer":
@@ -57,39 +64,63 @@ class Answers:
     ) -> tuple[bytes, int]:
         """Head and body as bytes to send, and the number of body bytes among them."""
         form = _preferred(accept)
+        retry_after = answer.back_in or _RETRY_AFTER
         if form == "html":
-            kind, text = "text/html; charset=utf-8", self._page(answer, app, request_id)
+            kind = "text/html; charset=utf-8"
+            body = answer.own if answer.own is not None else self._page(answer, app, request_id).encode()
         elif form == "json":
             kind = "application/json"
-            text = json.dumps({"id": answer.error_id, "message": answer.message, "code": answer.code or None}) + "\n"
+            said = {"id": answer.error_id, "message": answer.message, "code": answer.code or None}
+            more = {} if answer.back_in is None else {"retry_after": answer.back_in}
+            body = json.dumps({**said, **more}).encode() + b"\n"
         else:
             code = f" ({answer.code})" if answer.code else ""
-            kind, text = "text/plain; charset=utf-8", f"{answer.message}{code}\n"
-        body = text.encode()
-        lines = [
-            f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}",
-            f"Content-Type: {kind}",
-            f"Content-Length: {len(body)}",
-            "Cache-Control: no-store",
-            "Vary: Accept",
-            "X-Content-Type-Options: nosniff",
-            "Via: 1.1 paasd-router",
-            f"Connection: {'keep-alive' if keep_alive else 'close'}",
-        ]
+            kind, body = "text/plain; charset=utf-8", f"{answer.message}{code}\n".encode()
+        lines = [f"Content-Type: {kind}", "Vary: Accept", "X-Content-Type-Options: nosniff"]
         if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            lines.append(f"Retry-After: {_RETRY_AFTER}")
+            lines.append(f"Retry-After: {retry_after}")
         if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
             lines.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-        head = "\r\n".join(lines).encode() + b"\r\n\r\n"
-        return (head, 0) if to_head else (head + body, len(body))
+        data = bare(answer.status, body, *lines, to_head=to_head, keep_alive=keep_alive)
+        return data, 0 if to_head else len(body)
 
     def _page(self, answer: Answer, app: str, request_id: str) -> str:
         page = self._pages[answer.page]
         known = {"message": answer.message, "app": app or "This app", "request_id": request_id}
-        known["code"] = f"{answer.code or 'Error'} · {answer.status}"
+        if answer.back_in is not None:
+            known["back"] = f"It should be back {_when(answer.back_in)}."
+        else:
+            known["back"] = "Try again in a few minutes."
+        known["code"] = f"{answer.code or answer.error_id.replace('_', ' ')} · {answer.status}"
         for name, value in known.items():
             page = page.replace("{{" + name + "}}", escape(value).replace("{{", "&#123;&#123;"))
         return page
+
+
+def bare(status: int, body: bytes, *lines: str, to_head: bool = False, keep_alive: bool) -> bytes:
+    """An answer of our own as bytes: these header lines among ours, and the body unless HEAD asked."""
+    head = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "Via: 1.1 paasd-router",
+        f"Connection: {'keep-alive' if keep_alive else 'close'}",
+        *lines,
+    ]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + (b"" if to_head else body)
+
+
+def _when(seconds: int) -> str:
+    """ "at 14:30 UTC, in about 25 minutes": the page knows nothing of its reader's clock."""
+    minutes = -(-seconds // 60)
+    at = datetime.fromtimestamp(time.time(), UTC) + timedelta(seconds=seconds)
+    if seconds < 60:
+        return "in less than a minute"
+    if minutes <= 90:
+        return f"at {at:%H:%M} UTC, in about {minutes} minute{'s' if minutes > 1 else ''}"
+    if minutes < 24 * 60:
+        return f"at {at:%H:%M} UTC, in about {round(minutes / 60)} hours"
+    return f"on {at:%A, %d %B} at {at:%H:%M} UTC"
 
 
 def _preferred(accept: str) -> str:

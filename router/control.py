@@ -13,6 +13,7 @@ from aiohttp import web
 from router import metrics
 from router.access_log import AccessLog
 from router.certificates import CertificateError, Certificates
+from router.custom_pages import PageError
 from router.peers import Drain, Own, Peers, TakeTable, Tell, Unreachable
 from router.state import StaleTable, TableInForce
 from router.table import CertificateChange, RoutingTable, TableError, decode, encode
@@ -87,6 +88,8 @@ class Control:
         app.router.add_put("/table", self._put_table)
         app.router.add_get("/certificates", self._get_certificates)
         app.router.add_patch("/certificates", self._change_certificates)
+        app.router.add_get("/pages", self._get_pages)
+        app.router.add_put("/pages/{page}", self._put_page)
         app.router.add_post("/drain", self._drain)
         app.router.add_get("/log", self._follow_log)
         app.router.add_post("/upgrade", self._upgrade)
@@ -141,6 +144,18 @@ class Control:
                 507, f"The routing table could not be saved ({error.strerror}): make room and publish it again."
             )
         return web.json_response({"version": table.version})
+
+    async def _get_pages(self, _: web.Request) -> web.Response:
+        return web.json_response({"pages": await asyncio.to_thread(self._table.pages.known)})
+
+    async def _put_page(self, request: web.Request) -> web.Response:
+        try:
+            await asyncio.to_thread(self._table.pages.put, request.match_info["page"], await request.read())
+        except PageError as error:
+            return _refusal(400, str(error))
+        except OSError as error:
+            return _refusal(507, f"The page could not be saved ({error.strerror}): make room and send it again.")
+        return web.json_response({"page": request.match_info["page"]})
 
     async def _spread(self, table: RoutingTable) -> None:
         await self._peers.ask(TakeTable(table))

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 Address = tuple[str, int]
+_NOWHERE: Address = ("", 0)
 
 
 class Tunnel(Protocol):
@@ -30,6 +31,12 @@ class InFlight:
             yield
         finally:
             self.leave(address)
+
+    @contextmanager
+    def parked(self) -> Iterator[None]:
+        """Count one request that has no target yet for the length of the block."""
+        with self.hold(_NOWHERE):
+            yield
 
     def enter(self, address: Address) -> None:
         """Count one request more; each is to `leave` once."""
@@ -76,8 +83,8 @@ class InFlight:
             tunnel.go_away()
 
     def counts(self) -> dict[Address, int]:
-        """Requests in flight now, by address."""
-        return dict(self._counts)
+        """Requests in flight now, by address; what waits for one is not among them."""
+        return {address: count for address, count in self._counts.items() if address != _NOWHERE}
 
     async def idle(self, addresses: Iterable[Address] | None, timeout: float) -> bool:
         """True as soon as `addresses` (None: all) have no request in flight; False after `timeout` seconds."""

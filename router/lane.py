@@ -57,7 +57,7 @@ class Lane:
             return None
         method, uri, headers = request
         route = self._table.by_host.get(headers.host)
-        if route is None or route.maintenance:
+        if route is None or route.maintenance or route.hold is not None:
             return None
         targets = route.targets
         target = targets[0] if len(targets) == 1 else self._choose(targets)

@@ -5,12 +5,14 @@ import sys
 import time
 import traceback
 import uuid
+from dataclasses import replace
 
 from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.web_request import BaseRequest
 
+from router import upkeep
 from router.access_log import AccessLog
-from router.answers import Answer, Answers
+from router.answers import Answer, Answers, bare
 from router.call import Call
 from router.client import ClientConnection, Sent
 from router.codes import Code, Fault
@@ -20,7 +22,7 @@ from router.lane import Lane
 from router.parking import Parking
 from router.passage import Handed
 from router.reply import Reply
-from router.table import Route
+from router.table import BYPASS_PATH, Route
 
 _REFUSED_METHODS = frozenset(("CONNECT", "TRACE"))
 
@@ -37,7 +39,7 @@ class Proxy:
         self._port = port
         self._answers = Answers()
         self.head_timeout = fabric.limits.first_byte
-        self._parking = Parking(fabric.table, fabric.limits.park)
+        self._parking = Parking(fabric.table, fabric.in_flight, fabric.limits.park)
         self.lane = Lane(fabric, log, port)
 
     @property
@@ -114,7 +116,7 @@ class Proxy:
         head = read_request(request.method, request.raw_path, request.version >= HttpVersion11, request.raw_headers)
         self._describe(call, head)
         sent = handed is not None and (handed.connection is not None or handed.fault is not None)
-        route = handed.route if handed is not None and sent else await self._parking.route(head.host)
+        route = handed.route if handed is not None and sent else await self._admitted(head, client.address)
         if route is None:
             message = f"There is no app at {head.host}: check its name, or create it."
             answer = Answer(404, "not_found", message, "no_such_app")
@@ -122,7 +124,12 @@ class Proxy:
             return
         call.app, call.app_name = route.app, route.name
         if not sent:
-            self._check(route)
+            if route.hold is not None or route.maintenance:
+                if self._upkept(route, head, client.address, call, reply):
+                    return
+                head = upkeep.without_cookie(head)
+            if not route.targets:
+                raise Fault(Code[route.no_target_code])
         head_bytes = request_to_app(
             head,
             client=client.address.encode(),
@@ -145,11 +152,37 @@ class Proxy:
         if head.forwarded_for:
             call.fwd = f"{head.forwarded_for.decode('utf-8', 'surrogateescape')}, {call.fwd}"
 
-    def _check(self, route: Route) -> None:
-        if route.maintenance:
+    async def _admitted(self, head: RequestHead, address: str) -> Route | None:
+        """The route to go by, once a dyno that starts is there, or a pause is over."""
+        route = await self._parking.route(head.host)
+        seconds = upkeep.pause_left(route, head, address, time.time())
+        if seconds <= 0:
+            return route
+
+        def still(route: Route | None) -> bool:
+            return upkeep.pause_left(route, head, address, time.time()) > 0
+
+        await self._parking.paused(head.host, still, seconds)
+        return await self._parking.route(head.host)
+
+    def _upkept(self, route: Route, head: RequestHead, address: str, call: Call, reply: Reply) -> bool:
+        """Whether the request was about maintenance itself, and is answered. Raises Fault unless it may go on."""
+        now = time.time()
+        if upkeep.is_link(route, head):
+            call.path = BYPASS_PATH
+        link = upkeep.take_link(route, head, now)
+        if link is not None:
+            lines = (f"Location: {link.location}", f"Set-Cookie: {link.cookie}")
+            reply.whole(bare(303, b"", *lines, keep_alive=reply.keep_alive), 303, 0)
+        elif upkeep.answers_health(route, head, now):
+            body, to_head = b"ok\n", head.method == b"HEAD"
+            data = bare(200, body, to_head=to_head, keep_alive=reply.keep_alive)
+            reply.whole(data, 200, 0 if to_head else len(body))
+        elif upkeep.lets_in(route, head, address, now):
+            return False
+        else:
             raise Fault(Code.H80)
-        if not route.targets:
-            raise Fault(Code[route.no_target_code])
+        return True
 
     def _note(self, call: Call, fault: Fault) -> None:
         call.code, call.status = fault.code, fault.status
@@ -163,11 +196,23 @@ class Proxy:
                 reply.keep_alive = False
             try:
                 accept = request.headers.get("Accept", "")
-                self._answer(Answer.of(fault), call, reply, accept, to_head=request.method == "HEAD")
+                answer = self._of_app(Answer.of(fault), call)
+                self._answer(answer, call, reply, accept, to_head=request.method == "HEAD")
             except ConnectionError:
                 fault = Fault(Code.H27)
                 reply.keep_alive = False
         self._note(call, fault)
+
+    def _of_app(self, answer: Answer, call: Call) -> Answer:
+        """The answer with what its app has to say of it: its own page, and when it will be back."""
+        route = self._fabric.table.route(call.host) if call.app is not None else None
+        if route is None or answer.status < 500:
+            return answer
+        if answer.page == "maintenance":
+            own, back_in = route.maintenance_page, upkeep.back_in(route, time.time())
+        else:
+            own, back_in = route.error_page if answer.page != "blank" else "", None
+        return replace(answer, own=self._fabric.table.pages.get(own) if own else None, back_in=back_in)
 
     def _answer(self, answer: Answer, call: Call, reply: Reply, accept: str, *, to_head: bool) -> None:
         data, body_bytes = self._answers.render(

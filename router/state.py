@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from router.custom_pages import CustomPages
 from router.inflight import Address
-from router.table import Route, RoutingTable, TableError, decode, encode
+from router.table import Route, RoutingTable, TableError, decode, encode, pages_of
 
 
 class StaleTable(ValueError):
@@ -19,6 +20,7 @@ class TableInForce:
 
     def __init__(self, directory: Path) -> None:
         self._file = directory / "table.json"
+        self.pages = CustomPages(directory)
         self._on_removed: list[Callable[[frozenset[Address]], None]] = []
         self._publishing = asyncio.Lock()
         self._table = RoutingTable(version=0)
@@ -72,6 +74,7 @@ class TableInForce:
                 await asyncio.to_thread(_save, self._file, encode(table))
                 self._put_in_force(table)
             await spread(table)
+            await asyncio.to_thread(self.pages.keep, pages_of(table))
 
     async def settled(self) -> None:
         """Return once nothing is being published."""

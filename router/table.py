@@ -3,11 +3,18 @@
 The only module of the router that paasd may import. Tables are whole, frozen, and numbered by their own counter.
 """
 
+import hashlib
+import hmac
+import ipaddress
+import re
 from typing import Literal
 
 import msgspec
 
 NoTargetCode = Literal["H81", "H14", "H10", "H20"]
+BYPASS_PATH = "/.paasd/bypass/"
+PAGE_BYTES = 256 * 1024
+PAGE_HASH = re.compile("[0-9a-f]{64}")
 
 
 class TableError(ValueError):
@@ -24,11 +31,28 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int
 
 
+class Hold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How an app is kept in maintenance; an empty field means that there is none of it.
+
+    `until`: seconds since 1970, when maintenance ends by itself. `pause`: seconds that a request waits for the end
+    before it gets the page. `allow`: networks that are let in. `health_path` is answered 200 meanwhile. `bypass` is the
+    key that signs the cookies of those who are let in.
+    """
+
+    until: float = 0.0
+    pause: float = 0.0
+    allow: tuple[str, ...] = ()
+    health_path: str = ""
+    bypass: str = ""
+
+
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One app: the lower-case host names (no port) it answers for, and its targets.
 
     `app` is the app's id, `name` what people call it. Maintenance beats targets; `no_target_code` is the code to answer
-    with when `targets` is empty: H81 blank app, H14 no web dynos, H10 crashed, H20 booting.
+    with when `targets` is empty: H81 blank app, H14 no web dynos, H10 crashed, H20 booting. `hold` says more of the
+    maintenance; requests take the careful path while it is there. `health_path` is that of the app itself. Its own
+    pages are named by their SHA-256: their bytes lie beside the saved table, which thus stays small.
     """
 
     app: str
@@ -37,6 +61,10 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     targets: tuple[Target, ...] = ()
     maintenance: bool = False
     no_target_code: NoTargetCode = "H14"
+    hold: Hold | None = None
+    health_path: str = ""
+    maintenance_page: str = ""
+    error_page: str = ""
 
 
 class RoutingTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +90,17 @@ class CertificateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     put: tuple[Certificate, ...] = ()
     drop: tuple[str, ...] = ()
+
+
+def bypass_token(key: str, app: str, expires: int) -> str:
+    """What lets its bearer pass an app's maintenance until `expires`, in seconds since 1970."""
+    signature = hmac.new(key.encode(), f"bypass {app} {expires}".encode(), hashlib.sha256).hexdigest()
+    return f"{expires}.{signature}"
+
+
+def pages_of(table: RoutingTable) -> frozenset[str]:
+    """The hashes of all pages that routes name."""
+    return frozenset(page for route in table.routes for page in (route.maintenance_page, route.error_page) if page)
 
 
 def encode(table: RoutingTable) -> bytes:
@@ -96,6 +135,22 @@ def _check(table: RoutingTable) -> None:
                 raise TableError(f"Route {route.name!r} has target {where!r}: give a host and a port from 1 to 65535.")
             if target.app != route.app:
                 raise TableError(f"Route {route.name!r} has a target of another app ({target.app!r}): leave it out.")
+        _check_upkeep(route)
+
+
+def _check_upkeep(route: Route) -> None:
+    for page in (route.maintenance_page, route.error_page):
+        if page and not PAGE_HASH.fullmatch(page):
+            raise TableError(f"Route {route.name!r} has the page {page[:80]!r}: give the SHA-256 of its bytes.")
+    if route.hold is None:
+        return
+    if route.hold.until < 0 or route.hold.pause < 0:
+        raise TableError(f"Route {route.name!r} holds for a negative time: give seconds, or 0 for none.")
+    for network in route.hold.allow:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise TableError(f"Route {route.name!r} lets in {network!r}, which is no network: {error}.") from error
 
 
 _ENCODER = msgspec.json.Encoder()
