@@ -151,5 +151,13 @@ class Sealed(asyncio.Transport, asyncio.Protocol):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._raw.set_write_buffer_limits(high, low)
 
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._raw.get_write_buffer_limits()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Have another protocol read from now on."""
+        assert isinstance(protocol, asyncio.Protocol)
+        self._client = protocol
+
     def get_protocol(self) -> asyncio.BaseProtocol:
         return self._client
