@@ -19,6 +19,8 @@ from aiohttp.typedefs import Handler
 from paasd.api.parts import ApiParts
 from paasd.api.server import make_api
 from paasd.domain.errors import PaasError
+from paasd.services.audit import Audit
+from paasd.services.authorizations import Authorizations
 from tests.paasd.services.world import Output, Outside, World, wire
 
 TOKEN = "t0ken"
@@ -102,7 +104,9 @@ class MortalDaemon:
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         parts = ApiParts(
-            access=world.access, apps=world.apps, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
+            access=world.access,
+            authorizations=Authorizations(world.store), audit=Audit(world.store),
+            apps=world.apps, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
             logs=world.logs, routing=world.routing, outputs=world.outputs, secret=b"s" * 32, public_url=self.url,
             router_port=8080, version="0",
         )  # fmt: skip

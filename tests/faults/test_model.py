@@ -42,6 +42,7 @@ PROCFILES: Mapping[str, tuple[str, ...]] = {
     "web: serve\nrelease: fail": (),
 }
 PATIENCE = 10.0
+LOST_MAX = 4  # dynos that end, in an example: the back-off is doubled each time
 
 Call = Callable[[MortalDaemon], Awaitable[tuple[int | None, Any]]]
 
@@ -56,6 +57,7 @@ class Platform(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.root = Path(tempfile.mkdtemp(prefix="paasd-"))
         self.model: Model = {}
+        self.lost = 0
         self.outside: Outside
         self.daemon: MortalDaemon
 
@@ -175,7 +177,8 @@ class Platform(RuleBasedStateMachine):
     def lose_a_dyno(self, which: int) -> None:
         """It ends by itself, and is started again."""
         running = [running for running in self.outside.engine._running.values() if running.dyno.running]
-        if running:
+        if running and self.lost < LOST_MAX:
+            self.lost += 1
             self.runner.run(self._lose(running[which % len(running)].dyno.id))
 
     async def _lose(self, dyno_id: str) -> None:
