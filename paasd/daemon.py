@@ -175,7 +175,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     """The services on these adapters."""
     background = Background()
     store, engine, outputs, sources = adapters.store, adapters.engine, adapters.outputs, adapters.sources
-    routing = Routing(store, engine, adapters.router, adapters.host, settings.domain)
+    routing = Routing(store, engine, adapters.router, adapters.host, settings.domain, settings.timeouts.of)
     logs = AppLogs(engine, adapters.router, background)
     points = parse_failpoints(settings.failpoints)
     boot = Boot(engine, adapters.probe, logs, boot_rules(settings), points)

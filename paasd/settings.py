@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from paasd.failpoints import parse_failpoints
+from router.table import RouteTimeouts
 
 Seconds = Annotated[float, Meta(ge=0)]
 Duration = Annotated[float, Meta(gt=0)]
@@ -50,6 +51,39 @@ class DeploySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait: Seconds = 50.0
 
 
+class AppTimeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Those of one app; what is left out is as for all apps."""
+
+    connect: Duration | None = None
+    first_byte: Duration | None = None
+    idle: Duration | None = None
+    park: Seconds | None = None
+
+
+class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds the router gives an app: to connect, to the first byte, of silence after it, for a dyno that starts.
+
+    `apps` has an app's own, by its name.
+    """
+
+    connect: Duration = 5.0
+    first_byte: Duration = 30.0
+    idle: Duration = 55.0
+    park: Seconds = 10.0
+    apps: dict[str, AppTimeouts] = {}
+
+    def of(self, app: str) -> RouteTimeouts | None:
+        """An app's, by its name; None where they are the router's own."""
+        own = self.apps.get(app, AppTimeouts())
+        wanted = RouteTimeouts(
+            connect=self.connect if own.connect is None else own.connect,
+            first_byte=self.first_byte if own.first_byte is None else own.first_byte,
+            idle=self.idle if own.idle is None else own.idle,
+            park=self.park if own.park is None else own.park,
+        )
+        return None if wanted == RouteTimeouts() else wanted
+
+
 class DockerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The engine's URL (none: Docker's own rules) and the addresses that apps' networks are cut from."""
 
@@ -77,6 +111,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     build: BuildSettings = BuildSettings()
     dynos: DynoSettings = DynoSettings()
     deploy: DeploySettings = DeploySettings()
+    timeouts: TimeoutSettings = TimeoutSettings()
     docker: DockerSection = DockerSection()
 
     @property

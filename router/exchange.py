@@ -40,10 +40,11 @@ class Exchange:
     """Serves one request by one route; `run` ends with the answer sent, or raises Fault."""
 
     def __init__(
-        self, fabric: Fabric, call: Call, head: RequestHead, head_bytes: bytes, content: StreamReader, reply: Reply,
-        tunnel_ended: Callable[[Call], None],
+        self, fabric: Fabric, route: Route, call: Call, head: RequestHead, head_bytes: bytes, content: StreamReader,
+        reply: Reply, tunnel_ended: Callable[[Call], None],
     ) -> None:  # fmt: skip
         self._fabric = fabric
+        self._limits = route.timeouts or fabric.limits
         self._call = call
         self._head = head
         self._head_bytes = head_bytes
@@ -111,7 +112,7 @@ class Exchange:
             return kept
         began = self._loop.time()
         try:
-            return await upstreams.connect(address)
+            return await upstreams.connect(address, self._limits.connect)
         finally:
             self._call.connect = self._loop.time() - began
 
@@ -163,7 +164,7 @@ class Exchange:
     async def _send_body(self, connection: UpstreamConnection) -> None:
         while True:
             self._expect_answer(False)
-            async with asyncio.timeout(self._fabric.limits.idle):
+            async with asyncio.timeout(self._limits.idle):
                 chunk = await self._content.readany()
             if not chunk:
                 break
@@ -178,7 +179,7 @@ class Exchange:
     def _expect_answer(self, expected: bool) -> None:
         """The first-byte clock runs only while it is the app we wait for."""
         if self._deadline is not None:
-            self._deadline.reschedule(self._loop.time() + self._fabric.limits.first_byte if expected else None)
+            self._deadline.reschedule(self._loop.time() + self._limits.first_byte if expected else None)
 
     async def _answer(self, connection: UpstreamConnection, client: ClientConnection) -> bool:
         """Read the answer and pass it on; True when it is complete and the connection can serve again."""
@@ -210,7 +211,7 @@ class Exchange:
     async def _read_head(
         self, connection: UpstreamConnection
     ) -> tuple[int, str, tuple[tuple[bytes, bytes], ...], StreamReader]:
-        first_byte = self._fabric.limits.first_byte
+        first_byte = self._limits.first_byte
         try:
             async with asyncio.timeout(first_byte if self._uploaded else None) as self._deadline:
                 message, payload = await connection.read()
@@ -230,7 +231,7 @@ class Exchange:
 
     async def _relay(self, connection: UpstreamConnection, payload: StreamReader) -> None:
         """Pass the body on as it comes. Raises TimeoutError when both sides are silent, Fault when it breaks off."""
-        idle = self._fabric.limits.idle
+        idle = self._limits.idle
         while True:
             if payload.at_eof():
                 if connection.reset:
@@ -275,6 +276,6 @@ class Exchange:
             tunnel_ended(call)
 
         call.goes_on = True
-        tunnel = Tunnel(to_client, to_app, self._fabric.limits.idle, ended)
+        tunnel = Tunnel(to_client, to_app, self._limits.idle, ended)
         in_flight.enter_tunnel(address, tunnel)
         tunnel.begin(from_client, from_app)

@@ -77,7 +77,8 @@ class Lane:
             b"%b %b HTTP/1.1%b%b%b\r\nX-Request-Id: %b%012x\r\nX-Request-Start: %d\r\n\r\n"
             % (method, uri, headers.lines, about, headers.authority, self._ids, number, time.time() * 1000)
         )
-        connection.expect_by(now + self.first_byte)
+        timeouts = route.timeouts
+        connection.expect_by(now + (self.first_byte if timeouts is None else timeouts.first_byte))
         return passage
 
     def failed(self, call: Call, now: float) -> None:

@@ -29,7 +29,9 @@ class Parking:
 
     async def route(self, host: str) -> Route | None:
         """The route for `host`: at once, unless its dynos are still starting (H20)."""
-        return await self._waiting(host, _waits, self._seconds)
+        route = self._table.route(host)
+        own = None if route is None else route.timeouts
+        return await self._waiting(host, _waits, self._seconds if own is None else own.park)
 
     async def paused(self, host: str, still: Callable[[Route | None], bool], seconds: float) -> Route | None:
         """The route for `host` once it is `still` paused no more, or time is up, or too many wait already."""

@@ -149,7 +149,7 @@ class Passage:
         self.client.feeder = self.connection.transport
         if self.client.writing_paused and self.connection.transport is not None:
             self.connection.transport.pause_reading()
-        self.connection.expect_by(self.connection.now() + self._lane.idle)
+        self.connection.expect_by(self.connection.now() + (self.route.timeouts or self._lane).idle)
 
     def _more(self, data: bytes) -> None:
         transport = self.client.transport
@@ -161,7 +161,7 @@ class Passage:
         self._left -= size
         transport.write(data)
         if self._left:
-            self.connection.expect_by(self.connection.now() + self._lane.idle)
+            self.connection.expect_by(self.connection.now() + (self.route.timeouts or self._lane).idle)
         else:
             self._complete()
 

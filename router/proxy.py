@@ -138,7 +138,7 @@ class Proxy:
             request_id=call.request_id.encode(),
             started_ms=int(time.time() * 1000),
         )
-        exchange = Exchange(self._fabric, call, head, head_bytes, request.content, reply, self._ended)
+        exchange = Exchange(self._fabric, route, call, head, head_bytes, request.content, reply, self._ended)
         if handed is not None and sent:
             await exchange.resume(handed, client)
         else:

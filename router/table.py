@@ -46,13 +46,23 @@ class Hold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     bypass: str = ""
 
 
+class RouteTimeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds: to connect (H19), to the first byte (H12), of silence after it (H15), for a dyno that starts (H20)."""
+
+    connect: float = 5.0
+    first_byte: float = 30.0
+    idle: float = 55.0
+    park: float = 10.0
+
+
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One app: the lower-case host names (no port) it answers for, and its targets.
 
     `app` is the app's id, `name` what people call it. Maintenance beats targets; `no_target_code` is the code to answer
     with when `targets` is empty: H81 blank app, H14 no web dynos, H10 crashed, H20 booting. `hold` says more of the
     maintenance; requests take the careful path while it is there. `health_path` is that of the app itself. Its own
-    pages are named by their SHA-256: their bytes lie beside the saved table, which thus stays small.
+    pages are named by their SHA-256: their bytes lie beside the saved table, which thus stays small. `timeouts`: where
+    they are not the router's own.
     """
 
     app: str
@@ -65,6 +75,7 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     health_path: str = ""
     maintenance_page: str = ""
     error_page: str = ""
+    timeouts: RouteTimeouts | None = None
 
 
 class RoutingTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -198,11 +198,11 @@ class Upstreams:
         """The app has closed a connection under a request: it is not known to keep any."""
         self._patient.discard(address)
 
-    async def connect(self, address: Address) -> UpstreamConnection:
+    async def connect(self, address: Address, seconds: float | None = None) -> UpstreamConnection:
         """A new connection. Raises Fault: H19 after the connect timeout, H21 when it can't be made."""
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._connect_timeout):
+            async with asyncio.timeout(self._connect_timeout if seconds is None else seconds):
                 _, connection = await loop.create_connection(
                     lambda: UpstreamConnection(loop, address, self._lost), address[0], address[1]
                 )

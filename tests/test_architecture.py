@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paasd.api": {"paasd.services", "paasd.ports", "paasd.domain", "paasd.failpoints", "aiohttp", "yarl", *ANYWHERE},
     "paasd.cli": {"click", "rich", "urllib3", *ANYWHERE},
     "paasd.migrations": {"alembic", "sqlalchemy"},
-    "paasd.settings": {"paasd.failpoints", "yaml", *ANYWHERE},
+    "paasd.settings": {"paasd.failpoints", "router.table", "yaml", *ANYWHERE},
     "paasd.home": set(),
     "paasd.logging": ANYWHERE,
     "paasd.failpoints": set(),

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -12,7 +12,7 @@ from paasd.domain.dyno import Dyno, DynoKind, DynoState
 from paasd.domain.errors import NotFound, RouterUnavailable
 from paasd.domain.release import Release
 from paasd.ports import Engine, Router, RouterHost, Store
-from router.table import NoTargetCode, Route, Target
+from router.table import NoTargetCode, Route, RouteTimeouts, Target
 
 WEB = "web"
 
@@ -36,12 +36,21 @@ class Routing:
     whose web dynos came to nothing and wait to be started again.
     """
 
-    def __init__(self, store: Store, engine: Engine, router: Router, host: RouterHost, domain: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        router: Router,
+        host: RouterHost,
+        domain: str,
+        timeouts: Callable[[str], RouteTimeouts | None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._engine = engine
         self._router = router
         self._host = host
         self._domain = domain
+        self._timeouts = timeouts
         self._routes: dict[str, Route] = {}
         self._learnt = False
         self._in_force: list[Route] | None = None
@@ -196,6 +205,7 @@ class Routing:
             hosts=(f"{app.name}.{self._domain}",),
             targets=tuple(sorted(targets, key=lambda target: target.dyno)),
             maintenance=app.maintenance,
+            timeouts=self._timeouts(app.name),
             no_target_code=self._no_target_code(release, own),
         )
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from paasd.settings import Settings, SettingsError, is_loopback, load, parse_address
+from paasd.settings import Settings, SettingsError, TimeoutSettings, is_loopback, load, parse_address
+from router.table import RouteTimeouts
 
 
 @pytest.fixture(autouse=True)
@@ -177,3 +178,15 @@ def test_settings_can_not_be_changed() -> None:
     with pytest.raises(AttributeError):
         settings.api = "x"  # type: ignore[misc]
     assert isinstance(settings, Settings)
+
+
+def test_timeouts_are_of_all_apps_or_of_one(tmp_path: Path) -> None:
+    assert TimeoutSettings().of("shop") is None  # the router's own
+    file = tmp_path / "paasd.yaml"
+    file.write_text("timeouts: {idle: 90, apps: {shop: {first_byte: 120, park: 0}}}")
+    timeouts = load({"home": str(tmp_path)}, file).timeouts
+    assert timeouts.of("blog") == RouteTimeouts(idle=90)
+    assert timeouts.of("shop") == RouteTimeouts(first_byte=120, idle=90, park=0)
+    file.write_text("timeouts: {apps: {shop: {first: 120}}}")
+    with pytest.raises(SettingsError, match="first"):
+        load({"home": str(tmp_path)}, file)

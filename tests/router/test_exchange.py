@@ -6,8 +6,10 @@ import socket
 import struct
 import uuid
 
+import msgspec
 import pytest
 
+from router.table import RouteTimeouts
 from tests.router.conftest import Start
 from tests.router.process import Parsed, RouterProcess, Upstream, answering, echo, length_of, read_head, route
 
@@ -297,3 +299,24 @@ async def test_pipelined_requests_are_answered_in_order(router: RouterProcess, s
     answers = (await router.raw(requests + last)).decode()
     places = [answers.index(f"GET /{number} HTTP/1.1") for number in range(6)]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_an_app_s_own_timeouts_are_its_own(router: RouterProcess, start: Start, kept: bool) -> None:
+    """The router's own first byte is due within 0.6 s. Bites: with the route's timeouts not looked at, on each path."""
+    patient = RouteTimeouts(first_byte=20.0)
+    hasty = RouteTimeouts(first_byte=0.1)
+    slow = await start(echo(delay=0.9))
+    connection = b"Connection: keep-alive\r\n" if kept else b""
+    ask = b"GET / HTTP/1.1\r\nHost: shop.localhost\r\n" + connection + b"\r\n"
+    for timeouts, opening in ((patient, b"HTTP/1.1 200"), (hasty, b"HTTP/1.1 503")):
+        await router.publish(msgspec.structs.replace(route("shop", slow), timeouts=timeouts))
+        reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+        for _ in range(2 if kept else 1):
+            writer.write(ask)
+            async with asyncio.timeout(8):
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(length_of(head.decode("latin-1")))
+            assert head.startswith(opening), (timeouts, head)
+        writer.close()
+    await router.log_lines("at=error code=H12 .* status=503 ")
