@@ -55,7 +55,7 @@ class RouteTimeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     park: float = 10.0
 
 
-class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One app: the lower-case host names (no port) it answers for, and its targets.
 
     `app` is the app's id, `name` what people call it. Maintenance beats targets; `no_target_code` is the code to answer

@@ -1,8 +1,10 @@
 """The contract between daemon and router."""
 
+import json
+
 import pytest
 
-from router.table import RoutingTable, TableError, decode, encode
+from router.table import Route, RoutingTable, TableError, decode, encode
 from tests.router.process import route
 
 
@@ -34,3 +36,9 @@ def test_a_wrong_target_is_refused(app: str, port: int, words: str) -> None:
     target = f'{{"app":"{app}","release":1,"dyno":"web.1","host":"127.0.0.1","port":{port}}}'
     with pytest.raises(TableError, match=words):
         decode(f'{{"version":1,"routes":[{{"app":"a","name":"a","hosts":["x"],"targets":[{target}]}}]}}'.encode())
+
+
+def test_what_an_app_has_none_of_is_not_written() -> None:
+    """A router that is older than the daemon refuses fields it does not know: it is spared those that say nothing."""
+    written = encode(RoutingTable(1, (Route("id", "shop", ("shop.localhost",)),)))
+    assert json.loads(written)["routes"] == [{"app": "id", "name": "shop", "hosts": ["shop.localhost"]}]
