@@ -1,4 +1,4 @@
-"""`paasd`: serve, token, doctor. Each imports what it needs when it is called, so that the small ones are quick."""
+"""`paasd`: serve, token, doctor, backup, restore. Each imports what it needs when called: the small ones are quick."""
 
 import sys
 from pathlib import Path
@@ -63,13 +63,79 @@ def token(home: str | None, config: Path | None) -> None:
 @click.option("--api", metavar="HOST:PORT")
 @click.option("--router", metavar="HOST:PORT")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def doctor(config: Path | None, as_json: bool, **options: Any) -> None:
+@click.option(
+    "--repair", is_flag=True, help="Rebuild a damaged database from the newest backup; the damaged one is kept."
+)
+def doctor(config: Path | None, as_json: bool, repair: bool, **options: Any) -> None:
     """Say what is missing and how to mend it. Exit code 1 if something is."""
     from paasd.doctor import examine, show
 
-    findings = examine(settings_or_exit(options, config))
+    settings = settings_or_exit(options, config)
+    if repair:
+        mend_store(settings.home)
+    findings = examine(settings)
     show(findings, as_json=as_json)
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@HOME
+@CONFIG
+def backup(file: Path, home: str | None, config: Path | None) -> None:
+    """Write everything but images to FILE (a tar, 0600), also while the daemon runs. The key is in it: keep it safe."""
+    from paasd.adapters.backup import write_backup
+    from paasd.domain.errors import PaasError
+
+    settings = settings_or_exit({"home": home}, config)
+    try:
+        write_backup(settings.home, file.absolute())
+    except PaasError as error:
+        sys.exit(f"paasd: {error}")
+    click.echo(f"{file}: {file.stat().st_size} bytes")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@HOME
+@CONFIG
+@click.option("--force", is_flag=True, help="Also where the home is not empty; it is moved aside, not removed.")
+def restore(file: Path, home: str | None, config: Path | None, force: bool) -> None:
+    """Make an empty home what it was when `paasd backup` wrote FILE."""
+    import contextlib
+    import time
+
+    from paasd.adapters.backup import restore_backup
+    from paasd.domain.errors import PaasError
+    from paasd.home import Home, HomeError
+
+    place = settings_or_exit({"home": home}, config).home
+    used = place.exists() and any(place.iterdir())
+    if used and not force:
+        sys.exit(f"paasd: The home {place} is not empty; choose another with --home, or say --force to move it aside.")
+    former = place.with_name(f"{place.name}.before-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}") if used else None
+    try:
+        with Home(place).held() if used else contextlib.nullcontext():
+            restore_backup(file.absolute(), place, former=former)
+    except (HomeError, PaasError) as error:
+        sys.exit(f"paasd: {error}")
+    click.echo(f"{place} is restored." + (f" What was there is now {former}." if former else ""))
+
+
+def mend_store(path: Path) -> None:
+    """Repair the database and say what was done; one sentence and exit code 1 if that can't be."""
+    from paasd.adapters.damage import repair_store
+    from paasd.domain.errors import PaasError
+    from paasd.home import Home, HomeError
+
+    home = Home(path)
+    try:
+        home.prepare()
+        with home.held():
+            for sentence in repair_store(path):
+                click.echo(sentence, err=True)
+    except (HomeError, PaasError) as error:
+        sys.exit(f"paasd: {error}")
 
 
 def settings_or_exit(options: dict[str, Any], config: Path | None) -> Settings:

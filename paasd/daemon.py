@@ -14,6 +14,8 @@ from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from paasd import __version__
+from paasd.adapters.backup import DailyBackups
+from paasd.adapters.damage import builds_unknown_to_ledger, check_store
 from paasd.adapters.docker_api import DockerSettings
 from paasd.adapters.docker_engine import DockerEngine
 from paasd.adapters.git_repos import GitRepos
@@ -55,6 +57,7 @@ log = structlog.get_logger(__name__)
 
 SHUTDOWN_SECONDS = 5.0  # open streams get this long at the end
 RECONCILE_SECONDS = 30
+BACKUP_LOOK_SECONDS = 600
 RENEW_SECONDS = 20 * 86400.0  # a certificate of ours is good for 90 days
 
 
@@ -105,6 +108,7 @@ class Services:
     recovery: Recovery
     certificates: Certificates
     background: Background
+    backups: DailyBackups
 
 
 async def reconcile(services: Services) -> None:
@@ -112,7 +116,15 @@ async def reconcile(services: Services) -> None:
     await services.recovery.reconcile()
 
 
-PERIODIC: tuple[tuple[int, Callable[[Services], Awaitable[None]]], ...] = ((RECONCILE_SECONDS, reconcile),)
+async def back_up(services: Services) -> None:
+    """Asked often, so that a daemon that is restarted every day has its backups too."""
+    await services.backups.take_if_due()
+
+
+PERIODIC: tuple[tuple[int, Callable[[Services], Awaitable[None]]], ...] = (
+    (RECONCILE_SECONDS, reconcile),
+    (BACKUP_LOOK_SECONDS, back_up),
+)
 
 
 def run(settings: Settings) -> None:
@@ -122,7 +134,11 @@ def run(settings: Settings) -> None:
     home = Home(settings.home)
     home.prepare()
     with home.held():
+        check_store(home.path)
         migrate(home.store)
+        for app_id, pushes in builds_unknown_to_ledger(home.path).items():
+            reason = "an old copy of the database, or a push that was killed as it began"
+            log.warning("git holds pushes that the ledger does not know", app=app_id, pushes=pushes, reason=reason)
         uvloop.run(serve(settings, home))
 
 
@@ -189,7 +205,18 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     dynos = Dynos(store, engine, routing, releases, logs, background, recovery)
     certificates = Certificates(adapters.router, adapters.ca, routing.hosts, routing.hosts_changed)
     return Services(
-        Access(store), apps, Ledger(store), builds, releases, dynos, logs, routing, recovery, certificates, background
+        Access(store),
+        apps,
+        Ledger(store),
+        builds,
+        releases,
+        dynos,
+        logs,
+        routing,
+        recovery,
+        certificates,
+        background,
+        DailyBackups(settings.home, settings.backups),
     )
 
 

@@ -107,6 +107,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     domain: str = "localhost"
     owner: str = "owner@localhost"
     log: Literal["console", "json"] = "console"
+    backups: Annotated[int, Meta(ge=0)] = 7  # daily ones that are kept in the home; 0: none are taken
     insecure_http: bool = False  # serve the API and apps beyond this machine without TLS
     build: BuildSettings = BuildSettings()
     dynos: DynoSettings = DynoSettings()

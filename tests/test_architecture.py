@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paasd.daemon": {"paasd", "router.table", "aiohttp", "apscheduler", "uvloop", *ANYWHERE},
     "paasd.__main__": {
         *("paasd.settings", "paasd.home", "paasd.logging", "paasd.daemon", "paasd.doctor", "paasd.domain.errors"),
+        *("paasd.adapters.backup", "paasd.adapters.damage"),
         *("click", *ANYWHERE),
     },
     "paasd": set(),

@@ -101,7 +101,7 @@ def test_serve_with_a_store_that_is_no_database(root: Path) -> None:
     home = root / "home"
     home.mkdir()
     (home / "store.db").write_text("this is not a database, it is a text of some length " * 100)
-    assert "restore it from a backup" in refused("serve", "--home", str(home))
+    assert "paasd doctor --repair" in refused("serve", "--home", str(home))
 
 
 def test_serve_with_an_empty_token_file(root: Path) -> None:
