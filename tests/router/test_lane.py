@@ -304,3 +304,31 @@ async def test_it_counts_as_in_flight_until_it_ends(router: RouterProcess, brows
     go.set()
     assert (await browser.answer()).body == b"warm"
     assert (await draining)[1] == {"drained": True, "in_flight": 0}
+
+
+async def test_plain_requests_on_a_kept_connection_take_the_lane(
+    router: RouterProcess, browser: Browser, start: Start
+) -> None:
+    """All the above would pass on the careful path too. Bites: let `Lane.enter` return None."""
+    await router.publish(route("shop", await start(echo())))
+    hits = [await lane_hits(router)]
+    for _ in range(5):
+        assert (await browser.ask(GET)).status == 200
+        hits.append(await lane_hits(router))
+    assert hits[-1] - hits[1] == 4
+
+
+@pytest.mark.parametrize(("line", "status"), [(b"A: " + b"x" * 20_000, 431), (b"\r\n".join([b"A: b"] * 200), 431)])
+async def test_the_lane_s_limits_are_the_careful_path_s(
+    router: RouterProcess, browser: Browser, start: Start, line: bytes, status: int
+) -> None:
+    """Bites: raise grammar.LONGEST and its hundred lines, and it answers 200."""
+    await warmed(router, browser, start, echo())
+    assert (await browser.ask(GET)).status == 200
+    assert (await browser.ask(GET[:-2] + line + b"\r\n\r\n")).status == status
+
+
+async def lane_hits(router: RouterProcess) -> int:
+    found = re.search(r"paasd_router_lane_hits_total (\d+)", await router.metrics())
+    assert found is not None
+    return int(found[1])
