@@ -20,7 +20,7 @@ class InFlight:
 
     def __init__(self) -> None:
         self._counts: dict[Address, int] = {}
-        self._tunnels: set[Tunnel] = set()
+        self._tunnels: dict[Tunnel, Address] = {}
         self._waiting: dict[asyncio.Future[None], frozenset[Address] | None] = {}
 
     @contextmanager
@@ -70,17 +70,19 @@ class InFlight:
     def enter_tunnel(self, address: Address, tunnel: Tunnel) -> None:
         """Count a websocket on `address`, and know it; it is to `leave_tunnel` once."""
         self.enter(address)
-        self._tunnels.add(tunnel)
+        self._tunnels[tunnel] = address
 
     def leave_tunnel(self, address: Address, tunnel: Tunnel) -> None:
         """Count it no more."""
-        self._tunnels.discard(tunnel)
+        self._tunnels.pop(tunnel, None)
         self.leave(address)
 
-    def end_tunnels(self) -> None:
-        """End all websockets."""
-        for tunnel in list(self._tunnels):
-            tunnel.go_away()
+    def end_tunnels(self, addresses: Iterable[Address] | None = None) -> None:
+        """End the websockets on `addresses`, or all."""
+        wanted = None if addresses is None else frozenset(addresses)
+        for tunnel, address in list(self._tunnels.items()):
+            if wanted is None or address in wanted:
+                tunnel.go_away()
 
     def counts(self) -> dict[Address, int]:
         """Requests in flight now, by address; what waits for one is not among them."""

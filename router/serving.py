@@ -84,8 +84,9 @@ class Serving:
                 return Said(os.getpid(), self._in_flight.count(question.addresses))
 
     async def drained(self, question: Drain) -> Said:
-        """Our answer once the addresses have nothing in flight here, or time is up."""
-        await self._in_flight.idle(question.addresses, question.seconds)
+        """Our answer once the addresses have nothing in flight here, or time is up: then their websockets end, too."""
+        if not await self._in_flight.idle(question.addresses, question.seconds):
+            self._in_flight.end_tunnels(question.addresses)
         return Said(os.getpid(), self._in_flight.count(question.addresses))
 
     async def _until_idle_clients_asked(self) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import aiohttp
 from aiohttp import web
 
+from router.frames import SERVICE_RESTART
 from tests.router.conftest import Start
 from tests.router.process import RouterProcess, Serve, answering, read_head, route
 
@@ -96,8 +97,6 @@ async def test_a_tunnel_counts_as_in_flight_and_outlives_its_route(router: Route
     await reader.readuntil(b"\r\n\r\n")
     await router.publish(route("shop"))
     order = b'{"targets":[{"host":"127.0.0.1","port":%d}],"timeout":%b}'
-    _, answer = await router.control("POST", "/drain", order % (app.port, b"0.05"))
-    assert answer == {"drained": False, "in_flight": 1}
     writer.write(b"still here")
     assert await reader.readexactly(10) == b"still here"
     draining = asyncio.create_task(router.control("POST", "/drain", order % (app.port, b"5")))
@@ -145,3 +144,24 @@ async def test_a_websocket_is_a_client_connection_and_counted_until_it_ends(
     writer.close()
     assert len(await router.log_lines("at=info .* status=101 ")) == 1
     assert f'target="127.0.0.1:{app.port}"' not in await router.metrics()
+
+
+async def test_a_drain_s_deadline_ends_the_websockets_of_its_targets_alone(router: RouterProcess, start: Start) -> None:
+    """With 1012, as they are between two frames. Bites: without end_tunnels in `drained` it goes on."""
+    leaving, staying = await start(switching()), await start(switching())
+    await router.publish(route("shop", leaving), route("blog", staying))
+    sides = []
+    for host in (b"shop", b"blog"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+        writer.write(ASK.replace(b"shop", host))
+        await reader.readuntil(b"\r\n\r\n")
+        sides.append((reader, writer))
+    order = b'{"targets":[{"host":"127.0.0.1","port":%d}],"timeout":0.05}' % leaving.port
+    _, answer = await router.control("POST", "/drain", order)
+    assert answer == {"drained": True, "in_flight": 0}
+    async with asyncio.timeout(8):
+        assert await sides[0][0].read() == SERVICE_RESTART
+        sides[1][1].write(b"still here")
+        assert await sides[1][0].readexactly(10) == b"still here"
+    for _, writer in sides:
+        writer.close()
