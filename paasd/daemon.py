@@ -16,6 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from paasd import __version__
 from paasd.adapters.backup import DailyBackups
 from paasd.adapters.damage import builds_unknown_to_ledger, check_store
+from paasd.adapters.disk import LocalDisks
 from paasd.adapters.docker_api import DockerSettings
 from paasd.adapters.docker_engine import DockerEngine
 from paasd.adapters.git_repos import GitRepos
@@ -31,6 +32,7 @@ from paasd.api.hook import HookServer
 from paasd.api.parts import ApiParts
 from paasd.api.port import Port
 from paasd.api.server import make_api
+from paasd.domain.disk import MEGABYTE, DiskRules
 from paasd.domain.dyno import Limits
 from paasd.failpoints import parse_failpoints
 from paasd.home import Home
@@ -44,6 +46,7 @@ from paasd.services.boot import Boot, BootRules
 from paasd.services.builds import BuildRules, Builds
 from paasd.services.certificates import Certificates
 from paasd.services.deploy import DeployRules, Stagehands
+from paasd.services.disk import Disk
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
@@ -58,6 +61,7 @@ log = structlog.get_logger(__name__)
 SHUTDOWN_SECONDS = 5.0  # open streams get this long at the end
 RECONCILE_SECONDS = 30
 BACKUP_LOOK_SECONDS = 600
+DISK_SECONDS = 60
 RENEW_SECONDS = 20 * 86400.0  # a certificate of ours is good for 90 days
 
 
@@ -107,6 +111,7 @@ class Services:
     routing: Routing
     recovery: Recovery
     certificates: Certificates
+    disk: Disk
     background: Background
     backups: DailyBackups
 
@@ -121,9 +126,15 @@ async def back_up(services: Services) -> None:
     await services.backups.take_if_due()
 
 
+async def watch_disk(services: Services) -> None:
+    """Say how full it is, notice images that went, remove what is not retained."""
+    await services.disk.look_after()
+
+
 PERIODIC: tuple[tuple[int, Callable[[Services], Awaitable[None]]], ...] = (
     (RECONCILE_SECONDS, reconcile),
     (BACKUP_LOOK_SECONDS, back_up),
+    (DISK_SECONDS, watch_disk),
 )
 
 
@@ -199,7 +210,8 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     rules = DeployRules(settings.deploy.drain, settings.deploy.grace)
     hands = Stagehands(store, engine, routing, boot, phase, logs, background, rules, points)
     releases = Releases(hands, wait=settings.deploy.wait)
-    builds = Builds(store, sources, engine, outputs, releases, logs, build_rules(settings), points)
+    disk = Disk(store, engine, outputs, LocalDisks(), background, str(settings.home), disk_rules(settings))
+    builds = Builds(store, sources, engine, outputs, releases, logs, build_rules(settings), points, disk)
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, adapters.host, sources, apps, releases, builds)
     dynos = Dynos(store, engine, routing, releases, logs, background, recovery)
@@ -215,6 +227,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
         routing,
         recovery,
         certificates,
+        disk,
         background,
         DailyBackups(settings.home, settings.backups),
     )
@@ -225,6 +238,14 @@ def boot_rules(settings: Settings) -> BootRules:
     dynos = settings.dynos
     limits = Limits(dynos.memory_mb * 1024 * 1024, dynos.cpus, dynos.pids, dynos.open_files)
     return BootRules(port=dynos.port, timeout=dynos.boot_timeout, limits=limits)
+
+
+def disk_rules(settings: Settings) -> DiskRules:
+    """What is kept, and when a disk is too full."""
+    disk = settings.disk
+    return DiskRules(
+        disk.high, disk.full, disk.build_mb * MEGABYTE, disk.build_inodes, disk.keep_releases, disk.keep_output_days
+    )
 
 
 def build_rules(settings: Settings) -> BuildRules:
@@ -253,6 +274,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         dynos=services.dynos,
         logs=services.logs,
         routing=services.routing,
+        disk=services.disk,
         outputs=adapters.outputs,
         secret=home.url_secret(),
         public_url=settings.api_url,

@@ -84,6 +84,17 @@ class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return None if wanted == RouteTimeouts() else wanted
 
 
+class DiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Percent at which it is said and cleared up, and at which builds are refused; what a build needs; what is kept."""
+
+    high: Annotated[int, Meta(ge=1, le=100)] = 80
+    full: Annotated[int, Meta(ge=1, le=100)] = 90
+    build_mb: Annotated[int, Meta(ge=0)] = 256
+    build_inodes: Annotated[int, Meta(ge=0)] = 2000
+    keep_releases: Count = 20
+    keep_output_days: Count = 90
+
+
 class DockerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The engine's URL (none: Docker's own rules) and the addresses that apps' networks are cut from."""
 
@@ -113,6 +124,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dynos: DynoSettings = DynoSettings()
     deploy: DeploySettings = DeploySettings()
     timeouts: TimeoutSettings = TimeoutSettings()
+    disk: DiskSettings = DiskSettings()
     docker: DockerSection = DockerSection()
 
     @property

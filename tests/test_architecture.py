@@ -81,6 +81,7 @@ TESTED_ELSEWHERE = {
     "paasd/migrations/versions/0001_the_ledger.py": "tests/paasd/migrations/test_migrations.py",
     "paasd/migrations/versions/0002_who_may_what.py": "tests/paasd/migrations/test_migrations.py",
     "paasd/ports/authority.py": "tests/paasd/adapters/test_local_ca.py",
+    "paasd/ports/disk.py": "tests/paasd/adapters/test_disk.py",
     "paasd/ports/engine.py": "tests/contracts/test_engine.py",
     "paasd/ports/outputs.py": "tests/paasd/adapters/test_log_files.py",
     "paasd/ports/probe.py": "tests/paasd/adapters/test_probe.py",

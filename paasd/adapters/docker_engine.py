@@ -76,6 +76,7 @@ class DockerEngine:
             buildkit=self._buildkit(api),
             addresses_reachable=not self._publish,
             problems=tuple(problems),
+            data_root=None if self._publish else found.get("DockerRootDir"),
         )
 
     async def guard(self) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 import shutil
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -74,6 +75,19 @@ class LogFiles:
     def exists(self, app_id: str, key: tuple[str, str]) -> bool:
         """Whether there is one, growing or ended."""
         return self._path(app_id, key).is_file()
+
+    async def size(self, app_id: str) -> int:
+        """Bytes kept of an app."""
+        return sum(size for _, size, _ in await asyncio.to_thread(_kept, self._apps / _checked(app_id)))
+
+    async def prune(self, app_id: str, days: float) -> int:
+        """Delete what ended longer ago than that; how many bytes that freed."""
+        freed, before = 0, time.time() - days * 86400
+        for path, size, at in await asyncio.to_thread(_kept, self._apps / _checked(app_id)):
+            if at < before and path not in self._growing:
+                path.unlink(missing_ok=True)
+                freed += size
+        return freed
 
     async def delete_app(self, app_id: str) -> None:
         """All outputs of an app; those still being written are ended. Absent: fine."""
@@ -144,6 +158,15 @@ def _create(path: Path) -> int:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # a new file: whoever reads the old one keeps it
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def _kept(app: Path) -> list[tuple[Path, int, float]]:
+    found = []
+    for path in (path for name, suffix in SUFFIXES.items() for path in (app / name).glob(f"*{suffix}")):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            found.append((path, status.st_size, status.st_mtime))
+    return found
 
 
 def _finish(descriptor: int) -> None:

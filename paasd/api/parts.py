@@ -11,6 +11,7 @@ from paasd.services.access import Access
 from paasd.services.apps import Apps
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
+from paasd.services.disk import Disk
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
@@ -34,6 +35,7 @@ class ApiParts:
     dynos: Dynos
     logs: AppLogs
     routing: Routing
+    disk: Disk
     outputs: Outputs
     secret: bytes = field(repr=False)
     public_url: str

@@ -120,6 +120,7 @@ ADMIN_ROUTES = """
     POST /paasd/accounts
     DELETE /paasd/accounts/{account}
     GET /paasd/audit
+    GET /paasd/disk
     GET /paasd/router
     POST /paasd/router/stop
     POST /paasd/router/upgrade

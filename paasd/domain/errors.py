@@ -17,6 +17,7 @@ PaasError
     EngineUnavailable
     RouterUnavailable
     StoreUnavailable
+    DiskFull
 """
 
 
@@ -102,3 +103,7 @@ class RouterUnavailable(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """The store can't be read or written (disk full, locked, gone)."""
+
+
+class DiskFull(Unavailable):
+    """There is no room for a build."""

@@ -1,6 +1,7 @@
 """The ports: what the services ask of the world. Each says what it raises and what repeating does."""
 
 from paasd.ports.authority import Authority
+from paasd.ports.disk import Disks
 from paasd.ports.engine import Artifact, BuildSpec, Engine, EngineInfo, Terminal, Write
 from paasd.ports.outputs import OutputFile, Outputs
 from paasd.ports.probe import Probe, ProbeResult
@@ -16,6 +17,7 @@ __all__ = [
     "Authority",
     "BuildSpec",
     "CertificateHolder",
+    "Disks",
     "Engine",
     "EngineInfo",
     "LedgerStore",

@@ -22,6 +22,7 @@ class EngineInfo:
     buildkit: bool
     addresses_reachable: bool  # dyno addresses can be reached from this host; else ports are published on loopback
     problems: tuple[str, ...] = ()
+    data_root: str | None = None  # where images are kept, if that is on this machine
 
 
 @dataclass(frozen=True, slots=True)

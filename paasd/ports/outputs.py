@@ -27,6 +27,14 @@ class Outputs(Protocol):
 
     def exists(self, app_id: str, key: tuple[str, str]) -> bool: ...
 
+    async def size(self, app_id: str) -> int:
+        """Bytes kept of an app."""
+        ...
+
+    async def prune(self, app_id: str, days: float) -> int:
+        """Delete what ended longer ago than that; how many bytes that freed."""
+        ...
+
     async def delete_app(self, app_id: str) -> None:
         """All outputs of an app. Absent: fine."""
         ...

@@ -18,6 +18,7 @@ from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus, Stage
 from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Engine, OutputFile, Outputs, Sources, Store, Write
+from paasd.services.disk import Disk
 from paasd.services.logs import AppLogs
 from paasd.services.releases import Releases, UnderWay
 
@@ -55,6 +56,7 @@ class Builds:
         logs: AppLogs,
         rules: BuildRules,
         failpoints: Failpoints | None = None,
+        disk: Disk | None = None,
     ) -> None:
         self._store = store
         self._sources = sources
@@ -64,6 +66,7 @@ class Builds:
         self._logs = logs
         self._rules = rules
         self._failpoints = failpoints or Failpoints()
+        self._disk = disk
         self._holders: dict[str, Holder] = {}
         self._places = asyncio.Semaphore(rules.parallel)
         self.live: set[str] = set()
@@ -76,6 +79,8 @@ class Builds:
         """
         with self._hold(push.app, push.actor) as holder:
             build_id = str(uuid.uuid4())
+            if self._disk is not None:
+                await self._disk.admit_build()
             try:
                 build = await self._pending(push, build_id)
                 build = await self._kept_build(push, build, holder, output)
@@ -83,6 +88,8 @@ class Builds:
                 self.live.discard(build_id)
             holder.stage = "releasing"
             await self._release(push, build, output)
+        if self._disk is not None:
+            self._disk.collect_soon()
 
     def pushing(self, app_id: str) -> bool:
         """Whether a push to the app is under way."""

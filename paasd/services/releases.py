@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from paasd.domain.access import Actor
 from paasd.domain.app import App
-from paasd.domain.errors import InvalidParams, PaasError, ReleaseInProgress
+from paasd.domain.errors import InvalidParams, NotFound, PaasError, ReleaseInProgress
 from paasd.domain.manifest import default_formation
 from paasd.domain.release import Build, BuildStatus, NewRelease, Release, Stage, Status, check_rollback_target
 from paasd.ports import Write
@@ -42,7 +42,7 @@ class Releases:
 
     async def roll_back(self, actor: Actor, app: App, target: str, *, skip_release_phase: bool = False) -> Release:
         """Append a copy of an earlier release; acknowledged means recorded. Raises NotFound, InvalidParams."""
-        check_rollback_target(await self._hands.store.release(app.id, target))
+        await self._check_image(app, check_rollback_target(await self._hands.store.release(app.id, target)))
 
         async def draft() -> NewRelease:
             source = check_rollback_target(await self._hands.store.release(app.id, target))
@@ -62,6 +62,17 @@ class Releases:
 
         under_way = await self.begin(app, draft)
         return under_way.release
+
+    async def _check_image(self, app: App, target: Release) -> None:
+        """An image that somebody removed behind our back is met here, before a release is recorded that must fail."""
+        try:
+            await self._hands.engine.tag(str(target.artifact), f"paasd/{app.name}:v{target.version}")
+        except NotFound:
+            served = await self._hands.store.current_release(app.id)
+            if served is not None and served.version == target.version:
+                raise  # what is served is never expired: an older release would become current
+            await self._hands.store.transition(target.id, Status.SUCCEEDED, Status.EXPIRED)
+            check_rollback_target(await self._hands.store.release(app.id, target.id))
 
     async def release_build(self, actor: Actor, app: App, build_id: str, description: str | None) -> Release:
         """Release a succeeded build (Heroku's slug) with the app's config. Raises NotFound, InvalidParams."""

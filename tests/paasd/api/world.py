@@ -9,11 +9,13 @@ from typing import Any
 
 import aiohttp
 
+from paasd.adapters.disk import LocalDisks
 from paasd.adapters.log_files import LogFiles
 from paasd.adapters.store import SqlStore
 from paasd.api.parts import ApiParts
 from paasd.domain.access import Account, Actor
 from paasd.domain.app import App
+from paasd.domain.disk import DiskRules
 from paasd.domain.dyno import Dyno
 from paasd.domain.release import Build, BuildStatus, Commit, ProcessTypes, Release
 from paasd.services.access import Access
@@ -23,6 +25,7 @@ from paasd.services.authorizations import Authorizations
 from paasd.services.background import Background
 from paasd.services.boot import Boot, BootRules
 from paasd.services.deploy import DeployRules, Stagehands
+from paasd.services.disk import Disk
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
@@ -160,6 +163,7 @@ def make_parts(
         dynos=Dynos(store, engine, routing, releases, logs, background, Starting()),
         logs=logs,
         routing=routing,
+        disk=Disk(store, engine, outputs, LocalDisks(), background, "/", DiskRules()),
         outputs=outputs,
         secret=b"s" * 32,
         public_url=url,
