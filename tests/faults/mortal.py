@@ -16,11 +16,14 @@ import aiohttp
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from paasd.adapters.disk import LocalDisks
 from paasd.api.parts import ApiParts
 from paasd.api.server import make_api
+from paasd.domain.disk import DiskRules
 from paasd.domain.errors import PaasError
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
+from paasd.services.disk import Disk
 from tests.paasd.services.world import Output, Outside, World, wire
 
 TOKEN = "t0ken"
@@ -107,7 +110,11 @@ class MortalDaemon:
             access=world.access,
             authorizations=Authorizations(world.store), audit=Audit(world.store),
             apps=world.apps, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
-            logs=world.logs, routing=world.routing, outputs=world.outputs, secret=b"s" * 32, public_url=self.url,
+            logs=world.logs, routing=world.routing, outputs=world.outputs,
+            disk=Disk(
+                world.store, world.engine, world.outputs, LocalDisks(), world.background, "/", DiskRules()
+            ),
+            secret=b"s" * 32, public_url=self.url,
             router_port=8080, version="0",
         )  # fmt: skip
         api = make_api(parts)
