@@ -47,7 +47,9 @@ def turn(request: pytest.FixtureRequest) -> int:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every marked test as often as was asked for."""
-    if metafunc.definition.get_closest_marker("row") is not None:
+    given = [param for mark in metafunc.definition.iter_markers("parametrize") for param in mark.args[1]]
+    marks = [*metafunc.definition.iter_markers(), *(mark for param in given for mark in getattr(param, "marks", ()))]
+    if any(mark.name == "row" for mark in marks):
         metafunc.fixturenames.append("turn")
         metafunc.parametrize("turn", range(1, repeats() + 1), indirect=True, ids=lambda number: f"turn {number}")
 
