@@ -104,7 +104,7 @@ REFUSED = {
     "http/1.1 in lower case": Refused(b"GET / http/1.1\r\n" + HOST + b"\r\n"),
     "HTTP/2 preface": Refused(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     "method with a control": Refused(b"G\x01T / HTTP/1.1\r\n" + HOST + b"\r\n"),
-    "garbage": Refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
+    "garbage": Refused(b"\x17\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
     "expectation in doubt": Refused(_POST + b"Expect: tea\r\nContent-Length: 5\r\n\r\nhello", 417),
     "TRACE": Refused(b"TRACE / HTTP/1.1\r\n" + HOST + b"Max-Forwards: 0\r\n\r\n", 405),
     "CONNECT": Refused(b"CONNECT shop.localhost:80 HTTP/1.1\r\n" + HOST + b"\r\n", 405),
