@@ -68,7 +68,7 @@ async def test_the_log_can_be_followed(router: RouterProcess, start: Start) -> N
     await router.get("shop.localhost", "/before")
     reader, writer = await asyncio.open_unix_connection(str(router.directory / "control.sock"))
     writer.write(b"GET /log?since=2000 HTTP/1.1\r\nHost: x\r\n\r\n")
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(10):
         await reader.readuntil(b'path=\\"/before\\"')
         await router.get("shop.localhost", "/after")
         await reader.readuntil(b'"line":"at=info method=GET path=\\"/after\\" host=shop.localhost')
