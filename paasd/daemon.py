@@ -254,6 +254,7 @@ def build_rules(settings: Settings) -> BuildRules:
     return BuildRules(
         timeout=settings.build.timeout,
         parallel=settings.build.parallel,
+        queue=settings.deploy.queue,
         web_url=f"http://{{app}}.{settings.domain}:{port}/",
     )
 
@@ -269,6 +270,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         authorizations=Authorizations(adapters.store),
         audit=audit,
         apps=services.apps,
+        builds=services.builds,
         ledger=services.ledger,
         releases=services.releases,
         dynos=services.dynos,

@@ -27,6 +27,7 @@ class FakeSources:
         self.gates = Gates()
         self.offered: dict[str, Tree] = {}
         self.branches: dict[str, dict[str, str]] = {}
+        self.parents: dict[str, str] = {}  # commit -> the one it stands on
         self._kept: defaultdict[str, dict[str, Tree]] = defaultdict(dict)
 
     async def create(self, app_id: str) -> None:
@@ -49,6 +50,11 @@ class FakeSources:
 
     async def heads(self, app_id: str) -> Mapping[str, str]:
         return dict(self.branches.get(app_id, {}))
+
+    async def contains(self, app_id: str, sha: str, ancestor: str) -> bool:
+        while sha != ancestor and sha in self.parents:
+            sha = self.parents[sha]
+        return sha == ancestor
 
     @contextlib.asynccontextmanager
     async def unpack(self, app_id: str, sha: str) -> AsyncIterator[Path]:

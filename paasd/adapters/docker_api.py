@@ -26,7 +26,8 @@ class DockerSettings:
     subnet_pool: str = "10.213.0.0/16"
     subnet_prefix: int = 27
     threads: int = 8
-    call_timeout: float = 60.0  # seconds
+    call_timeout: float = 30.0  # seconds; clients of ours give up after 60
+    read_timeout: float = 10.0  # for what only asks
     log_max_size: str = "10m"
     log_max_files: int = 3
     build_memory: int = 2 * 1024**3  # bytes, of each step of a build; BuildKit knows no such limit
@@ -119,8 +120,9 @@ class DockerApi:
 
     async def get(self, path: str, **params: str) -> Any:
         """The JSON at a path."""
-        async with self.stream("GET", path, params=params) as response:
-            body = await self._read(response, self._settings.call_timeout)
+        timeout = self._settings.read_timeout
+        async with self.stream("GET", path, params=params, timeout=timeout) as response:
+            body = await self._read(response, timeout)
         with translated(self._url):
             return json.loads(body)
 
@@ -205,6 +207,17 @@ def translated(url: str) -> Iterator[None]:
     except ValueError as error:
         raise EngineUnavailable(
             f"Docker at {url} gave an answer that can't be read ({error}); check its version."
+        ) from error
+
+
+@contextmanager
+def sensible() -> Iterator[None]:
+    """What looks like an answer, but lacks what every such answer has, is none."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise EngineUnavailable(
+            f"Docker gave an answer that can't be read ({error!r:.80}); run `paasd doctor` to see what is wrong."
         ) from error
 
 

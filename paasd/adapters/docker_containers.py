@@ -17,6 +17,7 @@ VERSION = "paasd.version"
 DYNO = "paasd.dyno"
 KIND = "paasd.kind"
 PORT = "paasd.port"
+ID = "paasd.id"
 COMMAND = "paasd.command"
 BUILD = "paasd.build"
 CREATED = "paasd.created"
@@ -53,6 +54,7 @@ def labels(spec: DynoSpec, home: str) -> dict[str, str]:
         VERSION: str(spec.release_version),
         DYNO: spec.name,
         KIND: spec.kind.value,
+        ID: spec.id,
     }
     if spec.port is not None:
         found[PORT] = str(spec.port)
@@ -88,9 +90,10 @@ def read_dyno(container: Mapping[str, Any]) -> Dyno:
     """A Dyno from what GET /containers/x/json says of a container with our labels."""
     marks = container["Config"]["Labels"]
     state = container["State"]
-    running = bool(state["Running"])
+    lost = bool(state["Running"]) and _is_lost(container)
+    running = bool(state["Running"]) and not lost
     kind = DynoKind(marks[KIND])
-    ended = None if running or state["Status"] == "created" else read_exit(state)
+    ended = None if running or lost or state["Status"] == "created" else read_exit(state)
     address, port = _reachable(container, marks.get(PORT)) if running else (None, None)
     return Dyno(
         id=str(container["Name"]).lstrip("/"),
@@ -99,7 +102,7 @@ def read_dyno(container: Mapping[str, Any]) -> Dyno:
         app_id=marks[APP],
         release_id=marks[RELEASE],
         release_version=int(marks[VERSION]),
-        state=_state(state["Status"], kind, ended),
+        state=DynoState.DOWN if lost else _state(state["Status"], kind, ended),
         address=address,
         port=port if running else _number(marks.get(PORT)),
         command=marks.get(COMMAND),
@@ -125,6 +128,12 @@ def _state(status: str, kind: DynoKind, ended: Exit | None) -> DynoState:
     if ended is None:
         return DynoState.UP
     return DynoState.COMPLETE if ended.code == 0 and kind is not DynoKind.FORMATION else DynoState.CRASHED
+
+
+def _is_lost(container: Mapping[str, Any]) -> bool:
+    """Whether somebody paused it, took it from its network, or gave it another name: nothing that it could mend."""
+    renamed = container["Config"]["Labels"].get(ID, "") not in ("", str(container["Name"]).lstrip("/"))
+    return bool(container["State"].get("Paused")) or not container["NetworkSettings"]["Networks"] or renamed
 
 
 def _reachable(container: Mapping[str, Any], port: str | None) -> tuple[str | None, int | None]:

@@ -5,14 +5,13 @@ All that it knows it asks Docker, by labels; nothing is kept here. Another home'
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from paasd.adapters.docker_api import DockerApi, DockerSettings, Refused
+from paasd.adapters.docker_api import DockerApi, DockerSettings, Refused, sensible
 from paasd.adapters.docker_build import Builder
 from paasd.adapters.docker_containers import (
     APP,
@@ -25,9 +24,10 @@ from paasd.adapters.docker_containers import (
     read_dyno,
     read_exit,
 )
+from paasd.adapters.docker_events import Events
 from paasd.adapters.docker_firewall import Firewall
 from paasd.adapters.docker_network import Networks, gateways, is_local
-from paasd.adapters.docker_streams import DockerTerminal, json_lines, log_lines
+from paasd.adapters.docker_streams import DockerTerminal, log_lines
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
 from paasd.domain.errors import Conflict, DynoUnhealthy, EngineUnavailable, NotFound
 from paasd.failpoints import Failpoints
@@ -50,6 +50,7 @@ class DockerEngine:
         self._networks = Networks(self._api, home, self._settings)
         self._builder = Builder(self._api, home, self._settings.build_memory)
         self._publish: bool | None = self._settings.publish_ports
+        self._events = Events(self._api, home, self._find)
         self._firewall = Firewall(self._settings.subnet_pool)
 
     async def __aenter__(self) -> "DockerEngine":
@@ -160,8 +161,9 @@ class DockerEngine:
         # DYNO, since what somebody runs of our images by hand has the images' labels, but is no dyno
         labels = [f"{HOME}={self._home}", DYNO, *([f"{APP}={app_id}"] if app_id is not None else [])]
         rows = await self._api.get("/containers/json", all="1", filters=json.dumps({"label": labels}))
-        found = await asyncio.gather(*(self._find(row["Id"]) for row in rows))
-        return [read_dyno(container) for container in found if container is not None]
+        with sensible():
+            found = await asyncio.gather(*(self._find(row["Id"]) for row in rows))
+            return [read_dyno(container) for container in found if container is not None]
 
     async def attach(self, spec: DynoSpec) -> Terminal:
         """Create a dyno, attach to it, then start it."""
@@ -204,8 +206,9 @@ class DockerEngine:
             raise _absent(dyno_id) if error.status == 404 else error from error
 
     def changes(self) -> AsyncIterator[str]:
-        """The app id of each dyno that started, ended or vanished since this call. Ends when the engine goes away."""
-        return self._changes(f"{time.time():.6f}")
+        """The app id of each dyno that started, ended, vanished or was tampered with since this call, or since the
+        stream before it broke off. Ends when the engine goes away."""
+        return self._events.follow()
 
     async def create_network(self, app_id: str) -> None:
         """The app's own network. Already there: fine."""
@@ -266,7 +269,8 @@ class DockerEngine:
         container = await self._find(dyno_id)
         if container is None:
             raise _absent(dyno_id)
-        return read_dyno(container)
+        with sensible():
+            return read_dyno(container)
 
     async def _find(self, dyno_id: str) -> Mapping[str, Any] | None:
         try:
@@ -301,23 +305,6 @@ class DockerEngine:
             return bytes(await self._api.call("exec_start", made["Id"])).decode(errors="replace")
         except Refused:
             return ""  # it ended meanwhile, or has no such command
-
-    async def _changes(self, since: str) -> AsyncIterator[str]:
-        filters = {
-            "type": ["container"],
-            "event": ["start", "die", "oom", "destroy"],
-            "label": [f"{HOME}={self._home}", DYNO],
-        }
-        async with self._api.stream(
-            "GET", "/events", params={"since": since, "filters": json.dumps(filters)}
-        ) as response:
-            try:
-                async for event in json_lines(self._api.chunks(response)):
-                    app_id = event.get("Actor", {}).get("Attributes", {}).get(APP)
-                    if app_id:
-                        yield app_id
-            except EngineUnavailable:
-                return
 
     # --- what this engine is ----------------------------------------------------------------------------------------
 

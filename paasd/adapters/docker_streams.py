@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from paasd.domain.dyno import Exit
+from paasd.domain.errors import EngineUnavailable
 
 LINE_BYTES = 256 * 1024  # a line is joined from the engine's 16 KiB pieces up to here
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
@@ -51,15 +52,25 @@ async def log_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[datetim
 
 
 async def json_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
-    """Each JSON object of a stream that has one a line."""
+    """Each JSON object of a stream that has one a line. EngineUnavailable for what is none, as when it was cut off."""
     buffer = b""
     async for chunk in chunks:
         *lines, buffer = (buffer + chunk).split(b"\n")
         for line in lines:
             if line.strip():
-                yield json.loads(line)
+                yield _object(line)
     if buffer.strip():
-        yield json.loads(buffer)
+        yield _object(buffer)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise EngineUnavailable("Docker gave an answer that can't be read; run `paasd doctor` to see what is wrong.")
+    return found
 
 
 def parse_time(stamp: str) -> datetime:

@@ -35,6 +35,7 @@ RECEIVE = (
     "receive.denyNonFastForwards=false",
     "receive.denyDeleteCurrent=ignore",  # the hook says it better
     "receive.autogc=false",
+    "receive.advertisePushOptions=true",  # `git push -o queue`
     "receive.keepAlive=1",  # seconds; a pusher who went away is noticed by the next write
     "transfer.hideRefs=refs/builds",
     # objects are written out here and made durable by the one flush that ends `adopt`
@@ -110,6 +111,15 @@ class GitRepos:
         said = await self._run(f"--git-dir={repo}", "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", HEADS)
         pairs = (line.partition(" ") for line in said.decode().splitlines())
         return {branch: sha for branch, _, sha in pairs}
+
+    async def contains(self, app_id: str, sha: str, ancestor: str) -> bool:
+        """Whether a commit is another, or stands on it. False where either is not in the repository."""
+        repo, pair = self._repo(app_id), (_checked(SHA, ancestor), _checked(SHA, sha))
+        try:
+            await self._git.run(f"--git-dir={repo}", "merge-base", "--is-ancestor", *pair)
+        except GitFailed:
+            return False
+        return True
 
     @asynccontextmanager
     async def unpack(self, app_id: str, sha: str) -> AsyncIterator[Path]:

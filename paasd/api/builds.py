@@ -7,7 +7,7 @@ from aiohttp import web
 from paasd.api.paging import reply_list
 from paasd.api.parts import PARTS
 from paasd.api.replies import reply
-from paasd.api.requests import find_app
+from paasd.api.requests import ACTOR, find_app
 from paasd.api.resources import build_resource, slug_resource
 from paasd.domain.errors import NotFound
 from paasd.domain.release import BuildStatus, Release
@@ -32,6 +32,13 @@ async def show(request: web.Request) -> web.Response:
     return reply(request, build_resource(build, app, parts.links, release_id=became.get(build.id)))
 
 
+async def cancel(request: web.Request) -> web.Response:
+    parts = request.app[PARTS]
+    app = await find_app(request)
+    build = await parts.builds.cancel(request[ACTOR], app, request.match_info["build"])
+    return reply(request, build_resource(build, app, parts.links, release_id=None))
+
+
 async def show_slug(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     app = await find_app(request)
@@ -53,5 +60,6 @@ def releases_of_builds(releases: Iterable[Release]) -> dict[str, str]:
 ROUTES = (
     web.get("/apps/{app}/builds", index),
     web.get("/apps/{app}/builds/{build}", show),
+    web.delete("/apps/{app}/builds/{build}", cancel),
     web.get("/apps/{app}/slugs/{slug}", show_slug),
 )

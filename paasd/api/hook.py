@@ -68,6 +68,14 @@ def choose(updates: list[Update]) -> Update | None:
     return deployed[0] if deployed else None
 
 
+def wants_queue(options: list[str]) -> bool:
+    """What `git push -o` said. InvalidParams for what is not known: it was meant to change something."""
+    unknown = [option for option in options if option != "queue"]
+    if unknown:
+        raise InvalidParams(f"The push option {unknown[0][:40]!r} is not known; the only one is `git push -o queue`.")
+    return bool(options)
+
+
 class HookServer:
     """Answers the hook at `socket_path`; `hooks` is the directory (ours alone) the hook is installed in."""
 
@@ -141,12 +149,13 @@ class HookServer:
                 raise ConnectionError("a request as long as no push makes it")
             request = await reader.readexactly(length)
         push_id, _, rest = request.partition(b"\0")
-        quarantine, _, lines = rest.partition(b"\0")
+        quarantine, _, rest = rest.partition(b"\0")
+        options, _, lines = rest.partition(b"\0")
         expected = self._expected.pop(push_id.decode("ascii", "replace"), None)
         if expected is None:
             return await pusher.reject("This push did not come through paasd's own git service; use `git push`.")
         try:
-            update = choose(_parse(lines))
+            update, queue = choose(_parse(lines)), wants_queue(options.decode("utf-8", "replace").splitlines())
         except InvalidParams as error:
             return await pusher.reject(error.message)
         if update is None or update.new is None:
@@ -154,7 +163,8 @@ class HookServer:
             return 0
         app, actor = expected
         branch = update.ref.removeprefix("refs/heads/")
-        push = Push(app, actor, branch, update.old, update.new, Path(quarantine.decode("utf-8", "surrogateescape")))
+        place = Path(quarantine.decode("utf-8", "surrogateescape"))
+        push = Push(app, actor, branch, update.old, update.new, place, queue=queue)
         return await self._attend(push, reader, pusher)
 
     async def _attend(self, push: Push, reader: asyncio.StreamReader, pusher: "_Pusher") -> int:

@@ -11,6 +11,7 @@ from paasd.services.access import Access
 from paasd.services.apps import Apps
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
+from paasd.services.builds import Builds
 from paasd.services.disk import Disk
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
@@ -30,6 +31,7 @@ class ApiParts:
     authorizations: Authorizations
     audit: Audit
     apps: Apps
+    builds: Builds
     ledger: Ledger
     releases: Releases
     dynos: Dynos

@@ -104,6 +104,7 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
     """,
     (Scope.WRITE_PROTECTED, Permission.DEPLOY): """
         POST /apps/{app}/releases
+        DELETE /apps/{app}/builds/{build}
     """,
     (Scope.WRITE, Permission.MANAGE): """
         DELETE /apps/{app}

@@ -7,6 +7,7 @@ import _socket  # `socket` takes longer to import than all of this takes to run
 import posix
 import sys
 
+MOST_OPTIONS = 100
 LENGTH = 4  # bytes before each frame, most significant first
 NO_DAEMON = b" !     paasd can't be reached; see that it runs (paasd serve), then push again.\n !     Push rejected.\n"
 CUT_OFF = (
@@ -15,14 +16,14 @@ CUT_OFF = (
 
 
 def main() -> int:
-    """One request, "push id NUL quarantine NUL ref updates"; frames of output; an empty frame and the exit code."""
+    """One request, "push id NUL quarantine NUL options NUL ref updates"; frames of output, an empty one; exit code."""
     updates = _read_all()
     directory, _, name = _variable(b"PAASD_HOOK_SOCKET").rpartition(b"/")
     peer = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         posix.chdir(directory)  # the length of a socket's path is limited
         peer.connect(name)
-        request = b"\0".join((_variable(b"PAASD_PUSH_ID"), _variable(b"GIT_QUARANTINE_PATH"), updates))
+        request = b"\0".join((_variable(b"PAASD_PUSH_ID"), _variable(b"GIT_QUARANTINE_PATH"), _options(), updates))
         peer.sendall(len(request).to_bytes(LENGTH, "big") + request)
     except OSError:
         _print(NO_DAEMON)
@@ -38,6 +39,13 @@ def main() -> int:
 
 def _variable(name: bytes) -> bytes:
     return posix.environ.get(name, b"")
+
+
+def _options() -> bytes:
+    """What stood behind `git push -o`, a line each."""
+    count = _variable(b"GIT_PUSH_OPTION_COUNT")
+    numbers = range(min(int(count), MOST_OPTIONS)) if count.isdigit() else ()
+    return b"\n".join(_variable(b"GIT_PUSH_OPTION_%d" % number) for number in numbers)
 
 
 def _read_all() -> bytes:

@@ -7,7 +7,22 @@ import sys
 
 import click
 
-from paasd.cli import access, apps, authorizations, ca, config, disk, env, git, logs, maintenance, ps, releases, router
+from paasd.cli import (
+    access,
+    apps,
+    authorizations,
+    builds,
+    ca,
+    config,
+    disk,
+    env,
+    git,
+    logs,
+    maintenance,
+    ps,
+    releases,
+    router,
+)
 from paasd.cli.errors import CliError, print_error
 from paasd.cli.group import PaasGroup, ReaderGoneError
 from paasd.cli.session import PaasCommand, Session
@@ -19,7 +34,22 @@ INTERRUPTED = 130
 def build() -> PaasGroup:
     """The whole command line."""
     commands: list[PaasCommand] = []
-    for module in (env, ca, git, apps, releases, config, maintenance, ps, logs, router, disk, access, authorizations):
+    for module in (
+        env,
+        ca,
+        git,
+        apps,
+        builds,
+        releases,
+        config,
+        maintenance,
+        ps,
+        logs,
+        router,
+        disk,
+        access,
+        authorizations,
+    ):
         commands += [command for command in module.COMMANDS if isinstance(command, PaasCommand)]
     return PaasGroup("paas", commands, HELP)
 

@@ -13,7 +13,8 @@ DEPLOYED_BRANCHES = ("main", "master")
 class Push:
     """A move of `branch` (one of DEPLOYED_BRANCHES) from `old` to `sha`; `old` is None where the branch begins.
 
-    `quarantine` holds the new objects and vanishes as soon as the push ends: adopt them first.
+    `quarantine` holds the new objects and vanishes as soon as the push ends: adopt them first. With `queue` it waits
+    for a push to the same app that is under way, else it is refused.
     """
 
     app: App
@@ -22,3 +23,4 @@ class Push:
     old: str | None
     sha: str
     quarantine: Path
+    queue: bool = False

@@ -34,6 +34,10 @@ class Sources(Protocol):
         """Branch -> commit of every branch. Empty when there is no repository."""
         ...
 
+    async def contains(self, app_id: str, sha: str, ancestor: str) -> bool:
+        """Whether a commit is another, or stands on it."""
+        ...
+
     def unpack(self, app_id: str, sha: str) -> AbstractAsyncContextManager[Path]:
         """The commit's tree in a directory of its own, removed on leaving. BuildFailed on what may not be."""
         ...

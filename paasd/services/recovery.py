@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -72,6 +72,7 @@ class Recovery:
         self.settling = Settling(hands, sources, releases, builds)
         self._rules = rules or RecoveryRules()
         self._crashes: dict[tuple[str, str], Crashes] = {}
+        self._seen: dict[str, dict[str, tuple[str, str]]] = {}  # by app and name: release and id of what ran last
         self._noted: deque[str] = deque(maxlen=NOTED_MAX)
         self._admitting: set[str] = set()
         self._settled = asyncio.Event()
@@ -145,6 +146,7 @@ class Recovery:
                     self._begin_admission(app, release, dyno)
             for dyno in ended.values():
                 self._note_crash(app, dyno)
+            self._note_missing(app, specs, keep, ended)
             if extra:
                 await self._stop(app, extra)
             starting = [spec for spec in specs if spec.name not in keep and self._may_start(app, spec)]
@@ -192,13 +194,28 @@ class Recovery:
                 raise
             self._hands.background.spawn(f"retire strays of {app.name}", retire(self._hands, running))
 
+    def _note_missing(
+        self, app: App, specs: Sequence[DynoSpec], keep: Mapping[str, Dyno], ended: Mapping[str, Dyno]
+    ) -> None:
+        """One that ran when we last looked, and of which nothing is left, was removed by somebody else."""
+        wanted = {spec.name: spec.release_id for spec in specs}
+        for name, (release_id, dyno_id) in self._seen.pop(app.id, {}).items():
+            gone = wanted.get(name) == release_id and name not in keep and name not in ended
+            if gone and dyno_id not in self._hands.routing.leaving and dyno_id not in self._noted:
+                self._hands.logs.note(app.id, name, "Process was removed by somebody, and is replaced")
+        self._seen[app.id] = {name: (dyno.release_id, dyno.id) for name, dyno in keep.items()}
+
     def _note_crash(self, app: App, dyno: Dyno) -> None:
         if dyno.id in self._noted:
             return
         self._noted.append(dyno.id)
         how = dyno.exit.describe() if dyno.exit else "did not come up"
+        if dyno.state is DynoState.DOWN:
+            how = "was paused, renamed or cut off from its network by somebody, and is replaced"
         self._hands.logs.note(app.id, dyno.name, f"Process {how}")
         self._hands.logs.note(app.id, dyno.name, "State changed from up to crashed")
+        if dyno.state is DynoState.DOWN:
+            return  # no fault of the app's: started again at once
         ended = dyno.exit.at if dyno.exit and dyno.exit.at else datetime.now(UTC)
         ran = (ended - dyno.started_at).total_seconds() if dyno.started_at else 0.0
         self._count_crash(dyno.release_id, dyno.name, ran)

@@ -109,7 +109,7 @@ class MortalDaemon:
         parts = ApiParts(
             access=world.access,
             authorizations=Authorizations(world.store), audit=Audit(world.store),
-            apps=world.apps, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
+            apps=world.apps, builds=world.builds, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
             logs=world.logs, routing=world.routing, outputs=world.outputs,
             disk=Disk(
                 world.store, world.engine, world.outputs, LocalDisks(), world.background, "/", DiskRules()

@@ -87,6 +87,7 @@ async def test_a_dyno_carries_its_story_in_labels(bench: Bench) -> None:
         "paasd.version": "4",
         "paasd.dyno": "web.1",
         "paasd.kind": "formation",
+        "paasd.id": spec.id,
         "paasd.port": "5000",
         "paasd.command": SLEEP,
     }

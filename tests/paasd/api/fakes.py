@@ -188,6 +188,9 @@ class FakeSources:
     async def heads(self, app_id: str) -> Mapping[str, str]:
         return {}
 
+    async def contains(self, app_id: str, sha: str, ancestor: str) -> bool:
+        return True
+
     def unpack(self, app_id: str, sha: str) -> AbstractAsyncContextManager[Path]:
         raise NotImplementedError
 

@@ -55,3 +55,14 @@ async def test_newest_builds_page_by_page_in_the_same_second(world: World) -> No
         wanted = answer.header("Next-Range")
     assert len(seen) == 7
     assert set(seen) == made
+
+
+async def test_a_build_that_is_over_can_not_be_cancelled(world: World) -> None:
+    app = await world.create()
+    build = await world.built(app)
+    answer = await world.call(
+        "DELETE", f"/apps/shop/builds/{build.id}", Accept="application/vnd.heroku+json; version=3.cancel-build"
+    )
+    assert (answer.status, answer.json["id"]) == (409, "conflict")
+    assert "it is succeeded" in answer.json["message"]
+    assert (await world.call("DELETE", f"/apps/shop/builds/{uuid.uuid4()}")).status == 404

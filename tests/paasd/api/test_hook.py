@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from paasd.api.hook import HookServer, Update, choose, install
+from paasd.api.hook import HookServer, Update, choose, install, wants_queue
 from paasd.domain.access import Actor
 from paasd.domain.errors import InvalidParams
 from paasd.domain.push import Push
@@ -205,3 +205,15 @@ def test_install_where_the_interpreter_s_path_is_long(tmp_path: Path) -> None:
     install(tmp_path / "hooks", python=str(deep / "it's python"))
     done = subprocess.run([tmp_path / "hooks" / "pre-receive"], input=b"", capture_output=True, env=dict(os.environ))
     assert done.returncode == 1 and b"paasd can't be reached" in done.stdout, done.stderr
+
+
+async def test_a_push_option_asks_to_wait(daemon: Daemon) -> None:
+    """Bites: `queue=queue` left out of the Push."""
+    with daemon.server.expect(APP, ACTOR) as environment:
+        await daemon.call({**environment, "GIT_PUSH_OPTION_COUNT": "1", "GIT_PUSH_OPTION_0": "queue"})
+    assert daemon.pushes[0].queue
+    with daemon.server.expect(APP, ACTOR) as environment:
+        code, out = await daemon.call({**environment, "GIT_PUSH_OPTION_COUNT": "1", "GIT_PUSH_OPTION_0": "now"})
+    assert code == 1 and "The push option 'now' is not known" in out
+    assert len(daemon.pushes) == 1
+    assert not wants_queue([])

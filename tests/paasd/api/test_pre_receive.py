@@ -32,7 +32,14 @@ def run(tmp_path: Path, answer: bytes) -> tuple[int, bytes, bytes]:
             input=b"old new ref\n",
             capture_output=True,
             timeout=20,
-            env={"PAASD_HOOK_SOCKET": str(path), "PAASD_PUSH_ID": "id", "GIT_QUARANTINE_PATH": "/q"},
+            env={
+                "PAASD_HOOK_SOCKET": str(path),
+                "PAASD_PUSH_ID": "id",
+                "GIT_QUARANTINE_PATH": "/q",
+                "GIT_PUSH_OPTION_COUNT": "2",
+                "GIT_PUSH_OPTION_0": "queue",
+                "GIT_PUSH_OPTION_1": "more",
+            },
         )
         thread.join()
     assert done.stderr == b""
@@ -46,7 +53,7 @@ def frame(data: bytes) -> bytes:
 def test_output_and_exit_code(tmp_path: Path) -> None:
     big = b"x" * 300_000
     code, out, request = run(tmp_path, frame(b"one\n") + frame(big) + frame(b"") + b"\x07")
-    assert (code, out, request) == (7, b"one\n" + big, b"id\0/q\0old new ref\n")
+    assert (code, out, request) == (7, b"one\n" + big, b"id\0/q\0queue\nmore\0old new ref\n")
 
 
 @pytest.mark.parametrize("cut", [b"", frame(b"one\n"), frame(b"one\n")[:6], frame(b"one\n") + frame(b"")])

@@ -24,6 +24,7 @@ from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
 from paasd.services.background import Background
 from paasd.services.boot import Boot, BootRules
+from paasd.services.builds import BuildRules, Builds
 from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.disk import Disk
 from paasd.services.dynos import Dynos
@@ -158,6 +159,7 @@ def make_parts(
         authorizations=Authorizations(store),
         audit=Audit(store),
         apps=Apps(store, FakeSources(), engine, outputs, routing, releases, logs, background),
+        builds=Builds(store, FakeSources(), engine, outputs, releases, logs, BuildRules()),
         ledger=Ledger(store),
         releases=releases,
         dynos=Dynos(store, engine, routing, releases, logs, background, Starting()),

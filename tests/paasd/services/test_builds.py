@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from paasd.domain.app import App
 from paasd.domain.errors import BuildFailed, Conflict, DeployFailed, EngineUnavailable, StoreUnavailable
+from paasd.domain.push import Push
 from paasd.domain.release import BuildStatus
+from paasd.services.builds import QUEUED_MAX
 from tests.paasd.services.world import DEADLINE, Output, World, cancelled, somebody, until, wire
 
 
@@ -171,3 +174,100 @@ async def test_a_pusher_hears_of_the_release_that_failed(world: World) -> None:
         await world.builds.receive(world.commit(app, "web: serve\nrelease: fail"), output)
     assert "no such table" in output.text  # the release phase streams to the pusher
     assert "is live" not in output.text
+
+
+def following(world: World, app: App, before: Push) -> Push:
+    """A push to wait, on top of another that git had not moved the branch to yet."""
+    push = replace(world.commit(app), queue=True, old=before.old)
+    world.sources.parents[push.sha] = before.sha
+    return push
+
+
+async def test_pushes_that_wait_come_in_their_turn(world: World) -> None:
+    """Bites: `queue.popleft()` made `queue.pop()`; or the place freed before the next one takes it."""
+    app = await world.deployed()
+    old = (await world.sources.heads(app.id))["main"]
+    first = replace(world.commit(app), old=old)
+    world.sources.parents[first.sha] = old
+    second = following(world, app, first)
+    third = following(world, app, second)
+    seen = Output(), Output()
+    gate = world.engine.gates.hold("build")
+    one = asyncio.create_task(world.builds.receive(first, Output()))
+    await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    two = asyncio.create_task(world.builds.receive(second, seen[0]))
+    await until(lambda: "Waiting" in seen[0].text)
+    three = asyncio.create_task(world.builds.receive(third, seen[1]))
+    await until(lambda: "Waiting" in seen[1].text)
+    assert "ann@example.org has been pushing to shop since" in seen[0].text
+    assert "(stage: building), and 1 before this one" in seen[1].text
+    with pytest.raises(Conflict, match="git push -o queue"):
+        await world.builds.receive(world.commit(app), Output())
+    gate.opened.set()
+    await asyncio.gather(one, two, three)
+    shas = [build.commit.sha for build in await world.ledger.builds(app) if build.commit]
+    assert shas[:3] == [third.sha, second.sha, first.sha]
+    assert world.answer() == "v5"
+    assert not world.builds.pushing(app.id)
+    # git moves the branch from where the pusher saw it, so it has to be there
+    assert (await world.sources.heads(app.id))["main"] == old
+
+
+async def test_a_push_that_waited_does_not_undo_the_one_before_it(world: World) -> None:
+    """Bites: `_check_branch` not called."""
+    app = await world.deployed()
+    old = (await world.sources.heads(app.id))["main"]
+    first, beside = replace(world.commit(app), old=old), replace(world.commit(app), old=old, queue=True)
+    world.sources.parents |= {first.sha: old, beside.sha: old}
+    gate = world.engine.gates.hold("build")
+    one = asyncio.create_task(world.builds.receive(first, Output()))
+    await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    seen = Output()
+    two = asyncio.create_task(world.builds.receive(beside, seen))
+    await until(lambda: "Waiting" in seen.text)
+    gate.opened.set()
+    await one
+    with pytest.raises(BuildFailed, match=f"main was moved to {first.sha[:8]} while this push waited"):
+        await two
+    assert world.answer() == "v3"
+    assert not world.builds.pushing(app.id)
+
+
+async def test_one_who_stops_waiting_loses_its_place_only(world: World) -> None:
+    app = await world.deployed()
+    gate = world.engine.gates.hold("build")
+    one = asyncio.create_task(world.push(app))
+    await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    waiting = []
+    for _ in range(QUEUED_MAX):
+        seen = Output()
+        waiting.append(asyncio.create_task(world.builds.receive(replace(world.commit(app), queue=True), seen)))
+        await until(lambda seen=seen: "Waiting" in seen.text)
+    with pytest.raises(Conflict, match="are waiting already"):
+        await world.builds.receive(replace(world.commit(app), queue=True), Output())
+    for task in waiting:
+        await cancelled(task)
+    gate.opened.set()
+    await one
+    assert not world.builds.pushing(app.id)
+    await world.push(app)
+    assert world.answer() == "v4"
+
+
+async def test_a_build_can_be_cancelled_by_somebody_else(world: World) -> None:
+    """Bites: `holder.work.cancel()` left out; or `uncancel()`, on which the pusher hears nothing."""
+    app = await world.deployed()
+    gate = world.engine.gates.hold("build")
+    push = asyncio.create_task(world.push(app))
+    await asyncio.wait_for(gate.reached.wait(), DEADLINE)
+    (build, before) = await world.ledger.builds(app)
+    ended = await world.builds.cancel(somebody(world.actor, "bob@example.org"), app, build.id)
+    assert (ended.status, ended.failure) == (BuildStatus.FAILED, "Cancelled by bob@example.org.")
+    assert not world.builds.pushing(app.id)
+    with pytest.raises(BuildFailed, match=r"Build cancelled by bob@example\.org"):
+        await push
+    for other in (build, before):
+        with pytest.raises(Conflict, match="is not running"):
+            await world.builds.cancel(world.actor, app, other.id)
+    await world.push(app)
+    assert world.answer() == "v3"

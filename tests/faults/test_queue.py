@@ -1,0 +1,121 @@
+"""One push at a time: one waits its turn, one is cancelled, one is left by Ctrl-C; each frees the app at once."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.shop import HELLO, Shop, open_shop
+from tests.daemon import Daemon, running, wait_until
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(150)]
+
+SLOW = "FROM paasd/stack:bookworm\nRUN echo marked-{mark} && sleep 600\n"
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[Daemon]:
+    """One with few seconds to wait for anything."""
+    root = Path(tempfile.mkdtemp(prefix="paasd-"))
+    try:
+        with running(root, config={"deploy": {"wait": 5.0, "grace": 1.0, "drain": 1.0}}) as daemon:
+            yield daemon
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def shop(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """An app that serves."""
+    shop = open_shop(daemon, tmp_path_factory.mktemp("queue"), "queue")
+    shop.deploy()
+    return shop
+
+
+def push(shop: Shop, *options: str) -> "subprocess.Popen[str]":
+    """`git push` of what is committed, in a process group of its own, as at a terminal."""
+    return subprocess.Popen(
+        ["git", "push", *options, "paasd", "HEAD:main"],
+        cwd=shop.shell.cwd,
+        env=shop.shell.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def building(shop: Shop, mark: str) -> "subprocess.Popen[str]":
+    """A push whose build step runs, and would for ten minutes."""
+    shop.shell.commit("Slow", {"Dockerfile": SLOW.format(mark=mark)})
+    pushing = push(shop)
+    wait_until(lambda: processes(mark), 60, "the build step did not begin")
+    return pushing
+
+
+def processes(mark: str) -> bool:
+    """Whether the marked build step's process is there."""
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if f"echo marked-{mark} ".encode() in command.read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def newest_build(shop: Shop) -> tuple[str, str]:
+    found = max(shop.call("GET", "/builds")[1], key=lambda build: build["created_at"])
+    return found["status"], found["failure"]
+
+
+def free(shop: Shop) -> None:
+    """The app takes the next push at once. What it was made slow by is taken out."""
+    shop.deploy({"Dockerfile": (HELLO / "Dockerfile").read_text()})
+
+
+def test_a_cancelled_build_ends_and_frees_the_app(shop: Shop) -> None:
+    """Bites: `holder.work.cancel()` left out of Builds.cancel."""
+    with building(shop, "cancelled") as pushing:
+        assert "Stopping build" in shop.shell.run("paas", "builds:cancel", "-a", shop.name)
+        wait_until(lambda: not processes("cancelled"), 10, "the build step's process went on")
+        said, _ = pushing.communicate(timeout=10)
+    assert "Build cancelled by owner@localhost; push again" in said
+    assert pushing.returncode != 0
+    assert newest_build(shop) == ("failed", "Cancelled by owner@localhost.")
+    free(shop)
+
+
+def test_ctrl_c_in_the_push_ends_its_build_and_frees_the_app(shop: Shop) -> None:
+    """Bites: `deploy.cancel()` left out of HookServer._attend."""
+    with building(shop, "interrupted") as pushing:
+        os.killpg(pushing.pid, signal.SIGINT)
+        wait_until(lambda: not processes("interrupted"), 10, "the build step's process went on")
+        wait_until(lambda: newest_build(shop)[0] == "failed", 10, "the build stayed pending")
+        pushing.communicate(timeout=10)
+    free(shop)
+
+
+def test_a_push_that_waits_is_deployed_after_the_one_before_it(shop: Shop) -> None:
+    """Bites: `_put_branch_back` not called: git refuses to move a branch that is not where the pusher saw it."""
+    version = int(shop.served()[1:])
+    procfile = (shop.shell.cwd / "Procfile").read_text()
+    shop.shell.commit("First", {"Procfile": f"release: sleep 3\n{procfile}"})
+    with push(shop) as first:
+        wait_until(lambda: shop.call("GET", f"/releases/{version + 1}")[0] == 200, 60, "no release")
+        refused = shop.shell.run("git", "push", "paasd", "HEAD~2:refs/heads/main", "--force", ok=False)
+        assert "owner@localhost has been pushing to queue since" in refused
+        assert "(stage: releasing)" in refused
+        sha = shop.shell.commit("Second", {"Procfile": procfile})
+        with push(shop, "-o", "queue") as second:
+            said, _ = second.communicate(timeout=90)
+        first.communicate(timeout=10)
+    assert "Waiting: owner@localhost has been pushing to queue" in said
+    assert (first.returncode, second.returncode) == (0, 0), said
+    assert shop.served() == f"v{version + 2}"
+    assert shop.branch() == sha
