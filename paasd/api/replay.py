@@ -1,4 +1,4 @@
-"""A create that a client sends again, because its connection broke, is answered as the first time and not done twice.
+"""A POST or PATCH that a client sends again is answered as the first time, and not done twice.
 
 The CLI re-sends a POST up to five times with the same Request-Id, a UUID that it makes afresh for each request.
 """
@@ -17,6 +17,8 @@ from paasd.api.requests import ACTOR
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Key = tuple[str, str, str, str]
 
+METHODS = ("POST", "PATCH")
+DONE = (200, 201, 202)
 KEPT = 256  # clients give up within a minute
 
 
@@ -24,19 +26,20 @@ class Replays:
     """Bodies of creates that were answered, or are being worked on, newest last."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[Key, asyncio.Future[bytes]] = OrderedDict()
+        self._answers: OrderedDict[Key, asyncio.Future[tuple[int, bytes]]] = OrderedDict()
 
     async def create(self, key: Key, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The handler's answer, or that of the same request before. What did not create anything is tried again."""
         while (before := self._answers.get(key)) is not None:
             await asyncio.wait([before])
             if not before.cancelled():
-                return web.Response(status=201, body=before.result(), content_type=JSON)
+                status, body = before.result()
+                return web.Response(status=status, body=body, content_type=JSON)
         answer = self._answers[key] = asyncio.get_running_loop().create_future()
         try:
             response = await handler(request)
-            if response.status == 201 and isinstance(response, web.Response) and isinstance(response.body, bytes):
-                answer.set_result(response.body)
+            if response.status in DONE and isinstance(response, web.Response) and isinstance(response.body, bytes):
+                answer.set_result((response.status, response.body))
             return response
         finally:
             if not answer.done():
@@ -54,13 +57,13 @@ REPLAYS = web.AppKey("REPLAYS", Replays)
 
 @web.middleware
 async def replay(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Only for POSTs of authenticated clients that number their requests; within one account and one path."""
+    """Only for authenticated clients that number their requests; within one account, method and path."""
     number = request.headers.get("Request-Id", "").partition(",")[0].strip()
     actor = request.get(ACTOR)
-    if request.method != "POST" or actor is None or not _is_uuid(number):
+    if request.method not in METHODS or actor is None or not _is_uuid(number):
         return await handler(request)
     digest = hashlib.sha256(await request.read()).hexdigest()
-    key = (actor.account_id, request.rel_url.raw_path, number, digest)
+    key = (actor.account_id, f"{request.method} {request.rel_url.raw_path}", number, digest)
     return await request.app[REPLAYS].create(key, request, handler)
 
 

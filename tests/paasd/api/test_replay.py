@@ -72,3 +72,14 @@ async def test_only_so_many_are_kept() -> None:
     assert made == 2 * (KEPT + 1)
     await replays.create(("", "", str(KEPT), ""), request, create)
     assert made == 2 * (KEPT + 1)
+
+
+async def test_a_change_sent_again_is_made_once(world: World) -> None:
+    """Bites: "PATCH" taken out of METHODS."""
+    await world.create("shop")
+    number = str(uuid.uuid4())
+    for value in ("1", "2"):
+        await world.call("PATCH", "/apps/shop/config-vars", {"A": value}, Request_Id=str(uuid.uuid4()))
+        first = await world.call("PATCH", "/apps/shop/config-vars", {"B": "b"}, Request_Id=number)
+    assert (first.status, first.json) == (200, {"A": "1", "B": "b"})  # as it was answered the first time
+    assert await world.get("/apps/shop/config-vars") == {"A": "2", "B": "b"}
