@@ -27,6 +27,7 @@ from paasd.adapters.probe import NetworkProbe
 from paasd.adapters.router_client import RouterClient
 from paasd.adapters.router_process import RouterProcess
 from paasd.adapters.store import SqlStore
+from paasd.adapters.web_fetch import WebFetch
 from paasd.api.git import GitHttp
 from paasd.api.hook import HookServer
 from paasd.api.parts import ApiParts
@@ -41,7 +42,7 @@ from paasd.services.access import Access
 from paasd.services.apps import Apps
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
-from paasd.services.background import Background
+from paasd.services.background import Background, attempt
 from paasd.services.boot import Boot, BootRules
 from paasd.services.builds import BuildRules, Builds
 from paasd.services.certificates import Certificates
@@ -50,6 +51,7 @@ from paasd.services.disk import Disk
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
+from paasd.services.maintenance import Maintenance
 from paasd.services.recovery import Recovery
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
@@ -63,6 +65,8 @@ RECONCILE_SECONDS = 30
 BACKUP_LOOK_SECONDS = 600
 DISK_SECONDS = 60
 RENEW_SECONDS = 20 * 86400.0  # a certificate of ours is good for 90 days
+MAINTENANCE_SECONDS = 5
+PAGES_SECONDS = 900
 
 
 def docker_engine(settings: Settings, home_id: str) -> Engine:
@@ -95,6 +99,7 @@ class Adapters:
     outputs: LogFiles
     probe: NetworkProbe
     ca: LocalCa
+    web: WebFetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,7 @@ class Services:
     releases: Releases
     dynos: Dynos
     logs: AppLogs
+    maintenance: Maintenance
     routing: Routing
     recovery: Recovery
     certificates: Certificates
@@ -131,10 +137,22 @@ async def watch_disk(services: Services) -> None:
     await services.disk.look_after()
 
 
+async def end_maintenance(services: Services) -> None:
+    """The router ends it by its own clock; this makes the ledger follow."""
+    await attempt("end maintenance", services.maintenance.end_due())
+
+
+async def fetch_pages(services: Services) -> None:
+    """What apps' config vars point to may have changed; requests never wait for it."""
+    await attempt("fetch pages", services.maintenance.fetch_all())
+
+
 PERIODIC: tuple[tuple[int, Callable[[Services], Awaitable[None]]], ...] = (
     (RECONCILE_SECONDS, reconcile),
     (BACKUP_LOOK_SECONDS, back_up),
     (DISK_SECONDS, watch_disk),
+    (MAINTENANCE_SECONDS, end_maintenance),
+    (PAGES_SECONDS, fetch_pages),
 )
 
 
@@ -195,6 +213,7 @@ async def open_adapters(settings: Settings, home: Home, stack: contextlib.AsyncE
         outputs=LogFiles(home.path),
         probe=NetworkProbe(),
         ca=LocalCa.open(home.ca),
+        web=WebFetch(settings.web.allow_private),
     )
 
 
@@ -216,20 +235,22 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     recovery = Recovery(hands, adapters.host, sources, apps, releases, builds)
     dynos = Dynos(store, engine, routing, releases, logs, background, recovery)
     certificates = Certificates(adapters.router, adapters.ca, routing.hosts, routing.hosts_changed)
+    maintenance = Maintenance(store, routing, logs, adapters.web, background)
     return Services(
-        Access(store),
-        apps,
-        Ledger(store),
-        builds,
-        releases,
-        dynos,
-        logs,
-        routing,
-        recovery,
-        certificates,
-        disk,
-        background,
-        DailyBackups(settings.home, settings.backups),
+        access=Access(store),
+        apps=apps,
+        ledger=Ledger(store),
+        builds=builds,
+        releases=releases,
+        dynos=dynos,
+        logs=logs,
+        maintenance=maintenance,
+        routing=routing,
+        recovery=recovery,
+        certificates=certificates,
+        disk=disk,
+        background=background,
+        backups=DailyBackups(settings.home, settings.backups),
     )
 
 
@@ -275,6 +296,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         releases=services.releases,
         dynos=services.dynos,
         logs=services.logs,
+        maintenance=services.maintenance,
         routing=services.routing,
         disk=services.disk,
         outputs=adapters.outputs,

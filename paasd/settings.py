@@ -107,6 +107,12 @@ class DockerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subnet_prefix: Annotated[int, Meta(ge=8, le=29)] = 27
 
 
+class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Networks, private ones too, that URLs given by users may lead to: ["10.1.0.0/16"]. Public ones always may."""
+
+    allow_private: tuple[str, ...] = ()
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set. `search_path` is where programs (git) are looked for; `failpoints` is for tests."""
 
@@ -130,6 +136,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeouts: TimeoutSettings = TimeoutSettings()
     disk: DiskSettings = DiskSettings()
     docker: DockerSection = DockerSection()
+    web: WebSettings = WebSettings()
 
     @property
     def router_directory(self) -> Path:
@@ -179,6 +186,7 @@ def load(options: Mapping[str, Any], config: Path | None) -> Settings:
     except ValueError as error:
         raise SettingsError(str(error)) from error
     _check_pool(settings.docker)
+    _check_networks(settings.web)
     for name in ("api", "router"):
         host, _ = parse_address(getattr(settings, name), name)
         if not settings.insecure_http and not is_loopback(host):
@@ -272,6 +280,16 @@ def _check_pool(docker: DockerSection) -> None:
             f"The setting docker.subnet_prefix is /{docker.subnet_prefix}, wider than the pool {pool}; "
             "write a larger number, or choose a wider pool."
         )
+
+
+def _check_networks(section: WebSettings) -> None:
+    for network in section.allow_private:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise SettingsError(
+                f"The setting web.allow_private can't be used ({error}); write networks such as 10.1.0.0/16."
+            ) from error
 
 
 def _check_names(

@@ -74,7 +74,7 @@ class TableInForce:
                 await asyncio.to_thread(_save, self._file, encode(table))
                 self._put_in_force(table)
             await spread(table)
-            await asyncio.to_thread(self.pages.keep, pages_of(table))
+            await asyncio.to_thread(self.pages.keep, pages_of(table.routes))
 
     async def settled(self) -> None:
         """Return once nothing is being published."""

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -109,9 +110,9 @@ def bypass_token(key: str, app: str, expires: int) -> str:
     return f"{expires}.{signature}"
 
 
-def pages_of(table: RoutingTable) -> frozenset[str]:
+def pages_of(routes: Iterable[Route]) -> frozenset[str]:
     """The hashes of all pages that routes name."""
-    return frozenset(page for route in table.routes for page in (route.maintenance_page, route.error_page) if page)
+    return frozenset(page for route in routes for page in (route.maintenance_page, route.error_page) if page)
 
 
 def encode(table: RoutingTable) -> bytes:

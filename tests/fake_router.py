@@ -26,6 +26,7 @@ class DataPlane:
         self.ended = asyncio.Event()
         self.followers: list[asyncio.Queue[tuple[str, LogLine] | None]] = []
         self.remembered: list[tuple[str, LogLine]] = []
+        self.pages: dict[str, bytes] = {}
         self._saved = encode(RoutingTable(0))
         self._table = RoutingTable(0)
 
@@ -101,6 +102,14 @@ class FakeRouter:
     async def table(self) -> RoutingTable:
         await self.gates.at("table")
         return self.plane.table
+
+    async def pages(self) -> frozenset[str]:
+        self.plane.check()
+        return frozenset(self.plane.pages)
+
+    async def put_page(self, sha256: str, body: bytes) -> None:
+        self.plane.check()
+        self.plane.pages[sha256] = body
 
     async def drain(self, targets: Sequence[Target], *, timeout: float) -> bool:
         await self.gates.at("drain")

@@ -62,6 +62,17 @@ class RouterClient:
             except TableError as error:
                 raise RouterUnavailable(f"The router's table can't be read: {error}") from error
 
+    async def pages(self) -> frozenset[str]:
+        """The SHA-256 of every page it has; a router of an older release has none."""
+        async with self._call("GET", "/pages") as response:
+            return frozenset((await response.json())["pages"]) if response.status == 200 else frozenset()
+
+    async def put_page(self, sha256: str, body: bytes) -> None:
+        """Have it keep a page."""
+        async with self._call("PUT", f"/pages/{sha256}", data=body) as response:
+            if response.status != 200:
+                raise RouterUnavailable(f"The router did not take a page (HTTP {response.status}): see its log.")
+
     async def drain(self, targets: Sequence[Target], *, timeout: float) -> bool:
         """True when the targets have no request in flight, False at the deadline."""
         order = {"targets": [{"host": t.host, "port": t.port} for t in targets], "timeout": timeout}

@@ -20,6 +20,7 @@ from paasd.domain.release import (
     StageRecord,
     Status,
 )
+from paasd.domain.upkeep import Upkeep
 
 Values = dict[str, Any]
 AnyRow = Row[Any]
@@ -41,7 +42,7 @@ def app_values(app: App) -> Values:
 
 
 def to_app(row: AnyRow) -> App:
-    """From a row with all columns of `apps`, and `owner_email`."""
+    """From a row with all columns of `apps`, `owner_email`, and those of `upkeep` by their longer names."""
     return App(
         id=row.id,
         name=row.name,
@@ -53,6 +54,32 @@ def to_app(row: AnyRow) -> App:
         released_at=row.released_at,
         release_timeout=row.release_timeout,
         archived_at=row.archived_at,
+        upkeep=_to_upkeep(row),
+    )
+
+
+def upkeep_values(kept: Upkeep) -> Values:
+    """A row of `upkeep`, but for its pages: those follow from what there is of them."""
+    return {
+        "until": kept.until,
+        "pause": kept.pause,
+        "allow": list(kept.allow),
+        "health_path": kept.health_path,
+        "bypass": kept.bypass,
+    }
+
+
+def _to_upkeep(row: AnyRow) -> Upkeep:
+    if row.upkeep_app_id is None:
+        return Upkeep()
+    return Upkeep(
+        until=row.upkeep_until,
+        pause=row.upkeep_pause,
+        allow=tuple(row.upkeep_allow),
+        health_path=row.upkeep_health_path,
+        bypass=row.upkeep_bypass,
+        maintenance_page=row.upkeep_maintenance_page,
+        error_page=row.upkeep_error_page,
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paasd.adapters.database import Database
 from paasd.adapters.rows import app_values, to_app
-from paasd.adapters.tables import accounts, apps, formations
+from paasd.adapters.tables import accounts, apps, formations, pages, upkeep
 from paasd.domain.app import App
 from paasd.domain.dyno import Formation
 from paasd.domain.errors import InvalidParams, NotFound
@@ -26,7 +26,7 @@ class AppTables:
         """NotFound when there is none, or it was destroyed."""
         named = (apps.c.id if len(name_or_id) == UUID_CHARACTERS else apps.c.name) == name_or_id
         async with self._database.read() as connection:
-            row = (await connection.execute(_live_apps().where(named))).first()
+            row = (await connection.execute(live_apps().where(named))).first()
         if row is None:
             raise no_app()
         return to_app(row)
@@ -34,7 +34,7 @@ class AppTables:
     async def apps(self) -> Sequence[App]:
         """All that are not destroyed, by name."""
         async with self._database.read() as connection:
-            return [to_app(row) for row in await connection.execute(_live_apps().order_by(apps.c.name))]
+            return [to_app(row) for row in await connection.execute(live_apps().order_by(apps.c.name))]
 
     async def destroyed_apps(self) -> Sequence[str]:
         """Their ids."""
@@ -49,10 +49,6 @@ class AppTables:
         """The app with another owner. NotFound."""
         return await self._change_app(app_id, owner_id=account_id)
 
-    async def set_maintenance(self, app_id: str, maintenance: bool) -> App:
-        """The app as it then is. NotFound."""
-        return await self._change_app(app_id, maintenance=maintenance)
-
     async def set_release_timeout(self, app_id: str, seconds: float) -> App:
         """The app as it then is. NotFound."""
         return await self._change_app(app_id, release_timeout=seconds)
@@ -63,7 +59,7 @@ class AppTables:
             if "name" in values:
                 await _require_free(connection, values["name"])
             await connection.execute(update(apps).where(live).values(updated_at=now(), **values))
-            row = (await connection.execute(_live_apps().where(apps.c.id == app_id))).first()
+            row = (await connection.execute(live_apps().where(apps.c.id == app_id))).first()
             if row is None:
                 raise no_app()
         return to_app(row)
@@ -74,6 +70,8 @@ class AppTables:
         at = now()
         async with self._database.write() as connection:
             await connection.execute(update(apps).where(live).values(archived_at=at, updated_at=at))
+            for table in (upkeep, pages):
+                await connection.execute(delete(table).where(table.c.app_id == app_id))
 
     async def formation(self, app_id: str) -> Sequence[Formation]:
         """By process type."""
@@ -123,7 +121,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _live_apps() -> Select[Any]:
-    joined = apps.join(accounts, accounts.c.id == apps.c.owner_id)
-    query = select(apps, accounts.c.email.label("owner_email")).select_from(joined)
+def live_apps() -> Select[Any]:
+    """Apps that are not destroyed, each with its owner's e-mail and its upkeep."""
+    joined = apps.join(accounts, accounts.c.id == apps.c.owner_id).outerjoin(upkeep, upkeep.c.app_id == apps.c.id)
+    columns = (column.label(f"upkeep_{column.name}") for column in upkeep.c)
+    query = select(apps, accounts.c.email.label("owner_email"), *columns).select_from(joined)
     return query.where(apps.c.archived_at.is_(None))

@@ -232,3 +232,30 @@ audit = Table(
     Column("detail", JSON, nullable=False),  # names before and after, never values
 )
 Index("ix_audit_app_id", audit.c.app_id, audit.c.id)
+
+upkeep = Table(
+    "upkeep",
+    metadata,
+    Column("app_id", String(36), ForeignKey("apps.id"), primary_key=True),
+    _time("until", nullable=True),
+    Column("pause", Float),
+    Column("allow", JSON, nullable=False),
+    Column("health_path", String),
+    Column("bypass", String(64)),
+    Column("maintenance_page", String(64)),
+    Column("error_page", String(64)),
+)
+Index("ix_upkeep_until", upkeep.c.until)
+
+pages = Table(
+    "pages",
+    metadata,
+    Column("app_id", String(36), ForeignKey("apps.id"), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("uploaded", Boolean, primary_key=True),
+    Column("source", String(64)),
+    Column("sha256", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _time("updated_at"),
+)
+Index("ix_pages_sha256", pages.c.sha256)

@@ -8,6 +8,7 @@ from paasd.api.parts import PARTS
 from paasd.api.replies import reply
 from paasd.api.requests import ACTOR, find_app, note, read_object
 from paasd.domain.errors import InvalidParams
+from paasd.domain.upkeep import PageKind
 
 
 async def show(request: web.Request) -> web.Response:
@@ -15,11 +16,16 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def update(request: web.Request) -> web.Response:
+    parts = request.app[PARTS]
     changes = check_values(await read_object(request))
     app = await find_app(request)
     removed = sorted(name for name, value in changes.items() if value is None)
     note(request, fields=[], set=sorted(changes.keys() - removed), removed=removed)
-    return reply(request, dict(await request.app[PARTS].apps.set_config(request[ACTOR], app, changes)))
+    await parts.maintenance.check_urls(changes)
+    config = await parts.apps.set_config(request[ACTOR], app, changes)
+    if any(kind.variable in changes for kind in PageKind):
+        parts.maintenance.config_changed(app)
+    return reply(request, dict(config))
 
 
 def check_values(body: dict[str, Any]) -> dict[str, str | None]:

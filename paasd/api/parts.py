@@ -16,6 +16,7 @@ from paasd.services.disk import Disk
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
+from paasd.services.maintenance import Maintenance
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
 
@@ -36,6 +37,7 @@ class ApiParts:
     releases: Releases
     dynos: Dynos
     logs: AppLogs
+    maintenance: Maintenance
     routing: Routing
     disk: Disk
     outputs: Outputs

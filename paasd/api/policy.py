@@ -74,6 +74,7 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
         GET /apps/{app}/dynos/{dyno}
         GET /apps/{app}/features
         GET /apps/{app}/formation
+        GET /apps/{app}/maintenance
         GET /apps/{app}/formation/{type}
         GET /apps/{app}/pipeline-couplings
         GET /apps/{app}/sni-endpoints
@@ -94,6 +95,12 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
     (Scope.WRITE, Permission.OPERATE): """
         PATCH /apps/{app}
         PATCH /apps/{app}/formation
+        PATCH /apps/{app}/maintenance
+        POST /apps/{app}/maintenance/bypass
+        PUT /apps/{app}/maintenance-page
+        DELETE /apps/{app}/maintenance-page
+        PUT /apps/{app}/error-page
+        DELETE /apps/{app}/error-page
         PATCH /apps/{app}/formation/{type}
         DELETE /apps/{app}/dynos
         DELETE /apps/{app}/dynos/{dyno}

@@ -1,7 +1,7 @@
 """The wire format, all of it: domain values in, Heroku's Platform API v3 resources out. Pure functions."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from paasd.domain.app import App
 from paasd.domain.dyno import Dyno, Formation
 from paasd.domain.manifest import RELEASE
 from paasd.domain.release import Build, BuildStatus, ProcessTypes, Release
+from paasd.domain.upkeep import Page
 from paasd.services.ledger import NameDiff, ReleaseDetails
 from paasd.services.routing import RouterStatus
 
@@ -76,6 +77,27 @@ def app_resource(app: App, links: Links, *, slug_size: int | None = None) -> Res
         "team": None,
         "updated_at": stamp(app.updated_at),
         "web_url": links.web(app),
+    }
+
+
+def maintenance_resource(app: App, pages: Sequence[Page]) -> Resource:
+    """Our own: how an app is kept in maintenance, and its pages, those in force first; the bypass key is nobody's."""
+    return {
+        "maintenance": app.maintenance,
+        "until": stamp(app.upkeep.until) if app.upkeep.until else None,
+        "pause": app.upkeep.pause,
+        "allow": list(app.upkeep.allow),
+        "health_path": app.upkeep.health_path,
+        "pages": [
+            {
+                "kind": page.kind.value,
+                "source": "upload" if page.source is None else page.kind.variable,
+                "sha256": page.sha256,
+                "size": page.size,
+                "updated_at": stamp(page.updated_at),
+            }
+            for page in pages
+        ],
     }
 
 

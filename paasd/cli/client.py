@@ -67,6 +67,10 @@ class Api:
     def patch(self, where: str, body: object) -> Any:
         return self._call("PATCH", where, body)[0]
 
+    def put_bytes(self, where: str, body: bytes, kind: str) -> Any:
+        """A body that is not JSON; `kind` is its media type."""
+        return self._call("PUT", where, raw=(body, kind))[0]
+
     def delete(self, where: str) -> Any:
         return self._call("DELETE", where)[0]
 
@@ -100,7 +104,14 @@ class Api:
             while data := body.read1(65536, decode_content=False):
                 yield data
 
-    def _call(self, method: str, where: str, body: object = None, range_: str | None = None) -> tuple[Any, str | None]:
+    def _call(
+        self,
+        method: str,
+        where: str,
+        body: object = None,
+        range_: str | None = None,
+        raw: tuple[bytes, str] | None = None,
+    ) -> tuple[Any, str | None]:
         """-> the JSON body, and the range that asks for the next page if there is one."""
         import urllib3
 
@@ -116,6 +127,8 @@ class Api:
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
+        elif raw is not None:
+            data, headers["Content-Type"] = raw
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS)
         with self._translated():
             reply = self._pool.request(

@@ -3,10 +3,11 @@
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from paasd.domain.errors import InvalidParams
+from paasd.domain.upkeep import Upkeep
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
 CONFIG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -41,6 +42,7 @@ class App:
     released_at: datetime | None = None
     release_timeout: float = 3600.0  # seconds the release phase may take
     archived_at: datetime | None = None
+    upkeep: Upkeep = field(default_factory=Upkeep)
 
 
 def check_app_name(name: str) -> str:

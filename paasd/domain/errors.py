@@ -18,6 +18,7 @@ PaasError
     RouterUnavailable
     StoreUnavailable
     DiskFull
+    WebUnavailable         somebody else's server, at a URL we were given
 """
 
 
@@ -107,3 +108,7 @@ class StoreUnavailable(Unavailable):
 
 class DiskFull(Unavailable):
     """There is no room for a build."""
+
+
+class WebUnavailable(Unavailable):
+    """A server that we were told to ask does not answer as it should."""

@@ -7,7 +7,8 @@ from paasd.ports.outputs import OutputFile, Outputs
 from paasd.ports.probe import Probe, ProbeResult
 from paasd.ports.router import CertificateHolder, Router, RouterHealth, RouterHost
 from paasd.ports.sources import Sources
-from paasd.ports.store import AccessStore, AppStore, AuditStore, LedgerStore, Store
+from paasd.ports.store import AccessStore, AppStore, AuditStore, LedgerStore, Store, UpkeepStore
+from paasd.ports.web import Web, WebReply
 
 __all__ = [
     "AccessStore",
@@ -31,5 +32,8 @@ __all__ = [
     "Sources",
     "Store",
     "Terminal",
+    "UpkeepStore",
+    "Web",
+    "WebReply",
     "Write",
 ]

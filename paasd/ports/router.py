@@ -19,6 +19,14 @@ class Router(Protocol):
         """The table in force."""
         ...
 
+    async def pages(self) -> frozenset[str]:
+        """The SHA-256 of every page it has."""
+        ...
+
+    async def put_page(self, sha256: str, body: bytes) -> None:
+        """Have it keep a page, before a table names it. May be repeated."""
+        ...
+
     async def drain(self, targets: Sequence[Target], *, timeout: float) -> bool:
         """True when the targets have no request in flight, False at the deadline."""
         ...

@@ -1,6 +1,7 @@
 """Port Store: the ledger and what belongs to it, in parts by subject. A write has reached the disk when it returns."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from paasd.domain.access import Account, Collaborator, PublicKey, Token, TokenKind
@@ -17,6 +18,7 @@ from paasd.domain.release import (
     StageRecord,
     Status,
 )
+from paasd.domain.upkeep import Page, PageKind, Upkeep
 
 
 class AccessStore(Protocol):
@@ -130,8 +132,6 @@ class AppStore(Protocol):
         """The app with another owner. NotFound."""
         ...
 
-    async def set_maintenance(self, app_id: str, maintenance: bool) -> App: ...
-
     async def set_release_timeout(self, app_id: str, seconds: float) -> App: ...
 
     async def archive_app(self, app_id: str) -> None:
@@ -143,6 +143,36 @@ class AppStore(Protocol):
     async def set_formation(self, app_id: str, formation: Sequence[Formation]) -> None:
         """Replace it as a whole."""
         ...
+
+
+class UpkeepStore(Protocol):
+    """How apps are kept in maintenance, and their own pages."""
+
+    async def set_maintenance(self, app_id: str, maintenance: bool, kept: Upkeep | None = None) -> App:
+        """With `kept` as a whole, but for its pages; None: as it is. NotFound."""
+        ...
+
+    async def end_maintenance(self, app_id: str, until: datetime) -> bool:
+        """End what was to end at that time; False where that has been changed meanwhile. May be repeated."""
+        ...
+
+    async def maintenance_over(self, at: datetime) -> Sequence[App]:
+        """Apps whose maintenance was to end by then."""
+        ...
+
+    async def set_page(self, app_id: str, page: Page, body: bytes) -> App:
+        """Instead of the one uploaded, or fetched, before. NotFound."""
+        ...
+
+    async def delete_page(self, app_id: str, kind: PageKind, *, uploaded: bool) -> App:
+        """The uploaded one, or the fetched one; no such page: fine. NotFound."""
+        ...
+
+    async def pages(self, app_id: str) -> Sequence[Page]:
+        """Of each kind the one in force first: what was uploaded beats what was fetched."""
+        ...
+
+    async def page_body(self, sha256: str) -> bytes | None: ...
 
 
 class LedgerStore(Protocol):
@@ -212,7 +242,7 @@ class LedgerStore(Protocol):
         ...
 
 
-class Store(AccessStore, AppStore, LedgerStore, AuditStore, Protocol):
+class Store(AccessStore, AppStore, UpkeepStore, LedgerStore, AuditStore, Protocol):
     """All of it. Every method raises StoreUnavailable."""
 
     async def __aenter__(self) -> "Store": ...

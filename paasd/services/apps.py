@@ -16,6 +16,7 @@ from paasd.domain.release import NewRelease, Status
 from paasd.ports import Engine, Outputs, Sources, Store
 from paasd.services.background import Background
 from paasd.services.logs import AppLogs
+from paasd.services.maintenance import plain, switch
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
 
@@ -104,15 +105,8 @@ class Apps:
 
     async def set_maintenance(self, actor: Actor, app: App, on: bool) -> App:
         """Returns once the router shows, or no longer shows, the page. Makes no release. Raises RouterUnavailable."""
-        before = (await self.store.app(app.id)).maintenance
-        changed = await self.store.set_maintenance(app.id, on)
-        try:
-            await self.routing.publish_maintenance(app.id)
-        except PaasError:
-            await self.store.set_maintenance(app.id, before)  # refused as a whole, not half
-            raise
-        self.logs.note(app.id, "api", f"Maintenance mode {'on' if on else 'off'} by user {actor.email}", source="app")
-        return changed
+        kept = plain((await self.store.app(app.id)).upkeep, on)
+        return await switch(self.store, self.routing, self.logs, actor, app, on, kept)
 
     async def set_release_timeout(self, app: App, seconds: float) -> App:
         """How long the release phase may take. Raises InvalidParams."""

@@ -12,9 +12,55 @@ from paasd.domain.dyno import Dyno, DynoKind, DynoState
 from paasd.domain.errors import NotFound, RouterUnavailable
 from paasd.domain.release import Release
 from paasd.ports import Engine, Router, RouterHost, Store
-from router.table import NoTargetCode, Route, RouteTimeouts, Target
+from router.table import Hold, NoTargetCode, Route, RouteTimeouts, Target, pages_of
 
 WEB = "web"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What of a route an app's upkeep says; the rest comes from its release and its dynos."""
+
+    maintenance: bool
+    hold: Hold | None
+    maintenance_page: str
+    error_page: str
+
+    @classmethod
+    def of(cls, app: App) -> "Door":
+        """The router looks harder at requests of apps with a hold: there is one only while there is a use for it."""
+        kept = app.upkeep
+        hold = Hold(
+            until=kept.until.timestamp() if kept.until else 0.0,
+            pause=kept.pause or 0.0,
+            allow=kept.allow,
+            health_path=kept.health_path or "",
+            bypass=kept.bypass or "",
+        )
+        wanted = app.maintenance or kept.bypass is not None
+        return cls(
+            app.maintenance,
+            hold if wanted and hold != Hold() else None,
+            kept.maintenance_page or "",
+            kept.error_page or "",
+        )
+
+    @classmethod
+    def in_route(cls, route: Route) -> "Door":
+        """That of a route."""
+        return cls(route.maintenance, route.hold, route.maintenance_page, route.error_page)
+
+    def put_into(self, route: Route) -> Route:
+        """The route with this door."""
+        if Door.in_route(route) == self:
+            return route
+        return msgspec.structs.replace(
+            route,
+            maintenance=self.maintenance,
+            hold=self.hold,
+            maintenance_page=self.maintenance_page,
+            error_page=self.error_page,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +100,8 @@ class Routing:
         self._routes: dict[str, Route] = {}
         self._learnt = False
         self._in_force: list[Route] | None = None
-        self._maintenance: dict[str, bool] = {}
+        self._doors: dict[str, Door] = {}
+        self._pages: frozenset[str] | None = None
         self._tickets = itertools.count(1)
         self._applied: dict[str, int] = {}
         self._turn = asyncio.Lock()
@@ -89,21 +136,24 @@ class Routing:
                 self._apply(app_id, None, ticket)
             for app, release in served:
                 self._apply(app.id, self._route(app, release, [d for d in dynos if d.app_id == app.id]), ticket)
+            self._pages = None  # a router with a new folder has none
             await self._put()
 
     async def publish_maintenance(self, app_id: str) -> None:
-        """Show or take away an app's page, as the ledger says, without the engine: it may be down, or hang."""
+        """Put an app's upkeep in force, as the ledger says, without the engine: it may be down, or hang."""
         async with self._turn:
             await self._learn()
             app = await self._store.app(app_id)
             if app_id not in self._routes:
                 self._routes[app_id] = self._route(app, await self._release(app_id), [])
-            before = self._maintenance.get(app_id, self._routes[app_id].maintenance)
-            self._maintenance[app_id] = app.maintenance
+            before = self._doors.get(app_id)
+            self._doors[app_id] = Door.of(app)
             try:
                 await self._put()
             except RouterUnavailable:
-                self._maintenance[app_id] = before
+                if before is None:
+                    before = Door.in_route(self._routes[app_id])
+                self._doors[app_id] = before
                 raise
 
     async def drain(self, dynos: Sequence[Dyno], timeout: float) -> bool:
@@ -155,9 +205,21 @@ class Routing:
     async def _put(self) -> None:
         table = self._table()
         self._in_force = None  # not known, until the router says so
+        await self._put_pages(pages_of(table))
         await self._router.publish(table)
         self._in_force = table
         self.hosts_changed.set()
+
+    async def _put_pages(self, named: frozenset[str]) -> None:
+        """Give the router the pages that a table is going to name; it has most of them already."""
+        if not named or (self._pages is not None and named <= self._pages):
+            return
+        there = await self._router.pages()
+        for page in named - there:
+            body = await self._store.page_body(page)
+            if body is not None:  # else it was replaced meanwhile, and the next table names another
+                await self._router.put_page(page, body)
+        self._pages = there | named
 
     async def _learn(self) -> None:
         """Begin with what the router has: a table is whole, and the other apps' routes must not be missing in it."""
@@ -184,7 +246,7 @@ class Routing:
         self._applied[app_id] = ticket
         if route is None:
             self._routes.pop(app_id, None)
-            self._maintenance.pop(app_id, None)
+            self._doors.pop(app_id, None)
         else:
             self._routes[app_id] = route
 
@@ -199,15 +261,16 @@ class Routing:
             and dyno.id not in self.leaving
         ]
         targets = [target for dyno in own if dyno.id not in self.booting and (target := target_of(dyno)) is not None]
-        return Route(
+        bare = Route(
             app=app.id,
             name=app.name,
             hosts=(f"{app.name}.{self._domain}",),
             targets=tuple(sorted(targets, key=lambda target: target.dyno)),
-            maintenance=app.maintenance,
             timeouts=self._timeouts(app.name),
             no_target_code=self._no_target_code(release, own),
+            health_path=release.processes.health_paths.get(WEB, "") if release is not None else "",
         )
+        return Door.of(app).put_into(bare)
 
     def _no_target_code(self, release: Release | None, own: Sequence[Dyno]) -> NoTargetCode:
         if release is None or release.artifact is None:
@@ -219,9 +282,9 @@ class Routing:
         return "H10" if release.id in self.crashed else "H14"
 
     def _table(self) -> list[Route]:
-        """By name. A switch of the maintenance page counts, however old the derivation that stands beside it."""
+        """By name. A change of an app's upkeep counts, however old the derivation that stands beside it."""
         routes = (
-            msgspec.structs.replace(route, maintenance=self._maintenance.get(app_id, route.maintenance))
+            self._doors[app_id].put_into(route) if app_id in self._doors else route
             for app_id, route in self._routes.items()
         )
         return sorted(routes, key=lambda route: route.name)

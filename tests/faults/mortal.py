@@ -109,6 +109,7 @@ class MortalDaemon:
         parts = ApiParts(
             access=world.access,
             authorizations=Authorizations(world.store), audit=Audit(world.store),
+            maintenance=world.maintenance,
             apps=world.apps, builds=world.builds, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
             logs=world.logs, routing=world.routing, outputs=world.outputs,
             disk=Disk(

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +165,26 @@ def test_an_app_answers_by_https_with_a_certificate_of_its_own(daemon: Daemon) -
         return "maintenance" in done.stdout
 
     wait_until(answered, 20, "no answer by https")
+
+
+def test_maintenance_with_a_page_and_an_end_outlives_the_daemon(daemon: Daemon) -> None:
+    """Answered from the acknowledgement on, by the app's own page; over at its time though the daemon is dead, and the
+    ledger says so once it is back. Bites: without `end_maintenance` in PERIODIC the ledger never does."""
+    daemon.call("POST", "/apps", {"name": "closed"})
+    where = f"{daemon.url}/apps/closed/maintenance-page"
+    request = urllib.request.Request(where, data=b"<h1>Gone fishing</h1>", method="PUT")
+    request.add_header("Authorization", f"Bearer {daemon.token}")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert json.load(answer)["pages"][0]["size"] == 21
+    end = datetime.now(UTC) + timedelta(seconds=6)
+    wish = {"until": end.isoformat()}
+    assert daemon.call("PATCH", "/apps/closed/maintenance", wish)[0] == 200
+    assert daemon.get("closed") == (503, "<h1>Gone fishing</h1>")
+    daemon.kill()
+    assert datetime.now(UTC) < end
+    assert daemon.get("closed")[0] == 503
+    wait_until(lambda: daemon.get("closed")[0] == 502, 20, "maintenance did not end")
+    assert datetime.now(UTC) >= end
+    daemon.start()
+    wait_until(lambda: not daemon.call("GET", "/apps/closed")[1]["maintenance"], 20, "the ledger does not know")
+    assert daemon.call("GET", "/apps/closed/maintenance")[1]["until"] is None

@@ -130,6 +130,7 @@ class FakeRouter:
         self.down = False
         self.routes: tuple[Route, ...] = ()
         self.version = 0
+        self.kept: dict[str, bytes] = {}
 
     def _check(self) -> None:
         if self.down:
@@ -144,6 +145,14 @@ class FakeRouter:
     async def table(self) -> RoutingTable:
         self._check()
         return RoutingTable(self.version, self.routes)
+
+    async def pages(self) -> frozenset[str]:
+        self._check()
+        return frozenset(self.kept)
+
+    async def put_page(self, sha256: str, body: bytes) -> None:
+        self._check()
+        self.kept[sha256] = body
 
     async def drain(self, targets: Sequence[Target], *, timeout: float) -> bool:
         self._check()

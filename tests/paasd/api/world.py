@@ -12,6 +12,7 @@ import aiohttp
 from paasd.adapters.disk import LocalDisks
 from paasd.adapters.log_files import LogFiles
 from paasd.adapters.store import SqlStore
+from paasd.adapters.web_fetch import WebFetch
 from paasd.api.parts import ApiParts
 from paasd.domain.access import Account, Actor
 from paasd.domain.app import App
@@ -30,6 +31,7 @@ from paasd.services.disk import Disk
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
+from paasd.services.maintenance import Maintenance
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
@@ -164,6 +166,7 @@ def make_parts(
         releases=releases,
         dynos=Dynos(store, engine, routing, releases, logs, background, Starting()),
         logs=logs,
+        maintenance=Maintenance(store, routing, logs, WebFetch(), background),
         routing=routing,
         disk=Disk(store, engine, outputs, LocalDisks(), background, "/", DiskRules()),
         outputs=outputs,

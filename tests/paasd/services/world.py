@@ -10,11 +10,13 @@ from typing import Any
 
 from paasd.adapters.log_files import LogFiles
 from paasd.adapters.store import SqlStore
+from paasd.adapters.web_fetch import WebFetch
 from paasd.domain.access import Account, Actor, Token
 from paasd.domain.app import App
 from paasd.domain.dyno import Dyno
 from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus, Commit, NewRelease, Release, Stage, Status
+from paasd.ports import Web
 from paasd.services.access import Access
 from paasd.services.apps import Apps
 from paasd.services.background import Background
@@ -24,6 +26,7 @@ from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
+from paasd.services.maintenance import Maintenance
 from paasd.services.recovery import Recovery, RecoveryRules
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
@@ -110,6 +113,7 @@ class World:
     dynos: Dynos
     ledger: Ledger
     logs: AppLogs
+    maintenance: Maintenance
     routing: Routing
     recovery: Recovery
     actor: Actor
@@ -214,7 +218,9 @@ class Output:
         return self.data.decode(errors="replace")
 
 
-def wire(outside: Outside, *, wait: float = 5.0, boot: BootRules = BOOT, parallel: int = 2) -> World:
+def wire(
+    outside: Outside, *, wait: float = 5.0, boot: BootRules = BOOT, parallel: int = 2, web: Web | None = None
+) -> World:
     """A daemon's services. Called again on the same outside, it is the daemon after its restart."""
     background = Background()
     store, engine, sources = outside.store, outside.engine, outside.sources
@@ -230,9 +236,10 @@ def wire(outside: Outside, *, wait: float = 5.0, boot: BootRules = BOOT, paralle
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, host, sources, apps, releases, builds, RECOVERY)
     dynos = Dynos(store, engine, routing, releases, logs, background, recovery)
+    maintenance = Maintenance(store, routing, logs, web or WebFetch(), background)
     world = World(
         outside, store, engine, outside.plane, router, host, sources, outputs, background, Access(store), apps, builds,
-        releases, dynos, Ledger(store), logs, routing, recovery, outside.actor,
+        releases, dynos, Ledger(store), logs, maintenance, routing, recovery, outside.actor,
     )  # fmt: skip
     outside.daemons.append(world)
     return world
