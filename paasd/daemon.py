@@ -32,6 +32,7 @@ from paasd.api.git import GitHttp
 from paasd.api.hook import HookServer
 from paasd.api.parts import ApiParts
 from paasd.api.port import Port
+from paasd.api.rendezvous import Rendezvous
 from paasd.api.server import make_api
 from paasd.domain.disk import MEGABYTE, DiskRules
 from paasd.domain.dyno import Limits
@@ -52,6 +53,7 @@ from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
 from paasd.services.maintenance import Maintenance
+from paasd.services.one_off import OneOffs
 from paasd.services.recovery import Recovery
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
@@ -112,6 +114,7 @@ class Services:
     builds: Builds
     releases: Releases
     dynos: Dynos
+    one_offs: OneOffs
     logs: AppLogs
     maintenance: Maintenance
     routing: Routing
@@ -147,12 +150,18 @@ async def fetch_pages(services: Services) -> None:
     await attempt("fetch pages", services.maintenance.fetch_all())
 
 
+async def sweep_one_offs(services: Services) -> None:
+    """What earlier daemons left of one-off dynos, and what runs for too long."""
+    await attempt("one-off dynos", services.one_offs.sweep())
+
+
 PERIODIC: tuple[tuple[int, Callable[[Services], Awaitable[None]]], ...] = (
     (RECONCILE_SECONDS, reconcile),
     (BACKUP_LOOK_SECONDS, back_up),
     (DISK_SECONDS, watch_disk),
     (MAINTENANCE_SECONDS, end_maintenance),
     (PAGES_SECONDS, fetch_pages),
+    (RECONCILE_SECONDS, sweep_one_offs),
 )
 
 
@@ -236,6 +245,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     dynos = Dynos(store, engine, routing, releases, logs, background, recovery)
     certificates = Certificates(adapters.router, adapters.ca, routing.hosts, routing.hosts_changed)
     maintenance = Maintenance(store, routing, logs, adapters.web, background)
+    one_offs = OneOffs(store, engine, boot, logs, background)
     return Services(
         access=Access(store),
         apps=apps,
@@ -243,6 +253,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
         builds=builds,
         releases=releases,
         dynos=dynos,
+        one_offs=one_offs,
         logs=logs,
         maintenance=maintenance,
         routing=routing,
@@ -295,6 +306,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         ledger=services.ledger,
         releases=services.releases,
         dynos=services.dynos,
+        one_offs=services.one_offs,
         logs=services.logs,
         maintenance=services.maintenance,
         routing=services.routing,
@@ -330,7 +342,8 @@ async def listen(
     stack.push_async_callback(runner.cleanup)
     try:
         assert runner.server is not None
-        door = Port(runner.server, context, services.background.spawn)
+        meeting = Rendezvous(services.one_offs, services.background)
+        door = Port(runner.server, context, services.background.spawn, meeting.make)
         await door.listen(host, port)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror

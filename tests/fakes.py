@@ -12,7 +12,8 @@ from string import Template
 
 from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit
 from paasd.domain.errors import BuildFailed, DynoUnhealthy, EngineUnavailable, NotFound
-from paasd.ports import Artifact, BuildSpec, EngineInfo, ProbeResult, Terminal, Write
+from paasd.ports import Artifact, BuildSpec, EngineInfo, ProbeResult, Shell, Size, Terminal, Write
+from tests.fake_shell import FakeShell
 from tests.gates import Gates
 
 LAST_LINES = 1500
@@ -78,6 +79,7 @@ class FakeEngine:
         self.probed: list[str | None] = []  # the path of each probe
         self.refusals: list[bool] = []  # whether each of the next probes is refused, whatever the dyno does
         self.leaving: list[Callable[[Dyno], None]] = []  # told of a running dyno about to be stopped
+        self.shell = FakeShell()  # the newest
         self._images = set(images)
         self._artifacts: dict[str, Artifact] = {}
         self._running: dict[str, Running] = {}
@@ -206,6 +208,26 @@ class FakeEngine:
         await self._at("attach")
         self._start(spec)
         return FakeTerminal(self, self._running[spec.id])
+
+    async def converse(self, spec: DynoSpec, *, size: Size | None) -> Shell:
+        await self._at("converse")
+        self._start(spec)
+        running = self._running[spec.id]
+
+        async def remove() -> None:
+            self._end(running, Exit(0))
+            self._remove(running)
+
+        self.shell = FakeShell(b"".join(text for _, text in running.output), remove)
+        await self.shell.resize(size or (0, 0))
+        return self.shell
+
+    async def exec(self, dyno_id: str, command: str, env: Mapping[str, str], *, size: Size | None) -> Shell:
+        await self._at("exec")
+        if not self._find(dyno_id).dyno.running:
+            raise NotFound(f"{dyno_id} does not run.", resource="dyno")
+        self.shell = FakeShell(command.encode() + b"\n")
+        return self.shell
 
     async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
         await self._at("listeners")

@@ -59,6 +59,7 @@ FUNCTION_LINES = 50
 TESTED_ELSEWHERE = {
     "paasd/adapters/database.py": "tests/paasd/adapters/test_store.py",
     "paasd/adapters/docker_api.py": "tests/paasd/adapters/test_docker_engine.py",
+    "paasd/adapters/docker_faults.py": "tests/paasd/adapters/test_docker_engine.py",
     "paasd/adapters/rows.py": "tests/contracts/test_store.py",
     "paasd/adapters/store_access.py": "tests/contracts/test_store_access.py",
     "paasd/adapters/store_apps.py": "tests/contracts/test_store.py",

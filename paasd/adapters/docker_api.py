@@ -73,6 +73,11 @@ class DockerApi:
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
 
+    @property
+    def call_timeout(self) -> float:
+        """Seconds that a call may take."""
+        return self._settings.call_timeout
+
     async def connect(self) -> Connection:
         """The connection, made if there is none yet."""
         async with self._connecting:

@@ -4,11 +4,13 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from paasd.adapters.docker_api import DockerSettings
 from paasd.adapters.docker_streams import parse_time
 from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit
+from paasd.ports import Artifact
 
 HOME = "paasd.home"
 APP = "paasd.app"
@@ -168,3 +170,19 @@ def _address(digits: str) -> str:
     """The kernel writes an address as 32-bit words in the machine's own order."""
     words = (int.from_bytes(bytes.fromhex(digits[at : at + 8]), sys.byteorder) for at in range(0, len(digits), 8))
     return str(ip_address(b"".join(word.to_bytes(4, "big") for word in words)))
+
+
+def read_artifact(image: Mapping[str, Any]) -> Artifact:
+    """From what the engine says of an image of ours."""
+    labels = image["Labels"]
+    return Artifact(
+        str(image["Id"]), labels[APP], labels[BUILD], int(image["Size"]), datetime.fromisoformat(labels[CREATED])
+    )
+
+
+def socket_tables(pid: int) -> str | None:
+    """The sockets of a process on this host; None where they can't be read."""
+    try:
+        return "".join(path.read_text() for path in sorted(Path(f"/proc/{pid}/net").glob("tcp*")))
+    except OSError:
+        return None

@@ -15,25 +15,26 @@ from paasd.adapters.docker_api import DockerApi, DockerSettings, Refused, sensib
 from paasd.adapters.docker_build import Builder
 from paasd.adapters.docker_containers import (
     APP,
-    BUILD,
-    CREATED,
     DYNO,
     HOME,
     create_body,
     parse_listeners,
+    read_artifact,
     read_dyno,
     read_exit,
+    socket_tables,
 )
 from paasd.adapters.docker_events import Events
+from paasd.adapters.docker_faults import absent, cannot_start, problems
 from paasd.adapters.docker_firewall import Firewall
 from paasd.adapters.docker_network import Networks, gateways, is_local
+from paasd.adapters.docker_shells import DockerShell, container_with_input, exec_exit, hang_up, take_over
 from paasd.adapters.docker_streams import DockerTerminal, log_lines
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
-from paasd.domain.errors import Conflict, DynoUnhealthy, EngineUnavailable, NotFound
+from paasd.domain.errors import Conflict, EngineUnavailable, NotFound
 from paasd.failpoints import Failpoints
-from paasd.ports import Artifact, BuildSpec, EngineInfo, Terminal, Write
+from paasd.ports import Artifact, BuildSpec, EngineInfo, Shell, Size, Terminal, Write
 
-OLDEST_API = (1, 41)  # Engine 20.10
 BUILDKIT_API = (1, 39)
 LAST_LINES = 1500  # what Heroku keeps of a log
 DOCKER_DNS = "127.0.0.11"  # listens inside every container
@@ -66,8 +67,8 @@ class DockerEngine:
         self._publish = await self._must_publish(found)
         api = _version(connection.api_version)
         gateway = None if self._publish else await self._firewall.problem(await self._networks.default_bridge())
-        problems = [
-            *_problems(found, api, connection.api_version, publish=self._publish),
+        troubles = [
+            *problems(found, api, connection.api_version, publish=self._publish),
             *([gateway] if gateway else []),
         ]
         return EngineInfo(
@@ -76,7 +77,7 @@ class DockerEngine:
             api_version=connection.api_version,
             buildkit=self._buildkit(api),
             addresses_reachable=not self._publish,
-            problems=tuple(problems),
+            problems=tuple(troubles),
             data_root=None if self._publish else found.get("DockerRootDir"),
         )
 
@@ -94,7 +95,7 @@ class DockerEngine:
     async def artifacts(self) -> Sequence[Artifact]:
         """All artifacts that this home's builds made."""
         images = await self._api.call("images", filters={"label": f"{HOME}={self._home}"})
-        return [_artifact(image) for image in images]
+        return [read_artifact(image) for image in images]
 
     async def delete_artifact(self, artifact: str) -> None:
         """Absent: fine. Still used by a dyno: it stays, no error."""
@@ -153,7 +154,7 @@ class DockerEngine:
                     return read_exit(state)
                 body = b"".join([chunk async for chunk in self._api.chunks(ending)])
         except Refused as error:
-            raise _absent(dyno_id) if error.status == 404 else error from error
+            raise absent(dyno_id) if error.status == 404 else error from error
         return await self._exit(dyno_id, body)
 
     async def dynos(self, app_id: str | None = None) -> Sequence[Dyno]:
@@ -183,12 +184,63 @@ class DockerEngine:
             self._api.chunks(response), connection, lambda: self.wait(spec.id), lambda: self._remove(spec.id)
         )
 
+    async def converse(self, spec: DynoSpec, *, size: Size | None) -> Shell:
+        """Create a dyno with its stdin open, attach to it, then start it."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._remove, spec.id)
+            await self._create(spec, container_with_input(size))
+            path = f"/containers/{spec.id}/attach?stream=1&stdin=1&stdout=1&stderr=1"
+            reader, writer, url = await take_over(self._api, path)
+            stack.callback(writer.close)
+            await self._start(spec)
+            shell = DockerShell(
+                *(reader, writer),
+                tty=size is not None,
+                url=url,
+                resize=lambda to: self._api.post(f"/containers/{spec.id}/resize", w=str(to[0]), h=str(to[1])),
+                ended=lambda: self.wait(spec.id),
+                remove=lambda: self._remove(spec.id),
+            )
+            if size is not None:
+                await shell.resize(size)
+            stack.pop_all()
+        return shell
+
+    async def exec(self, dyno_id: str, command: str, env: Mapping[str, str], *, size: Size | None) -> Shell:
+        """A shell command in a running dyno. Closing hangs up, the dyno goes on."""
+        dyno = await self._inspect(dyno_id)
+        if not dyno.running:
+            raise absent(dyno_id)
+        argv = ["/bin/sh", "-c", command]
+        made = await self._api.call(
+            *("exec_create", dyno_id, argv),
+            stdin=True,
+            tty=size is not None,
+            environment=[f"{name}={value}" for name, value in env.items()],
+        )
+        exec_id = str(made["Id"])
+        start = {"Detach": False, "Tty": size is not None}
+        reader, writer, url = await take_over(self._api, f"/exec/{exec_id}/start", start)
+        shell = DockerShell(
+            *(reader, writer),
+            tty=size is not None,
+            url=url,
+            resize=lambda to: self._api.post(f"/exec/{exec_id}/resize", w=str(to[0]), h=str(to[1])),
+            ended=lambda: exec_exit(self._api, exec_id),
+            remove=lambda: hang_up(self._api, exec_id),
+        )
+        if size is not None:
+            await shell.resize(size)
+        return shell
+
     async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
         """(address, port) of each TCP socket listening inside a running dyno; empty when that can't be seen."""
         container = await self._find(dyno_id)
         if container is None or not container["State"]["Running"]:
             return []
-        tables = None if await self._publishes() else await asyncio.to_thread(_tables, int(container["State"]["Pid"]))
+        tables = (
+            None if await self._publishes() else await asyncio.to_thread(socket_tables, int(container["State"]["Pid"]))
+        )
         if tables is None:
             tables = await self._exec(dyno_id, ["cat", "/proc/net/tcp", "/proc/net/tcp6"])
         return [found for found in parse_listeners(tables) if found[0] != DOCKER_DNS]
@@ -203,7 +255,7 @@ class DockerEngine:
                     if since is None or at > since:  # the engine's `since` takes in its own moment
                         yield at, text
         except Refused as error:
-            raise _absent(dyno_id) if error.status == 404 else error from error
+            raise absent(dyno_id) if error.status == 404 else error from error
 
     def changes(self) -> AsyncIterator[str]:
         """The app id of each dyno that started, ended, vanished or was tampered with since this call, or since the
@@ -224,7 +276,7 @@ class DockerEngine:
 
     # --- containers -------------------------------------------------------------------------------------------------
 
-    async def _create(self, spec: DynoSpec) -> Dyno | None:
+    async def _create(self, spec: DynoSpec, more: Mapping[str, Any] | None = None) -> Dyno | None:
         """None when it was made now; else the dyno of this id that was there and has not ended."""
         body = create_body(
             spec,
@@ -232,14 +284,14 @@ class DockerEngine:
             network=self._networks.name(spec.app_id),
             settings=self._settings,
             publish=await self._publishes(),
-        )
+        ) | dict(more or {})
         for _ in range(3):  # the second time an ended one of this name has been removed
             try:
                 await self._api.call("create_container_from_config", body, spec.id)
                 return None
             except Refused as error:
                 if error.status != 409:
-                    raise _cannot_start(spec, error) if error.status in (400, 404) else error from error
+                    raise cannot_start(spec, error) if error.status in (400, 404) else error from error
             container = await self._find(spec.id)
             if container is not None and container["Config"]["Labels"].get(HOME) != self._home:
                 raise Conflict(
@@ -260,7 +312,7 @@ class DockerEngine:
             missing = self._networks.name(spec.app_id)
             if error.status != 404 or missing not in error.words:
                 await self._remove(spec.id)
-                raise _cannot_start(spec, error) from error
+                raise cannot_start(spec, error) from error
             # Somebody removed the app's network. The container refers to it by name, so a new one will do.
             await self.create_network(spec.app_id)
             await self._api.call("start", spec.id)
@@ -268,7 +320,7 @@ class DockerEngine:
     async def _inspect(self, dyno_id: str) -> Dyno:
         container = await self._find(dyno_id)
         if container is None:
-            raise _absent(dyno_id)
+            raise absent(dyno_id)
         with sensible():
             return read_dyno(container)
 
@@ -327,59 +379,5 @@ class DockerEngine:
         return not any(map(is_local, gateways(await self._api.call("networks"))))
 
 
-def _problems(found: Mapping[str, Any], api: tuple[int, ...], version: str, *, publish: bool) -> list[str]:
-    problems = []
-    if api < OLDEST_API:
-        problems.append(f"Docker's API {version} is too old; install Docker Engine 20.10 or newer.")
-    if publish:
-        problems.append(
-            "Docker's container addresses can't be reached from this host, so each dyno's port is published on "
-            "127.0.0.1; use a Docker Engine that runs on this host itself to do without."
-        )
-    missing = [name for name, key in (("memory", "MemoryLimit"), ("processes", "PidsLimit")) if found.get(key) is False]
-    if missing:
-        problems.append(f"Docker can't limit dynos' {' and '.join(missing)} here; enable those cgroup controllers.")
-    return problems
-
-
-def _cannot_start(spec: DynoSpec, error: Refused) -> DynoUnhealthy | Refused:
-    """Why a dyno can't start, as far as that is the dyno's fault."""
-    words = error.words.lower()
-    if "no such image" in words:
-        return DynoUnhealthy(
-            f"{spec.name} can't start: the image of v{spec.release_version} is gone; push its commit again."
-        )
-    if "rlimit" in words:
-        return DynoUnhealthy(
-            f"{spec.name} can't start: Docker may not give it {spec.limits.open_files} open files; raise Docker's own "
-            "limit (LimitNOFILE) and try again."
-        )
-    faults = ("executable file not found", "no such file or directory", "permission denied", "no command specified")
-    if any(fault in words for fault in faults) and "docker-init" not in words:
-        what = "the image's own command" if spec.command is None else "/bin/sh, which runs its command,"
-        reason = error.words.rpartition("exec: ")[2] or error.words
-        return DynoUnhealthy(f"{spec.name} can't start: {what} can't be run ({reason[:200]}); correct the Dockerfile.")
-    return error
-
-
-def _absent(dyno_id: str) -> NotFound:
-    return NotFound(f"There is no dyno {dyno_id}; it has ended and was removed.", resource="dyno")
-
-
-def _artifact(image: Mapping[str, Any]) -> Artifact:
-    labels = image["Labels"]
-    return Artifact(
-        str(image["Id"]), labels[APP], labels[BUILD], int(image["Size"]), datetime.fromisoformat(labels[CREATED])
-    )
-
-
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
-
-
-def _tables(pid: int) -> str | None:
-    """The sockets of a process on this host; None where they can't be read."""
-    try:
-        return "".join(path.read_text() for path in sorted(Path(f"/proc/{pid}/net").glob("tcp*")))
-    except OSError:
-        return None

@@ -1,6 +1,7 @@
 """Formation (what should run) and dynos (what runs): scale and restart."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from paasd.api.replies import reply
 from paasd.api.requests import ACTOR, find_app, note, read_object
 from paasd.api.resources import dyno_resource, dyno_uuid, formation_resource
 from paasd.domain.app import App
-from paasd.domain.dyno import Formation
+from paasd.domain.dyno import Dyno, DynoKind, Formation
 from paasd.domain.errors import InvalidParams, NotFound
 
 Wanted = dict[str, tuple[Formation, str | None]]
@@ -53,14 +54,14 @@ async def update_type(request: web.Request) -> web.Response:
 async def index(request: web.Request) -> web.Response:
     app = await find_app(request)
     extended = "extended" in request.query
-    dynos = await request.app[PARTS].dynos.of(app)
+    dynos = await _all(request, app)
     return reply_list(request, [dyno_resource(dyno, app, extended=extended) for dyno in dynos], ("id", "name"))
 
 
 async def show(request: web.Request) -> web.Response:
     app = await find_app(request)
     wanted = request.match_info["dyno"]
-    for dyno in await request.app[PARTS].dynos.of(app):
+    for dyno in await _all(request, app):
         if wanted in (dyno.name, dyno_uuid(dyno)):
             return reply(request, dyno_resource(dyno, app, extended="extended" in request.query))
     raise NotFound("Couldn't find that dyno; see `heroku ps` for those that run.", resource="dyno", app=app.name)
@@ -69,11 +70,20 @@ async def show(request: web.Request) -> web.Response:
 async def restart(request: web.Request) -> web.Response:
     """All dynos, one by name or id, or all of a type. Accepted: it goes on after the answer."""
     app = await find_app(request)
-    dynos = request.app[PARTS].dynos
+    parts = request.app[PARTS]
     wanted = request.match_info.get("dyno") or request.match_info.get("type")
-    names = {dyno_uuid(dyno): dyno.name for dyno in await dynos.of(app)} if wanted else {}
-    await dynos.restart(app, names.get(wanted, wanted) if wanted else None)
+    found = {name: dyno for dyno in await _all(request, app) for name in (dyno.name, dyno_uuid(dyno))} if wanted else {}
+    named = found.get(wanted) if wanted else None
+    if named is not None and named.kind is DynoKind.ONE_OFF:
+        await parts.one_offs.stop(named)  # nothing takes its place
+    else:
+        await parts.dynos.restart(app, named.name if named else wanted)
     return reply(request, {}, status=202)
+
+
+async def stop(request: web.Request) -> web.Response:
+    """`heroku ps:stop`: a one-off dyno ends; one of the formation is started again, as on Heroku."""
+    return await restart(request)
 
 
 def quantity_after(current: int, asked: object) -> int:
@@ -85,6 +95,11 @@ def quantity_after(current: int, asked: object) -> int:
         if after >= 0:
             return after
     raise InvalidParams('quantity must be a whole number not below 0, or a change such as "+1"; send one of these.')
+
+
+async def _all(request: web.Request, app: App) -> Sequence[Dyno]:
+    parts = request.app[PARTS]
+    return [*await parts.dynos.of(app), *parts.one_offs.waiting(app.id)]
 
 
 async def _formation(request: web.Request, app: App) -> Wanted:
@@ -135,4 +150,6 @@ ROUTES = (
     web.get("/apps/{app}/dynos/{dyno}", show),
     web.delete("/apps/{app}/dynos/{dyno}", restart),
     web.delete("/apps/{app}/formations/{type}", restart),
+    web.post("/apps/{app}/dynos/{dyno}/actions/stop", stop),
+    web.post("/apps/{app}/formations/{type}/actions/stop", stop),
 )

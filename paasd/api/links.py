@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
+from yarl import URL
+
 from paasd.api import capability
 from paasd.domain.app import App
 from paasd.services.logs import LogQuery
@@ -19,6 +21,11 @@ class Links:
     domain: str
     router_port: int
     secret: bytes = field(repr=False)
+
+    def rendezvous(self, secret: str) -> str:
+        """Where a client of `heroku run` is to come, over TLS."""
+        url = URL(self.public_url)
+        return f"rendezvous://{url.host}:{url.port}/{secret}"
 
     def web(self, app: App) -> str:
         return f"http://{self.hostname(app)}:{self.router_port}/"

@@ -17,6 +17,7 @@ from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
 from paasd.services.maintenance import Maintenance
+from paasd.services.one_off import OneOffs
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
 
@@ -36,6 +37,7 @@ class ApiParts:
     ledger: Ledger
     releases: Releases
     dynos: Dynos
+    one_offs: OneOffs
     logs: AppLogs
     maintenance: Maintenance
     routing: Routing

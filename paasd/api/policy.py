@@ -105,9 +105,13 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
         DELETE /apps/{app}/dynos
         DELETE /apps/{app}/dynos/{dyno}
         DELETE /apps/{app}/formations/{type}
+        POST /apps/{app}/dynos/{dyno}/actions/stop
+        POST /apps/{app}/formations/{type}/actions/stop
     """,
     (Scope.WRITE_PROTECTED, Permission.OPERATE): """
         PATCH /apps/{app}/config-vars
+        POST /apps/{app}/dynos
+        POST /apps/{app}/dynos/{dyno}
     """,
     (Scope.WRITE_PROTECTED, Permission.DEPLOY): """
         POST /apps/{app}/releases

@@ -8,7 +8,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 TLS_HANDSHAKE = b"\x16"  # the type of a TLS record that begins a session
 SECRET_DIGITS = b"0123456789abcdef"
@@ -123,9 +123,8 @@ class _Doorway(asyncio.Protocol):
         self._silent: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._silent = asyncio.get_running_loop().call_later(SILENT_SECONDS, transport.abort)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by their class
+        self._silent = asyncio.get_running_loop().call_later(SILENT_SECONDS, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None and self._silent is not None

@@ -16,6 +16,7 @@ from paasd.api import (
     keys,
     logs,
     maintenance,
+    one_offs,
     people,
     releases,
     router,
@@ -34,24 +35,8 @@ __all__ = ["ApiParts", "make_api"]
 HEADER_BYTES = 32 * 1024  # the CLI's Request-Id grows to 7 KiB
 BODY_BYTES = 1024 * 1024
 MODULES = (
-    *(
-        accounts,
-        authorizations,
-        keys,
-        people,
-        apps,
-        maintenance,
-        collaborators,
-        config_vars,
-        releases,
-        builds,
-        dynos,
-        logs,
-        disk,
-        router,
-        ca,
-    ),
-    empty,
+    *(accounts, authorizations, keys, people, apps, collaborators, config_vars, releases, builds, dynos, one_offs),
+    *(maintenance, logs, disk, router, ca, empty),
 )
 
 

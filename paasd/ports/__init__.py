@@ -2,7 +2,7 @@
 
 from paasd.ports.authority import Authority
 from paasd.ports.disk import Disks
-from paasd.ports.engine import Artifact, BuildSpec, Engine, EngineInfo, Terminal, Write
+from paasd.ports.engine import Artifact, BuildSpec, Engine, EngineInfo, Shell, Size, Terminal, Write
 from paasd.ports.outputs import OutputFile, Outputs
 from paasd.ports.probe import Probe, ProbeResult
 from paasd.ports.router import CertificateHolder, Router, RouterHealth, RouterHost
@@ -29,6 +29,8 @@ __all__ = [
     "Router",
     "RouterHealth",
     "RouterHost",
+    "Shell",
+    "Size",
     "Sources",
     "Store",
     "Terminal",

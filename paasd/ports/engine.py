@@ -1,6 +1,6 @@
 """Port Engine: builds artifacts and runs dynos. Written once for every engine; a contract suite runs over all."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -64,6 +64,26 @@ class Terminal(Protocol):
         ...
 
 
+Size = tuple[int, int]
+"""A terminal's columns and rows."""
+
+
+class Shell(Terminal, Protocol):
+    """An attached process that is talked to."""
+
+    async def write(self, data: bytes) -> None:
+        """To its stdin; waits while it does not read. One that has ended reads nothing."""
+        ...
+
+    async def end_input(self) -> None:
+        """No more will come. May be repeated."""
+        ...
+
+    async def resize(self, size: Size) -> None:
+        """Tell it the terminal's new size; one that has ended, or has no terminal, has none."""
+        ...
+
+
 class Engine(Protocol):
     """Builds artifacts and runs dynos. Every method may be repeated after a crash; all raise EngineUnavailable."""
 
@@ -119,6 +139,14 @@ class Engine(Protocol):
 
     async def attach(self, spec: DynoSpec) -> Terminal:
         """Create a dyno, attach to it, then start it."""
+        ...
+
+    async def converse(self, spec: DynoSpec, *, size: Size | None) -> Shell:
+        """As attach, with its stdin; on a terminal of `size`, or None: on pipes. Closing the shell ends the dyno."""
+        ...
+
+    async def exec(self, dyno_id: str, command: str, env: Mapping[str, str], *, size: Size | None) -> Shell:
+        """A shell command in a running dyno. NotFound when it does not run. Closing hangs up, the dyno goes on."""
         ...
 
     async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:

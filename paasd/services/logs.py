@@ -18,6 +18,7 @@ LINE_CHARACTERS = 10_000  # a longer line is cut
 RING_CHARACTERS = 1_000_000  # so that what an app prints does not become the daemon's memory
 KEEP_ALIVE_SECONDS = 15.0
 ROUTER_RETRY_SECONDS = 2.0
+DRAIN_SECONDS = 5.0
 CONTROL = re.compile(
     r"[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]"
 )  # all but tab and ESC: colours are the reader's to judge
@@ -79,7 +80,7 @@ class AppLogs:
         self._rings: dict[str, Ring] = {}
         self._keep_alive = keep_alive
         self._router_retry = router_retry
-        self._followed: set[str] = set()
+        self._followed: dict[str, asyncio.Task[None]] = {}  # by dyno
         self._broken_off: dict[str, datetime] = {}  # by dyno whose log broke off: the time of the last line we have
 
     def append(self, app_id: str, line: LogLine) -> None:
@@ -119,8 +120,12 @@ class AppLogs:
         """Copy a dyno's lines into its app's ring until it ends. Following it already: fine."""
         if dyno.id in self._followed or dyno.kind is DynoKind.RELEASE:
             return
-        self._followed.add(dyno.id)
-        self._background.spawn(f"logs of {dyno.id}", self._copy(dyno))
+        self._followed[dyno.id] = self._background.spawn(f"logs of {dyno.id}", self._copy(dyno))
+
+    async def drained(self, dyno: Dyno) -> None:
+        """Once all lines of a dyno that has ended are copied, or after a few seconds."""
+        if (task := self._followed.get(dyno.id)) is not None:
+            await asyncio.wait({task}, timeout=DRAIN_SECONDS)
 
     async def _copy(self, dyno: Dyno) -> None:
         last = self._broken_off.pop(dyno.id, None)
@@ -134,7 +139,7 @@ class AppLogs:
             if last is not None:  # reconcile follows it again, from there, once the engine is back
                 self._broken_off[dyno.id] = last
         finally:
-            self._followed.discard(dyno.id)
+            self._followed.pop(dyno.id, None)
 
     async def follow_router(self, lost: Callable[[], Awaitable[None]] | None = None) -> None:
         """Copy the router's request lines into their apps' rings, for ever. `lost` is called when the stream ends."""

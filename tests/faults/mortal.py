@@ -24,6 +24,7 @@ from paasd.domain.errors import PaasError
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
 from paasd.services.disk import Disk
+from paasd.services.one_off import OneOffs
 from tests.paasd.services.world import Output, Outside, World, wire
 
 TOKEN = "t0ken"
@@ -111,6 +112,7 @@ class MortalDaemon:
             authorizations=Authorizations(world.store), audit=Audit(world.store),
             maintenance=world.maintenance,
             apps=world.apps, builds=world.builds, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
+            one_offs=OneOffs(world.store, world.engine, world.releases._hands.boot, world.logs, world.background),
             logs=world.logs, routing=world.routing, outputs=world.outputs,
             disk=Disk(
                 world.store, world.engine, world.outputs, LocalDisks(), world.background, "/", DiskRules()

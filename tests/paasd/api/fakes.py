@@ -9,8 +9,9 @@ from pathlib import Path
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit, LogLine
 from paasd.domain.errors import EngineUnavailable, NotFound, RouterUnavailable
 from paasd.domain.release import Commit
-from paasd.ports import Artifact, BuildSpec, EngineInfo, ProbeResult, RouterHealth, Terminal, Write
+from paasd.ports import Artifact, BuildSpec, EngineInfo, ProbeResult, RouterHealth, Shell, Size, Terminal, Write
 from router.table import Route, RoutingTable, Target
+from tests.fake_shell import FakeShell
 
 
 class FakeTerminal:
@@ -39,6 +40,8 @@ class FakeEngine:
         self.printed: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.release_code = 0
         self.attached = asyncio.Event()
+        self.shells: list[FakeShell] = []
+        self.sizes: list[Size | None] = []
         self._dynos: dict[str, Dyno] = {}
         self._ended: dict[str, asyncio.Event] = {}
 
@@ -102,6 +105,18 @@ class FakeEngine:
         self._check()
         self.attached.set()
         return FakeTerminal(self.printed, self.release_code)
+
+    async def converse(self, spec: DynoSpec, *, size: Size | None) -> Shell:
+        await self.start(spec)
+        self.shells.append(FakeShell(closed=lambda: self.stop(spec.id)))
+        self.sizes.append(size)
+        return self.shells[-1]
+
+    async def exec(self, dyno_id: str, command: str, env: Mapping[str, str], *, size: Size | None) -> Shell:
+        self._check()
+        self.shells.append(FakeShell(f"{command} {dict(env)}\n".encode()))
+        self.sizes.append(size)
+        return self.shells[-1]
 
     async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
         return []

@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -27,7 +28,7 @@ async def test_added_listed_and_removed(world: World, tmp_path: Path) -> None:
     [key] = await world.get("/account/keys")
     assert key["fingerprint"] in fingerprints(text) and key["public_key"] == text.strip()
     for name in (key["id"], key["fingerprint"]):
-        assert (await world.get(f"/account/keys/{name}"))["id"] == key["id"]
+        assert (await world.get(f"/account/keys/{quote(name, safe='')}"))["id"] == key["id"]
     assert (await world.call("POST", "/account/keys", {"public_key": text})).status == 409
     ann = await person(world, "ann@example.org")
     assert (await ann.call("DELETE", f"/account/keys/{key['id']}")).status == 404

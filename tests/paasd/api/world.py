@@ -32,6 +32,7 @@ from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
 from paasd.services.maintenance import Maintenance
+from paasd.services.one_off import OneOffs
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
@@ -165,6 +166,7 @@ def make_parts(
         ledger=Ledger(store),
         releases=releases,
         dynos=Dynos(store, engine, routing, releases, logs, background, Starting()),
+        one_offs=OneOffs(store, engine, boot, logs, background),
         logs=logs,
         maintenance=Maintenance(store, routing, logs, WebFetch(), background),
         routing=routing,
