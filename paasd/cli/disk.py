@@ -8,7 +8,7 @@ from paasd.cli import output
 from paasd.cli.output import Styled
 from paasd.cli.session import PaasCommand, Session, json_option
 
-SECTION = "Disk"
+SECTION = "Machine"
 LOOKS = {"ok": output.GOOD, "high": output.BUSY, "full": output.BAD}
 
 

@@ -57,7 +57,7 @@ def info(session: Session, app: str, as_json: bool) -> None:
     cls=PaasCommand,
     name="maintenance:on",
     section=SECTION,
-    example="paas maintenance:on --until 30m --allow 203.0.113.0/24",
+    example="paas maintenance:on --until 30m",
 )
 @click.option("--until", metavar="TIME", help="When it ends by itself: 30m, 2h, 14:30 (its next), or ISO 8601.")
 @click.option("--pause", type=float, metavar="SECONDS", help="Let requests wait so long for the end; then the page.")
@@ -122,10 +122,11 @@ def bypass(session: Session, app: str, length: str, where: str, as_json: bool) -
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--clear", is_flag=True, help="Take the app's own page away.")
+@json_option
 @app_options
-def page(session: Session, app: str, file: Path | None, clear: bool) -> None:
+def page(session: Session, app: str, file: Path | None, clear: bool, as_json: bool) -> None:
     """Show this HTML (256 kB at most) during maintenance, instead of ours."""
-    _page(session, app, "maintenance", file, clear)
+    _page(session, app, "maintenance", file, clear, as_json)
 
 
 @click.command(
@@ -133,26 +134,33 @@ def page(session: Session, app: str, file: Path | None, clear: bool) -> None:
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--clear", is_flag=True, help="Take the app's own page away.")
+@json_option
 @app_options
-def error_page(session: Session, app: str, file: Path | None, clear: bool) -> None:
+def error_page(session: Session, app: str, file: Path | None, clear: bool, as_json: bool) -> None:
     """Show this HTML (256 kB at most) when the app fails to answer, instead of ours."""
-    _page(session, app, "error", file, clear)
+    _page(session, app, "error", file, clear, as_json)
 
 
-def _page(session: Session, app: str, kind: str, file: Path | None, clear: bool) -> None:
+def _page(session: Session, app: str, kind: str, file: Path | None, clear: bool, as_json: bool) -> None:
     if (file is None) == (not clear):
         raise CliError("Give either the HTML file of the page, or --clear.")
     where = path("apps", app, f"{kind}-page")
     if file is None:
         with output.action(f"Clearing {kind} page of ", Styled(app, output.APP)):
-            session.api.delete(where)
-        return
+            found = session.api.delete(where)
+    else:
+        body = _read(file)
+        with output.action(f"Setting {kind} page of ", Styled(app, output.APP)):
+            found = session.api.put_bytes(where, body, "text/html; charset=utf-8")
+    if as_json:
+        output.print_json(found)
+
+
+def _read(file: Path) -> bytes:
     try:
-        body = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise CliError(f"{file} can't be read ({error.strerror}): check its name.") from error
-    with output.action(f"Setting {kind} page of ", Styled(app, output.APP)):
-        session.api.put_bytes(where, body, "text/html; charset=utf-8")
 
 
 def _turn(session: Session, app: str, wanted: bool, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from paasd.cli import output
 from paasd.cli.output import Styled
 from paasd.cli.session import PaasCommand, Session, json_option
 
-SECTION = "Router"
+SECTION = "Machine"
 
 
 @click.command(
@@ -48,7 +48,7 @@ def _show(found: dict[str, Any], as_json: bool) -> None:
         output.print_json(found)
         return
     state = str(found["status"])
-    output.header("Router")
+    output.header("Machine")
     output.fields(
         [
             ("Status", Styled(state, output.GOOD if state in ("up", "running") else output.BUSY)),

@@ -197,7 +197,7 @@ def test_a_second_push_is_told_who_holds_the_app(shop: Shop) -> None:
             assert code != 0
             assert re.match(
                 rf"owner@localhost has been pushing to {shop.name} since \d\d:\d\d:\d\d UTC \(stage: releasing\); "
-                r"wait for that push to end, then push again\.",
+                r"wait for that push to end, then push again, or have it wait: `git push -o queue`\.",
                 rejected(text),
             )
             status, error, message = refusal(shop.call("PATCH", "/config-vars", {"A": "1"}))
