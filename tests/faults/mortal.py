@@ -133,9 +133,14 @@ class MortalDaemon:
         """At once; returns when nothing of it is left in this process."""
         self.life.over.set()
         assert self._runner is not None
+        server = self._runner.server
+        assert server is not None
         await self.world.background.close()
         with contextlib.suppress(Killed):
             await self._runner.cleanup()
+        for _ in range(4):  # one just being accepted reaches the server only now, and nobody would close it
+            await asyncio.sleep(0)
+        await server.shutdown(0.01)
         await self.world.background.close()
 
     async def call(self, method: str, path: str, body: object = None) -> tuple[int | None, Any]:

@@ -6,13 +6,14 @@ killed rollout leaves dynos; with the answer to a config change given before it 
 """
 
 import asyncio
+import io
 import shutil
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import structlog
@@ -42,8 +43,10 @@ PROCFILES: Mapping[str, tuple[str, ...]] = {
     "web: serve\nrelease: fail": (),
 }
 PATIENCE = 10.0
+STUCK = 40.0
 LOST_MAX = 4  # dynos that end, in an example: the back-off is doubled each time
 
+T = TypeVar("T")
 Call = Callable[[MortalDaemon], Awaitable[tuple[int | None, Any]]]
 
 
@@ -63,7 +66,7 @@ class Platform(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.runner.run(self._begin())
+        self.run(self._begin())
         self.create("alpha", None)
         self.deploy(0, "web: serve", None)
 
@@ -86,10 +89,24 @@ class Platform(RuleBasedStateMachine):
 
         try:
             if hasattr(self, "daemon"):
-                self.runner.run(end())
+                self.run(end())
             self.runner.close()
         finally:
             shutil.rmtree(self.root, ignore_errors=True)
+
+    def run(self, wanted: Coroutine[Any, Any, T]) -> T:
+        """What it returns; AssertionError with what every task waits for when it does not end."""
+        return self.runner.run(self._within(wanted))
+
+    async def _within(self, wanted: Coroutine[Any, Any, T]) -> T:
+        working = asyncio.ensure_future(wanted)
+        await asyncio.wait([working], timeout=STUCK)
+        if working.done():
+            return working.result()
+        stacks = io.StringIO()
+        for task in asyncio.all_tasks():
+            task.print_stack(file=stacks)
+        raise AssertionError(f"nothing for {STUCK} s:\n{stacks.getvalue()}")
 
     # --- what is done -----------------------------------------------------------------------------------------------
 
@@ -170,8 +187,8 @@ class Platform(RuleBasedStateMachine):
 
     @rule()
     def die(self) -> None:
-        self.runner.run(self._again())
-        self.model = self.runner.run(self._found([self.model]))
+        self.run(self._again())
+        self.model = self.run(self._found([self.model]))
 
     @rule(which=st.integers(0, 3))
     def lose_a_dyno(self, which: int) -> None:
@@ -179,7 +196,7 @@ class Platform(RuleBasedStateMachine):
         running = [running for running in self.outside.engine._running.values() if running.dyno.running]
         if running and self.lost < LOST_MAX:
             self.lost += 1
-            self.runner.run(self._lose(running[which % len(running)].dyno.id))
+            self.run(self._lose(running[which % len(running)].dyno.id))
 
     async def _lose(self, dyno_id: str) -> None:
         self.outside.engine.die(dyno_id)
@@ -200,7 +217,7 @@ class Platform(RuleBasedStateMachine):
 
     def do(self, call: Call, fuse: int | None, wanted: int, done: Model, failed: Model | None = None) -> None:
         """One call, with or without a kill during it; the model is then what has been found to be so."""
-        status = self.runner.run(self._do(call, fuse))
+        status = self.run(self._do(call, fuse))
         if fuse is None:
             assert status == wanted, f"answered {status}, not {wanted}"
             possible = [done]
@@ -208,7 +225,7 @@ class Platform(RuleBasedStateMachine):
             possible = [done, *([failed] if failed is not None else []), self.model]
         else:  # acknowledged before the kill; what it began may have been cut short by that
             possible = [done, *([failed] if failed is not None else [])]
-        self.model = self.runner.run(self._found(possible))
+        self.model = self.run(self._found(possible))
 
     async def _do(self, call: Call, fuse: int | None) -> int | None:
         if fuse is None:
