@@ -29,7 +29,7 @@ from paasd.adapters.docker_faults import absent, cannot_start, problems
 from paasd.adapters.docker_firewall import Firewall
 from paasd.adapters.docker_network import Networks, gateways, is_local
 from paasd.adapters.docker_shells import DockerShell, container_with_input, exec_exit, hang_up, take_over
-from paasd.adapters.docker_streams import DockerTerminal, log_lines
+from paasd.adapters.docker_streams import DockerTerminal, Seen, log_lines
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
 from paasd.domain.errors import Conflict, EngineUnavailable, NotFound
 from paasd.failpoints import Failpoints
@@ -247,15 +247,26 @@ class DockerEngine:
 
     async def logs(self, dyno_id: str, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
         """(time, text) of each line after `since` (None: of the last ones), then live. NotFound when it is absent."""
-        params = {"follow": "1", "stdout": "1", "stderr": "1", "timestamps": "1"}
-        params |= {"tail": str(LAST_LINES)} if since is None else {"since": f"{since.timestamp():.6f}"}
+        wanted = {"stdout": "1", "stderr": "1", "timestamps": "1"}
+        wanted |= {"tail": str(LAST_LINES)} if since is None else {"since": f"{since.timestamp():.6f}"}
+        seen = Seen()
         try:
-            async with self._api.stream("GET", f"/containers/{dyno_id}/logs", params=params) as response:
-                async for at, text in log_lines(self._api.chunks(response)):
-                    if since is None or at > since:  # the engine's `since` takes in its own moment
-                        yield at, text
+            async for at, text in self._log(dyno_id, wanted | {"follow": "1"}, since):
+                seen.add(at, text)
+                yield at, text
+            # The engine ends what is followed as soon as the container ends, now and then before its last lines.
+            async for line in seen.missed(self._log(dyno_id, wanted | seen.since(), since)):
+                yield line
         except Refused as error:
             raise absent(dyno_id) if error.status == 404 else error from error
+
+    async def _log(
+        self, dyno_id: str, params: Mapping[str, str], since: datetime | None
+    ) -> AsyncIterator[tuple[datetime, str]]:
+        async with self._api.stream("GET", f"/containers/{dyno_id}/logs", params=params) as response:
+            async for at, text in log_lines(self._api.chunks(response)):
+                if since is None or at > since:  # the engine's `since` takes in its own moment
+                    yield at, text
 
     def changes(self) -> AsyncIterator[str]:
         """The app id of each dyno that started, ended, vanished or was tampered with since this call, or since the

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 from paasd.domain.dyno import Exit
 from paasd.domain.errors import EngineUnavailable
 
+SEEN_LINES = 64
 LINE_BYTES = 256 * 1024  # a line is joined from the engine's 16 KiB pieces up to here
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 
@@ -49,6 +51,31 @@ async def log_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[datetim
             begun[stream] = at, line
     for at, line in begun.values():
         yield at, _decode(line)
+
+
+class Seen:
+    """The last lines that were given of a log, for reading on after the end of what was followed."""
+
+    def __init__(self) -> None:
+        self._lines: deque[tuple[datetime, str]] = deque(maxlen=SEEN_LINES)
+
+    def add(self, at: datetime, text: str) -> None:
+        self._lines.append((at, text))
+
+    def since(self) -> dict[str, str]:
+        """The engine's parameter to read all of these again; empty when there is none."""
+        return {"since": f"{min(at for at, _ in self._lines).timestamp():.6f}"} if self._lines else {}
+
+    async def missed(self, lines: AsyncIterator[tuple[datetime, str]]) -> AsyncIterator[tuple[datetime, str]]:
+        """Of what is read with `since`, all that was not given before."""
+        given = Counter(self._lines)
+        whole = len(self._lines) < SEEN_LINES  # nothing was given before the first of these
+        first = self._lines[0][0] if self._lines else datetime.min.replace(tzinfo=UTC)
+        async for line in lines:
+            if given[line] > 0:
+                given[line] -= 1
+            elif whole or line[0] > first:
+                yield line
 
 
 async def json_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:

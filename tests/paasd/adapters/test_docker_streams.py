@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paasd.adapters.docker_streams import LINE_BYTES, frames, json_lines, log_lines, parse_time
+from paasd.adapters.docker_streams import LINE_BYTES, SEEN_LINES, Seen, frames, json_lines, log_lines, parse_time
 
 AT = datetime(2026, 11, 23, 22, 21, 31, 123456, tzinfo=UTC)
 STAMP = b"2026-11-23T22:21:31.123456789Z "
@@ -53,6 +53,24 @@ async def test_a_line_without_an_end_is_not_gathered_for_ever() -> None:
     lengths = [len(text) async for _, text in log_lines(cut(data, 100_000))]
     assert max(lengths) == LINE_BYTES
     assert sum(lengths) == 40 * 16384
+
+
+async def listed(lines: list[tuple[datetime, str]]) -> AsyncIterator[tuple[datetime, str]]:
+    for line in lines:
+        yield line
+
+
+@pytest.mark.parametrize("given", [0, 1, 3, SEEN_LINES - 1, SEEN_LINES, 2 * SEEN_LINES])
+async def test_what_the_end_of_a_followed_log_cut_off_is_read_once(given: int) -> None:
+    """Bites: leave out the second reading in `DockerEngine.logs`, and a container's last line is lost now and then."""
+    lines = [(AT + timedelta(microseconds=number // 2), "same" if number % 2 else str(number)) for number in range(200)]
+    seen = Seen()
+    for at, text in lines[:given]:
+        seen.add(at, text)
+    since = seen.since()
+    first = datetime.fromtimestamp(float(since["since"]), UTC) if since else AT
+    again = [line for line in lines if line[0] >= first]
+    assert [line async for line in seen.missed(listed(again))] == lines[given:]
 
 
 async def test_json_comes_line_by_line() -> None:

@@ -98,7 +98,7 @@ async def test_dynos_that_start_beside_one_that_can_not_are_not_left_without_req
         world.engine.die(dyno.id)
     world.engine.commands["hang"] = world.engine.commands["unstartable"]
     await world.recovery.reconcile()
-    assert not world.routing.booting
+    await until(lambda: not world.routing.booting)
     world.engine.commands["hang"] = world.engine.commands["never-bind"]
     await until(lambda: world.answer() == "v2")
     await until(lambda: len(world.routing.booting) == 0)
