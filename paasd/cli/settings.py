@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from paasd.cli.errors import CliError
 
@@ -97,6 +98,23 @@ def chosen_app() -> str | None:
 def search_path() -> list[str]:
     """The directories of PATH."""
     return [part for part in os.environ.get("PATH", "").split(os.pathsep) if part]
+
+
+def environment() -> dict[str, str]:
+    """All variables, as they are."""
+    return dict(os.environ)
+
+
+def find_program(name: str, directories: Sequence[str]) -> str | None:
+    """Its file on PATH, else in one of these."""
+    import shutil
+
+    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(directories) or os.devnull)
+
+
+def become(program: str, arguments: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
+    """That program in this process's place, with these variables beside ours."""
+    os.execve(program, [program, *arguments], {**os.environ, **variables})  # noqa: S606 - argument lists only
 
 
 def child_environment() -> dict[str, str]:

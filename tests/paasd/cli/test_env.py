@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from .conftest import PAAS, Run
 from .wire import TOKEN, Wire
@@ -92,3 +96,38 @@ def test_node_is_told_of_the_daemons_own_authority(paas: Run, home: Path) -> Non
     (home / "ca").mkdir()
     (home / "ca" / "ca.pem").write_text("its certificate")
     assert json.loads(paas("env", "--json").stdout)["NODE_EXTRA_CA_CERTS"] == str(home / "ca" / "ca.pem")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_sets_all_of_it_and_takes_it_back(
+    paas: Run, home: Path, environment: dict[str, str], shell: str
+) -> None:
+    """Where the shell is installed it evaluates what is printed. Bites: leave a variable out of `--unset`."""
+    odd = home.with_name("it's a $(home) \\ here")
+    home.rename(odd)
+    (odd / "ca").mkdir()
+    (odd / "ca" / "ca.pem").write_text("PEM")
+    said = paas("env", "--shell", shell, "--home", str(odd)).stdout
+    names = re.findall(r"^(?:export|set -gx) (\w+)[= ]", said, re.MULTILINE)
+    assert {"HEROKU_HOST", "NODE_EXTRA_CA_CERTS", "GIT_CONFIG_COUNT", "PAASD_HOME"} <= set(names)
+    if (program := shutil.which(shell)) is None:
+        pytest.skip(f"{shell} is not installed")
+    pipe = "| source" if shell == "fish" else ""
+    back = f"{PAAS} env --unset --shell {shell} {pipe}" if shell == "fish" else f'eval "$({PAAS} env --unset)"'
+    script = f"{said}\nenv -0; printf '===\\0'; {back}\nenv -0"
+    ran = subprocess.run([program, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    before, _, after = ran.stdout.partition("===\0")
+    seen = dict(entry.split("=", 1) for entry in before.split("\0") if entry)
+    assert seen["PAASD_HOME"] == str(odd)
+    assert seen["GIT_CONFIG_VALUE_0"] == seen["NODE_EXTRA_CA_CERTS"] == str(odd / "ca" / "ca.pem")
+    assert [entry for entry in after.split("\0") if entry.partition("=")[0] in {*names} - {"PATH"}] == []
+
+
+def test_heroku_runs_with_all_of_it(paas: Run, wire: Wire, tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "heroku"
+    program.write_text('#!/bin/sh\necho "$HEROKU_HOST $HEROKU_API_KEY"\nprintf "<%s>" "$@"\nexit 7\n')
+    program.chmod(0o755)
+    ran = paas("heroku", "run", "-x", "--", "echo  two", PATH=f"{tmp_path / 'bin'}:{environment['PATH']}")
+    assert ran.stdout == f"{wire.url} {TOKEN}\n<run><-x><--><echo  two>"
+    assert ran.returncode == 7
