@@ -11,7 +11,7 @@ from paasd.api.requests import ACTOR, find_app, flag_of, read_object, text_of
 from paasd.api.resources import release_details, release_extension, release_resource
 from paasd.domain.app import App
 from paasd.domain.errors import InvalidParams, NotFound
-from paasd.domain.release import Release
+from paasd.domain.release import Release, RollbackPart
 
 ATTRIBUTES = ("version", "id")  # ids are random: they are put in the order of the versions
 
@@ -58,7 +58,9 @@ async def create(request: web.Request) -> web.Response:
         )
     if target is not None:
         skip = flag_of(body, "skip_release_phase") or False
-        release = await parts.releases.roll_back(request[ACTOR], app, target, skip_release_phase=skip)
+        release = await parts.releases.roll_back(
+            request[ACTOR], app, target, skip_release_phase=skip, only=_part_of(body)
+        )
     else:
         release = await parts.releases.release_build(request[ACTOR], app, str(slug), text_of(body, "description"))
     return reply(request, _resource(request, app, release, await parts.ledger.current(app)), status=201)
@@ -67,6 +69,13 @@ async def create(request: web.Request) -> web.Response:
 def _resource(request: web.Request, app: App, release: Release, current: Release | None) -> dict[str, object]:
     is_current = current is not None and current.id == release.id
     return release_resource(release, app, request.app[PARTS].links, current=is_current)
+
+
+def _part_of(body: dict[str, object]) -> RollbackPart | None:
+    only = text_of(body, "only")
+    if only is not None and only not in [*RollbackPart]:
+        raise InvalidParams('only must be "code" or "config"; leave it out to go back to both.', resource="release")
+    return RollbackPart(only) if only else None
 
 
 def _target_of(body: dict[str, object]) -> str | None:

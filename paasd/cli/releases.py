@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from paasd.cli import output, release_info, rollout
+from paasd.cli import output, release_info, rollback_diff, rollout
 from paasd.cli.client import Refused, path
 from paasd.cli.errors import CliError, print_warning
 from paasd.cli.output import Cell, Styled
@@ -87,15 +87,34 @@ def show_output(session: Session, app: str, release: str | None, as_json: bool) 
 )
 @click.argument("release", required=False)
 @click.option("--skip-release-phase", is_flag=True, help="Don't run the release command.")
+@click.option("--code-only", "only", flag_value="code", help="Take its code, keep the config vars of now.")
+@click.option("--config-only", "only", flag_value="config", help="Take its config vars, keep the code of now.")
+@click.option("--diff", is_flag=True, help="Show what it would change, and do nothing.")
 @json_option
 @app_options
-def rollback(session: Session, app: str, release: str | None, skip_release_phase: bool, as_json: bool) -> None:
+def rollback(
+    session: Session,
+    app: str,
+    release: str | None,
+    skip_release_phase: bool,
+    only: str | None,
+    diff: bool,
+    as_json: bool,
+) -> None:
     """Go back to a release's code and config, as a new release."""
     api = session.api
     target = rollout.find(api, app, release) if release else _previous(session, app)
+    if diff:
+        rollback_diff.show(api, app, target, only, as_json)
+        return
     goal = f"v{target['version']}"
-    body = {"release": target["id"], **({"skip_release_phase": True} if skip_release_phase else {})}
-    with output.action("Rolling back ", Styled(app, output.APP), " to ", Styled(goal, output.GOOD)) as step:
+    body = {
+        "release": target["id"],
+        **({"skip_release_phase": True} if skip_release_phase else {}),
+        **({"only": only} if only else {}),
+    }
+    part: list[str | Styled] = [f"the {only} of "] if only else []
+    with output.action("Rolling back ", Styled(app, output.APP), " to ", *part, Styled(goal, output.GOOD)) as step:
         made: Release = api.post(path("apps", app, "releases"), body)
         if as_json and made.get("output_stream_url"):
             made = {**made, "output_stream_url": None}  # nothing but JSON goes to stdout

@@ -34,6 +34,13 @@ class BuildStatus(StrEnum):
     FAILED = "failed"
 
 
+class RollbackPart(StrEnum):
+    """What alone a rollback takes from the release it goes back to; the other stays as it is now."""
+
+    CODE = "code"
+    CONFIG = "config"
+
+
 class Stage(StrEnum):
     """The stages a release passes, in the order of the story; FAILED holds the reason and exit code."""
 

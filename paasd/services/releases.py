@@ -9,7 +9,16 @@ from paasd.domain.access import Actor
 from paasd.domain.app import App
 from paasd.domain.errors import InvalidParams, NotFound, PaasError, ReleaseInProgress
 from paasd.domain.manifest import default_formation
-from paasd.domain.release import Build, BuildStatus, NewRelease, Release, Stage, Status, check_rollback_target
+from paasd.domain.release import (
+    Build,
+    BuildStatus,
+    NewRelease,
+    Release,
+    RollbackPart,
+    Stage,
+    Status,
+    check_rollback_target,
+)
 from paasd.ports import Write
 from paasd.services.deploy import Deploy, Stagehands, carry_out, retire_previous
 
@@ -40,28 +49,47 @@ class Releases:
         self.live: set[str] = set()
         self.waiting: set[str] = set()  # ids of apps whose turn is held by one who waits for a release that is not ours
 
-    async def roll_back(self, actor: Actor, app: App, target: str, *, skip_release_phase: bool = False) -> Release:
-        """Append a copy of an earlier release; acknowledged means recorded. Raises NotFound, InvalidParams."""
+    async def roll_back(
+        self,
+        actor: Actor,
+        app: App,
+        target: str,
+        *,
+        skip_release_phase: bool = False,
+        only: RollbackPart | None = None,
+    ) -> Release:
+        """Append a copy of an earlier release, or of its code or config `only`; acknowledged means recorded.
+
+        Raises NotFound, InvalidParams.
+        """
         await self._check_image(app, check_rollback_target(await self._hands.store.release(app.id, target)))
 
         async def draft() -> NewRelease:
             source = check_rollback_target(await self._hands.store.release(app.id, target))
+            code = source if only is not RollbackPart.CONFIG else await self._served(app)
+            config = source.config if only is not RollbackPart.CODE else await self._hands.store.newest_config(app.id)
             return NewRelease(
                 app_id=app.id,
-                description=f"Rollback to v{source.version}",
+                description=f"Rollback to v{source.version}" + (f" ({only.value} only)" if only else ""),
                 actor=actor,
-                config=source.config,
-                formation=await self.formation(app, source),
-                processes=source.processes,
-                build_id=source.build_id,
-                artifact=source.artifact,
-                commit=source.commit,
+                config=config,
+                formation=await self.formation(app, code),
+                processes=code.processes,
+                build_id=code.build_id,
+                artifact=code.artifact,
+                commit=code.commit,
                 rollback_of=source.version,
-                has_output=source.processes.release is not None and not skip_release_phase,
+                has_output=code.processes.release is not None and not skip_release_phase,
             )
 
         under_way = await self.begin(app, draft)
         return under_way.release
+
+    async def _served(self, app: App) -> Release:
+        served = await self._hands.store.current_release(app.id)
+        if served is None:
+            raise InvalidParams("Nothing is served yet whose code could stay: push first.", resource="release")
+        return served
 
     async def _check_image(self, app: App, target: Release) -> None:
         """An image that somebody removed behind our back is met here, before a release is recorded that must fail."""

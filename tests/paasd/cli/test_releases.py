@@ -190,3 +190,12 @@ def test_nothing_to_roll_back_to(paas: Run, wire: Wire, found: list[Any]) -> Non
     ran = paas("rollback", *ON_SHOP)
     assert ran.returncode == 1
     assert "no earlier release to go back to" in ran.stderr
+
+
+@pytest.mark.parametrize("part", ["code", "config"])
+def test_rollback_of_one_part(paas: Run, wire: Wire, part: str) -> None:
+    wire.reply("GET", f"{LIST}/2", release(2))
+    wire.reply("POST", LIST, release(6), status=201)
+    ran = paas("rollback", "v2", f"--{part}-only", *ON_SHOP)
+    assert ran.stderr.splitlines()[0] == f"Rolling back shop to the {part} of v2... done, v6"
+    assert wire.asked("POST", LIST)[0].body == {"release": release(2)["id"], "only": part}

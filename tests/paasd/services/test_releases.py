@@ -7,7 +7,7 @@ import pytest
 
 from paasd.domain.dyno import Formation
 from paasd.domain.errors import InvalidParams, NotFound, ReleaseInProgress, StoreUnavailable
-from paasd.domain.release import Build, BuildStatus, NewRelease, ProcessTypes, Release, Status
+from paasd.domain.release import Build, BuildStatus, NewRelease, ProcessTypes, Release, RollbackPart, Status
 from tests.gates import Gates
 from tests.paasd.services.world import DEADLINE, World, somebody, until, wire
 
@@ -46,6 +46,29 @@ async def test_a_rollback_may_leave_out_the_release_phase(world: World) -> None:
     assert not made.has_output
     assert "start release v4" not in world.engine.journal
     assert not world.outputs.exists(app.id, ("releases", "4"))
+
+
+async def test_a_rollback_of_code_or_config_alone_keeps_the_other(world: World) -> None:
+    """Bites: take both from the target, whatever is asked."""
+    app = await world.deployed()  # v2
+    await world.apps.set_config(world.actor, app, {"A": "1"})  # v3
+    await world.settled(app)
+    await world.push(app)  # v4
+    await world.apps.set_config(world.actor, app, {"A": "2", "B": "2"})  # v5
+    await world.settled(app)
+    second, third, fifth = [await world.release(app, version) for version in (2, 3, 5)]
+    await world.releases.roll_back(world.actor, app, "v2", only=RollbackPart.CODE)
+    await world.settled(app)
+    made = await world.release(app, 6)
+    assert (made.artifact, dict(made.config)) == (second.artifact, {"A": "2", "B": "2"})
+    assert (made.description, made.rollback_of) == ("Rollback to v2 (code only)", 2)
+    await world.releases.roll_back(world.actor, app, "v5")
+    await world.settled(app)
+    await world.releases.roll_back(world.actor, app, "v3", only=RollbackPart.CONFIG)
+    await world.settled(app)
+    made = await world.release(app, 8)
+    assert (made.artifact, dict(made.config)) == (fifth.artifact, dict(third.config))
+    assert (made.commit, made.description) == (fifth.commit, "Rollback to v3 (config only)")
 
 
 async def test_a_rollback_of_a_rollback_names_what_it_copies(world: World) -> None:
