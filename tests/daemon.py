@@ -151,13 +151,13 @@ class Shell:
         assert (code == 0) is ok, f"{' '.join(command)} ended with {code}:\n{text}"
         return text
 
-    def attempt(self, *command: str, seconds: float = 120.0) -> tuple[int, str]:
-        """(exit code, stdout and stderr together)."""
+    def attempt(self, *command: str, seconds: float = 120.0, answer: str = "") -> tuple[int, str]:
+        """(exit code, stdout and stderr together). `answer` is what its stdin gives."""
         done = subprocess.run(
             command,
             cwd=self.cwd,
             env=self.environment(),
-            stdin=subprocess.DEVNULL,
+            input=answer,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -214,7 +214,7 @@ def paas_env(shell: Shell) -> dict[str, str]:
         ["/bin/sh", "-c", script], env=shell.environment(), cwd=shell.cwd, capture_output=True, text=True, check=True
     )
     variables = dict(line.split("=", 1) for line in done.stdout.split("\0") if "=" in line)
-    wanted = ("HEROKU_", "DISABLE_", "NODE_", "PAASD_")
+    wanted = ("HEROKU_", "DISABLE_", "NODE_", "PAASD_", "GIT_CONFIG_")
     return {name: value for name, value in variables.items() if name.startswith(wanted)}
 
 

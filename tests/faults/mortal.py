@@ -135,12 +135,15 @@ class MortalDaemon:
         assert self._runner is not None
         server = self._runner.server
         assert server is not None
+        lines = [handler.transport for handler in server.connections]
         await self.world.background.close()
         with contextlib.suppress(Killed):
             await self._runner.cleanup()
         for _ in range(4):  # one just being accepted reaches the server only now, and nobody would close it
             await asyncio.sleep(0)
-        await server.shutdown(0.01)
+        for line in [*lines, *(handler.transport for handler in server.connections)]:
+            if line is not None:
+                line.abort()
         await self.world.background.close()
 
     async def call(self, method: str, path: str, body: object = None) -> tuple[int | None, Any]:

@@ -1,31 +1,99 @@
 """The CLI's commands that have work for a server (heroku 11.10.0), and what docs/heroku-cli.md says of each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-ADDONS = "add-ons are not built yet"
-CERTS = "certificates of your own are not built yet; https on `*.localhost` has its own (`paas ca`)"
-PIPELINES = "pipelines are not built yet"
-LATER: Mapping[str, str] = {
-    **dict.fromkeys(
-        (
-            *("addons:attach", "addons:create", "addons:destroy", "addons:detach", "addons:info", "addons:open"),
-            *("addons:plans", "addons:rename", "addons:services", "addons:upgrade", "addons:wait"),
-        ),
-        ADDONS,
-    ),
-    **dict.fromkeys(
-        (
-            *("certs:add", "certs:auto", "certs:auto:disable", "certs:auto:enable", "certs:auto:refresh"),
-            *("certs:info", "certs:remove", "certs:update"),
-        ),
-        CERTS,
-    ),
-    **dict.fromkeys(
-        (
-            *("pipelines:add", "pipelines:create", "pipelines:destroy", "pipelines:info", "pipelines:promote"),
-            *("pipelines:remove", "pipelines:rename", "pipelines:update"),
-        ),
-        PIPELINES,
-    ),
-    "pg:*": ADDONS,
+FIRST = """
+    apps:open maintenance maintenance:off maintenance:on releases releases:info releases:output
+    releases:rollback
+"""
+SECOND = """
+    addons addons:attach addons:create addons:destroy addons:detach addons:info apps apps:create apps:destroy
+    apps:info apps:rename auth:login auth:logout auth:token auth:whoami config config:edit config:get
+    config:set config:unset domains domains:add domains:clear domains:info domains:remove drains drains:add
+    drains:remove git:clone git:credentials git:remote logs ps ps:restart ps:scale ps:stop ps:type ps:wait
+    releases:retry run run:detached
+"""
+THIRD = """
+    access access:add access:remove addons:open addons:plans addons:rename addons:services addons:upgrade
+    addons:wait apps:diff apps:stacks apps:stacks:set authorizations authorizations:create
+    authorizations:info authorizations:revoke authorizations:rotate authorizations:update buildpacks
+    buildpacks:add buildpacks:clear buildpacks:remove buildpacks:set certs certs:add certs:auto
+    certs:auto:disable certs:auto:enable certs:auto:refresh certs:info certs:remove certs:update console
+    domains:update domains:wait features features:disable features:enable features:info keys keys:add
+    keys:clear keys:remove local local:run local:version pg:bloat pg:blocking pg:cache-hit pg:calls
+    pg:credentials pg:credentials:url pg:extensions pg:fdwsql pg:index-size pg:index-usage pg:info pg:kill
+    pg:locks pg:long-running-queries pg:mandelbrot pg:outliers pg:promote pg:ps pg:psql pg:records-rank
+    pg:reset pg:seq-scans pg:table-indexes-size pg:table-size pg:total-index-size pg:total-table-size
+    pg:unused-indexes pg:user-connections pg:vacuum-stats pg:wait pipelines pipelines:add pipelines:create
+    pipelines:destroy pipelines:info pipelines:promote pipelines:remove pipelines:rename pipelines:update
+    rake regions run:inside sessions sessions:destroy webhooks webhooks:add webhooks:deliveries
+    webhooks:deliveries:info webhooks:info webhooks:remove webhooks:update
+"""
+LATER: Mapping[str, str] = {  # by the beginning of a name
+    "addons:": "add-ons are not built yet",
+    "certs:": "certificates of your own are not built yet; `*.localhost` has its own (`paas ca`)",
+    "pg:": "add-ons are not built yet",
+    "pipelines:": "pipelines are not built yet",
 }
+DIFFERS: Mapping[str, str] = {
+    "addons": "answers that there are none",
+    "apps:open": "prints the address where there is no browser",
+    "certs": "answers that there are none",
+    "local": "needs no server",
+    "local:run": "needs no server",
+    "local:version": "needs no server",
+    "pipelines": "answers that there are none",
+    "releases:rollback": "ends with 0 even if the release fails afterwards, as with Heroku; `paas rollback` does not",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the table. `later` says why it does not work yet, None when it does."""
+
+    name: str
+    priority: int
+    later: str | None
+    differs: str | None
+
+
+def _all() -> Iterator[Command]:
+    for priority, listed in enumerate((FIRST, SECOND, THIRD), 1):
+        for name in listed.split():
+            later = next((why for start, why in LATER.items() if name.startswith(start)), None)
+            yield Command(name, priority, later, DIFFERS.get(name))
+
+
+COMMANDS: Mapping[str, Command] = {command.name: command for command in _all()}
+ALIASES: Mapping[str, str] = {
+    "rollback": "releases:rollback",
+    "open": "apps:open",
+    "whoami": "auth:whoami",
+    "login": "auth:login",
+    "logout": "auth:logout",
+    "restart": "ps:restart",
+    "stack": "apps:stacks",
+    "info": "apps:info",
+}
+
+
+def document() -> str:
+    """docs/heroku-cli.md."""
+    works = [command for command in COMMANDS.values() if command.later is None]
+    lines = [
+        "# The official heroku CLI, command by command",
+        "",
+        f"heroku 11.10.0, unmodified: {len(works)} of its {len(COMMANDS)} commands with work for a server do it here.",
+        "Each was run against a real daemon, its output and exit code checked, and every connection it asked for was",
+        "to this machine. `make heroku-cli-table` does that again, and makes this page.",
+        "",
+        "| Command | Works | Differs |",
+        "|---|---|---|",
+    ]
+    for command in COMMANDS.values():
+        verdict = "yes" if command.later is None else "no"
+        lines.append(
+            f"| `{command.name}` | {verdict} | {command.later or command.differs or ''} |".replace("|  |", "| |")
+        )
+    return "\n".join(lines) + "\n"

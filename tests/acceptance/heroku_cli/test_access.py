@@ -1,0 +1,49 @@
+"""Who may do what: accounts, collaborators, tokens, keys, logins."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.acceptance.heroku_cli.conftest import Terminal
+from tests.acceptance.shop import Shop
+
+pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.heroku_cli, pytest.mark.timeout(240)]
+
+
+def test_who_i_am(heroku: Terminal, shop: Shop) -> None:
+    assert heroku("whoami") == "owner@localhost\n"
+    assert heroku("auth:token") == f"{shop.daemon.token}\n"
+
+
+def test_collaborators(heroku: Terminal, shop: Shop) -> None:
+    shop.shell.run("paas", "accounts:create", "bob@example.org")
+    assert "owner@localhost" in heroku("access")
+    assert heroku("access:add", "bob@example.org").endswith("done\n")
+    assert re.search(r"bob@example\.org +collaborator", heroku("access"))
+    assert heroku("access:remove", "bob@example.org").endswith("done\n")
+    assert "Error ID: not_found" in heroku("access:add", "nobody@example.org", code=2)
+
+
+def test_tokens(heroku: Terminal) -> None:
+    made = heroku("authorizations:create", "-d", "ci", "-s", "read", "-e", "3600")
+    found = re.search(r"ID: +(\S+)", made)
+    assert found
+    assert re.search(rf"ci +{found[1]} +read", heroku("authorizations"))
+    assert "Description: ci" in heroku("authorizations:info", found[1])
+    heroku("authorizations:update", found[1], "-d", "laptop")
+    assert "laptop" in heroku("authorizations:info", found[1])
+    heroku("authorizations:rotate", found[1])
+    assert "done" in heroku("authorizations:revoke", found[1])
+    assert "Error ID: not_found" in heroku("authorizations:info", found[1], code=2)
+    assert heroku("sessions") == "No OAuth sessions.\n"
+
+
+def test_keys(heroku: Terminal, shop: Shop) -> None:
+    key = shop.shell.home / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ann@laptop", "-f", str(key)], check=True)
+    assert heroku("keys:add", f"{key}.pub").endswith("SSH key... done\n")
+    assert "ann@laptop" in heroku("keys")
+    assert heroku("keys:remove", "ann@laptop").endswith("done\n")
+    heroku("keys:add", f"{key}.pub")
+    assert heroku("keys:clear") == "Removing all SSH keys... done\n"
