@@ -55,7 +55,7 @@ async def transfer(request: web.Request) -> web.Response:
 async def create(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     body = await read_object(request)
-    app = await parts.apps.create(request[ACTOR], text_of(body, "name"))
+    app = request[APP] = await parts.apps.create(request[ACTOR], text_of(body, "name"))
     return reply(request, app_resource(app, parts.links), status=201)
 
 
