@@ -24,6 +24,13 @@ setup: python-env ## all that paasd needs: Python environment, Docker Engine, ba
 heroku-cli: python-env ## the official heroku CLI and its Node, into .tools/
 	@$(SETUP)/heroku-cli
 
+.PHONY: other-clients heroku-cli-table
+other-clients: heroku-cli ## older and other clients of the Platform API, into .tools/clients, for their tests
+	@$(SETUP)/other-clients
+
+heroku-cli-table: setup heroku-cli ## every command of the official CLI against a real daemon, into docs/heroku-cli.md
+	HEROKU_CLI_TABLE=1 $(BIN)/python -m pytest tests/acceptance/heroku_cli --deselect tests/acceptance/heroku_cli/test_table.py::test_the_page_is_what_the_list_says $(ARGS)
+
 .PHONY: demo down doctor
 demo: ## a real app live by git push, on this machine, in one command
 	@$(SETUP)/demo
@@ -40,7 +47,7 @@ test: setup heroku-cli ## everything but the slow runs, with the coverage gate
 	$(BIN)/coverage run -m pytest -m "not slow" $(ARGS)
 	$(BIN)/coverage report --fail-under=95 --skip-covered
 
-test-all: setup heroku-cli ## the fault and soak runs too
+test-all: setup other-clients ## the fault and soak runs too
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: faults faults-table

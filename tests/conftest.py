@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 STACK_IMAGE = "paasd/stack:bookworm"
 TOOLS = ROOT / ".tools" / "bin"
+CLIENTS = ROOT / ".tools" / "clients" / "node_modules"
 
 
 @functools.cache
@@ -48,7 +49,16 @@ def why_no_heroku_cli() -> str | None:
     return None if heroku_cli() else "the heroku CLI is not installed (make heroku-cli)"
 
 
-REASONS: dict[str, Callable[[], str | None]] = {"docker": why_no_docker, "heroku_cli": why_no_heroku_cli}
+def why_no_other_clients() -> str | None:
+    """None when they are there."""
+    return None if CLIENTS.exists() else "the other clients are not installed (make other-clients)"
+
+
+REASONS: dict[str, Callable[[], str | None]] = {
+    "docker": why_no_docker,
+    "heroku_cli": why_no_heroku_cli,
+    "other_clients": why_no_other_clients,
+}
 
 
 def pytest_configure() -> None:

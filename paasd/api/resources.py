@@ -188,7 +188,7 @@ def build_resource(build: Build, app: App, links: Links, *, release_id: str | No
     commit = build.commit
     return {
         "app": {"id": app.id},
-        "buildpacks": None,
+        "buildpacks": [],  # not null, which heroku-builds stumbles over
         "created_at": stamp(build.created_at),
         "failure": build.failure,
         "generation": "cedar",

@@ -1,0 +1,81 @@
+"""The CLI of 2024 with its builds plugin, and the heroku-client library of npm, unmodified, against a real daemon."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.shop import Shop, open_shop
+from tests.conftest import CLIENTS, TOOLS
+from tests.daemon import Daemon, Shell
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.docker,
+    pytest.mark.heroku_cli,
+    pytest.mark.other_clients,
+    pytest.mark.timeout(300),
+]
+FLOW = """
+const Heroku = require("heroku-client");
+const heroku = new Heroku({ token: process.env.HEROKU_API_KEY, host: process.env.HEROKU_HOST });
+(async () => {
+  const said = {};
+  said.apps = (await heroku.get("/apps")).map((app) => app.name);
+  said.releases = (await heroku.get("/apps/older/releases")).map((release) => release.version);
+  said.config = await heroku.patch("/apps/older/config-vars", { body: { GREETING: "hello" } });
+  said.made = (await heroku.post("/apps", { body: { name: "by-node" } })).name;
+  said.gone = (await heroku.delete("/apps/by-node")).name;
+  said.missing = await heroku.get("/apps/by-node").catch((error) => [error.statusCode, error.body.id]);
+  console.log(JSON.stringify(said));
+})();
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    shop = open_shop(daemon, tmp_path_factory.mktemp("older"), "older")
+    shop.deploy()
+    yield shop
+    shop.call("DELETE")
+
+
+@pytest.fixture
+def older(shop: Shop) -> Shell:
+    """A user whose `heroku` is 8.11.5 with heroku-builds."""
+    home = shop.shell.home
+    plugin = {"name": "heroku-builds", "type": "link", "root": str(CLIENTS / "heroku-builds")}
+    listed = home / ".local" / "share" / "heroku" / "package.json"
+    listed.parent.mkdir(parents=True, exist_ok=True)
+    listed.write_text(json.dumps({"private": True, "oclif": {"schema": 1, "plugins": [plugin]}, "dependencies": {}}))
+    program = home / "bin" / "heroku8"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/sh\nexec {TOOLS / "node"} {CLIENTS / "heroku" / "bin" / "run"} "$@"\n')
+    program.chmod(0o755)
+    return shop.shell
+
+
+def test_heroku_8(shop: Shop, older: Shell) -> None:
+    def heroku(*command: str) -> str:
+        return older.run(str(older.home / "bin" / "heroku8"), *command, "-a", shop.name)
+
+    assert "Deploy" in heroku("releases")
+    assert "web.1: up" in heroku("ps")
+    assert "hello v2 listens" in heroku("logs", "-n", "50")
+    assert "one-off" in heroku("run", "--no-tty", "echo one-off")
+    build = shop.call("GET", "/builds")[1][0]["id"]
+    assert build in heroku("builds")
+    assert "succeeded" in heroku("builds:info")
+    assert "Procfile declares types -> web" in heroku("builds:output")
+
+
+def test_heroku_client(shop: Shop) -> None:
+    command = [str(TOOLS / "node"), "-e", FLOW]
+    environment = {**shop.shell.environment(), "NODE_PATH": str(CLIENTS)}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    said = json.loads(ran.stdout)
+    assert "older" in said["apps"]
+    assert said["releases"] == [1, 2]
+    assert said["config"] == {"GREETING": "hello"}
+    assert (said["made"], said["gone"], said["missing"]) == ("by-node", "by-node", [404, "not_found"])
