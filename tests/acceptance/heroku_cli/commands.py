@@ -30,7 +30,15 @@ THIRD = """
     rake regions run:inside sessions sessions:destroy webhooks webhooks:add webhooks:deliveries
     webhooks:deliveries:info webhooks:info webhooks:remove webhooks:update
 """
+SOON = "not built yet"
 LATER: Mapping[str, str] = {  # by the beginning of a name
+    "apps:diff": SOON,
+    "buildpacks": SOON,
+    "domains:": SOON,
+    "drains:": SOON,
+    "features:": SOON,
+    "webhooks": SOON,
+    "releases:retry": SOON,
     "addons:": "add-ons are not built yet",
     "certs:": "certificates of your own are not built yet; `*.localhost` has its own (`paas ca`)",
     "pg:": "add-ons are not built yet",

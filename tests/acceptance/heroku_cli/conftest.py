@@ -1,7 +1,11 @@
 """A terminal with the official CLI that writes down which commands ran well and which hosts they asked for."""
 
 import os
+import pty
 import re
+import select
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +43,33 @@ class Terminal:
         if code == 0:
             self.ran.add(name)
         return WARNING.sub("", text)
+
+    def typed(self, *command: str, answers: dict[str, str], without: tuple[str, ...] = (), **variables: str) -> str:
+        """The CLI at a terminal of its own; each answer is typed when its question (a part of it) is there."""
+        environment = {**self.shell.environment(), **variables}
+        child, terminal = pty.fork()
+        if child == 0:  # pragma: no cover - another program from here on
+            os.chdir(self.shell.cwd)
+            left = {name: value for name, value in environment.items() if name not in without}
+            os.execvpe("heroku", ["heroku", *command], left)
+        said, asked = b"", dict(answers)
+        deadline = time.monotonic() + 60
+        try:
+            while time.monotonic() < deadline:
+                if select.select([terminal], [], [], 0.2)[0]:
+                    try:
+                        chunk = os.read(terminal, 65536)
+                    except OSError:  # the other end is gone
+                        break
+                    said += chunk
+                for question in [question for question in asked if question.encode() in said]:
+                    os.write(terminal, asked.pop(question).encode())
+        finally:
+            os.close(terminal)
+            if os.waitpid(child, os.WNOHANG) == (0, 0) and time.monotonic() >= deadline:
+                os.kill(child, signal.SIGKILL)
+        self.ran.add(ALIASES.get(command[0], command[0]))
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode(errors="replace"))
 
 
 RAN: set[str] = set()

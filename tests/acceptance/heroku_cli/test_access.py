@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,26 @@ def test_tokens(heroku: Terminal) -> None:
     assert "done" in heroku("authorizations:revoke", found[1])
     assert "Error ID: not_found" in heroku("authorizations:info", found[1], code=2)
     assert heroku("sessions") == "No OAuth sessions.\n"
+
+
+def test_logins_with_password_and_browser_and_their_end(heroku: Terminal, shop: Shop, tmp_path: Path) -> None:
+    """Whoever sits at the browser is a program that fills in the form. Bites: refuse the right password."""
+    shop.daemon.call("PATCH", "/account", {"password": "correct horse battery"})
+    without = ("HEROKU_API_KEY",)
+    answers = {"Email": "owner@localhost\r", "Password": "correct horse battery\r"}
+    said = heroku.typed("login", "-i", answers=answers, without=without)
+    assert "Logged in as owner@localhost" in said
+    browser = tmp_path / "browser"
+    form = "email=owner%40localhost&password=correct+horse+battery"
+    browser.write_text(f'#!/bin/sh\nexec curl -s -o /dev/null -H "Origin: {shop.daemon.url}" -d "{form}" "$1"\n')
+    browser.chmod(0o755)
+    said = heroku.typed("login", "--browser", str(browser), answers={"Press any key": "y"}, without=without)
+    assert "Logged in as owner@localhost" in said
+    sessions = shop.daemon.call("GET", "/oauth/sessions")[1]
+    assert len(sessions) == 1
+    assert sessions[0]["id"] in heroku("sessions")
+    assert "done" in heroku("sessions:destroy", sessions[0]["id"])
+    assert "Logging out" in heroku.typed("logout", answers={}, without=without)
 
 
 def test_keys(heroku: Terminal, shop: Shop) -> None:

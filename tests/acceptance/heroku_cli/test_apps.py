@@ -40,6 +40,8 @@ def test_config(shop: Shop, heroku: Terminal) -> None:
 def test_git(shop: Shop, heroku: Terminal) -> None:
     host = f"127.0.0.1:{shop.daemon.api_port}"
     assert f"https://{host}/{shop.name}.git" in heroku("git:remote", "-a", shop.name)
+    asked = f"protocol=https\nhost={host}\n\n"
+    assert f"password={shop.daemon.token}" in heroku("git:credentials", "get", answer=asked)
     cloned = shop.shell.home / "clone"
     heroku("git:clone", "-a", shop.name, str(cloned))
     assert (cloned / "Procfile").exists()
@@ -49,5 +51,11 @@ def test_what_there_is_none_of(heroku: Terminal, shop: Shop) -> None:
     assert "local" in heroku("regions")
     assert heroku("addons") == f"No add-ons for app {shop.name}.\n"
     assert f"{shop.name} has no SSL certificates." in heroku("certs")
+    assert f"{shop.name}.localhost" in heroku("domains")
+    assert f"=== App Features {shop.name}" in heroku("features")
+    heroku("drains")
     assert heroku("pipelines").strip() == "=== My Pipelines"
     assert heroku("local:version") == "3.0.1\n"
+    assert "hello here" in heroku("local:run", "echo", "hello here")
+    (shop.shell.cwd / "Procfile.local").write_text("web: echo served here\n")
+    assert "served here" in heroku("local", "-f", "Procfile.local", "web")
