@@ -231,6 +231,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     background = Background()
     store, engine, outputs, sources = adapters.store, adapters.engine, adapters.outputs, adapters.sources
     routing = Routing(store, engine, adapters.router, adapters.host, settings.domain, settings.timeouts.of)
+    routing.backlog, routing.websockets = settings.traffic.backlog, settings.traffic.websockets
     logs = AppLogs(engine, adapters.router, background)
     points = parse_failpoints(settings.failpoints)
     boot = Boot(engine, adapters.probe, logs, boot_rules(settings), points)

@@ -88,6 +88,13 @@ class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return None if wanted == RouteTimeouts() else wanted
 
 
+class TrafficSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of each worker of the router: how many requests a dyno (H11) and websockets an app (H22) may have under way."""
+
+    backlog: Count = 1000
+    websockets: Count = 10_000
+
+
 class DiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Percent at which it is said and cleared up, and at which builds are refused; what a build needs; what is kept."""
 
@@ -134,6 +141,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dynos: DynoSettings = DynoSettings()
     deploy: DeploySettings = DeploySettings()
     timeouts: TimeoutSettings = TimeoutSettings()
+    traffic: TrafficSettings = TrafficSettings()
     disk: DiskSettings = DiskSettings()
     docker: DockerSection = DockerSection()
     web: WebSettings = WebSettings()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from aiohttp import ClientError
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestPayloadError
 
@@ -30,6 +30,11 @@ __all__ = ["Exchange", "Fabric", "Limits"]
 
 _BROKEN = (ClientError, HttpProcessingError, OSError, RuntimeError)
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
+
+
+def _is_too_long(error: HttpProcessingError) -> bool:
+    """Whether it is an answer's head that is beyond the limits. (aiohttp tells the reason as the error's cause.)"""
+    return isinstance(error.__cause__, LineTooLong) or "many headers" in str(error.__cause__)
 
 
 class _Stale(Exception):
@@ -70,8 +75,7 @@ class Exchange:
     async def run(self, route: Route, client: ClientConnection, given_up: Handed | None) -> None:
         """Find a target that takes the request and carry it there; `given_up`: the lane has tried. Raises Fault."""
         refused: set[Address] = set()
-        target = self._fabric.choose(route.targets)
-        assert target is not None
+        target = self._target(route)
         fresh = given_up is not None
         while True:
             address, self._call.dyno = (target.host, target.port), target.dyno
@@ -93,6 +97,20 @@ class Exchange:
                     fresh = True
                     continue
                 return
+
+    def _target(self, route: Route) -> Target:
+        """One that may take more. Raises Fault: H11, and H22 for a websocket."""
+        in_flight, targets = self._fabric.in_flight, route.targets
+        if self._head.websocket and in_flight.tunnels_on((t.host, t.port) for t in targets) >= route.websockets:
+            raise Fault(Code.H22)
+        target = self._fabric.choose(targets)
+        assert target is not None
+        if in_flight.requests_on((target.host, target.port)) < route.backlog:
+            return target
+        least = min(targets, key=lambda target: in_flight.requests_on((target.host, target.port)))
+        if in_flight.requests_on((least.host, least.port)) >= route.backlog:
+            raise Fault(Code.H11)
+        return least
 
     @property
     def _replayable(self) -> bool:
@@ -218,7 +236,7 @@ class Exchange:
         except TimeoutError as error:
             raise Fault(Code.H12) from error
         except HttpProcessingError as error:
-            raise self._upload_fault or Fault(Code.H17) from error
+            raise self._upload_fault or Fault(Code.H25 if _is_too_long(error) else Code.H17) from error
         except (ClientError, OSError) as error:
             if self._upload_fault is not None:
                 raise self._upload_fault from error

@@ -1,6 +1,7 @@
 """How many requests each target has in flight (websockets included), and waiting for there to be none."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -21,6 +22,7 @@ class InFlight:
     def __init__(self) -> None:
         self._counts: dict[Address, int] = {}
         self._tunnels: dict[Tunnel, Address] = {}
+        self._tunnels_on: Counter[Address] = Counter()
         self._waiting: dict[asyncio.Future[None], frozenset[Address] | None] = {}
 
     @contextmanager
@@ -62,6 +64,14 @@ class InFlight:
             return sum(self._counts.values())
         return sum(self._counts.get(address, 0) for address in addresses)
 
+    def requests_on(self, address: Address) -> int:
+        """Those of `on` that are no websockets."""
+        return self.on(address) - self._tunnels_on[address]
+
+    def tunnels_on(self, addresses: Iterable[Address]) -> int:
+        """Websockets on these addresses."""
+        return sum(self._tunnels_on[address] for address in addresses)
+
     @property
     def tunnels(self) -> int:
         """How many websockets there are."""
@@ -71,10 +81,14 @@ class InFlight:
         """Count a websocket on `address`, and know it; it is to `leave_tunnel` once."""
         self.enter(address)
         self._tunnels[tunnel] = address
+        self._tunnels_on[address] += 1
 
     def leave_tunnel(self, address: Address, tunnel: Tunnel) -> None:
         """Count it no more."""
-        self._tunnels.pop(tunnel, None)
+        if self._tunnels.pop(tunnel, None) is not None:
+            self._tunnels_on[address] -= 1
+            if not self._tunnels_on[address]:
+                del self._tunnels_on[address]
         self.leave(address)
 
     def end_tunnels(self, addresses: Iterable[Address] | None = None) -> None:

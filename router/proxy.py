@@ -41,6 +41,7 @@ class Proxy:
         self.head_timeout = fabric.limits.first_byte
         self._parking = Parking(fabric.table, fabric.in_flight, fabric.limits.park)
         self.lane = Lane(fabric, log, port)
+        self.ending = False  # patience is over: what is cut from now on is cut by us
 
     @property
     def lane_hits(self) -> int:
@@ -70,7 +71,8 @@ class Proxy:
             await self._serve(request, client, call, reply, handed)
         except asyncio.CancelledError:
             if call.status != 101:
-                self._note(call, Fault(Code.H27 if client.transport is None else Code.H24))
+                gone = client.transport is None and not self.ending
+                self._note(call, Fault(Code.H27 if gone else Code.H24))
             raise
         except ConnectionError:
             self._note(call, Fault(Code.H27))

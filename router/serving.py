@@ -60,6 +60,7 @@ class Serving:
             await self._until_idle_clients_asked()
         self._close_idle()
         if not await self._in_flight.idle(None, began + patience.requests - loop.time()):
+            self._proxy.ending = True
             await self._clients.shutdown(_LAST_WORDS)
             await self._in_flight.idle(None, began + patience.websockets + _LAST_WORDS - loop.time())
         ending.cancel()

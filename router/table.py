@@ -63,7 +63,8 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     with when `targets` is empty: H81 blank app, H14 no web dynos, H10 crashed, H20 booting. `hold` says more of the
     maintenance; requests take the careful path while it is there. `health_path` is that of the app itself. Its own
     pages are named by their SHA-256: their bytes lie beside the saved table, which thus stays small. `timeouts`: where
-    they are not the router's own.
+    they are not the router's own. Of each worker, `backlog` is how many requests a dyno may have under way (H11), and
+    `websockets` how many the app may have (H22).
     """
 
     app: str
@@ -77,6 +78,8 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     maintenance_page: str = ""
     error_page: str = ""
     timeouts: RouteTimeouts | None = None
+    backlog: int = 1000
+    websockets: int = 10_000
 
 
 class RoutingTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

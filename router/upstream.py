@@ -5,6 +5,8 @@ a moment ago, by an app that has been seen to keep idle connections for much lon
 """
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable
 from typing import Protocol
 
@@ -18,6 +20,7 @@ _KEPT_PER_TARGET = 128
 _KEPT_FOR = 15.0
 _ASIDE_FOR = 5.0
 _YOUNG = 0.1
+_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL))  # files, ports of our own
 _LONG = 1.0
 
 
@@ -199,7 +202,8 @@ class Upstreams:
         self._patient.discard(address)
 
     async def connect(self, address: Address, seconds: float | None = None) -> UpstreamConnection:
-        """A new connection. Raises Fault: H19 after the connect timeout, H21 when it can't be made."""
+        """A new connection. Raises Fault: H19 after the connect timeout, H21 when it can't be made, H22 when it is we
+        who have no more to give, H23 for an address that is none."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_timeout if seconds is None else seconds):
@@ -210,8 +214,10 @@ class Upstreams:
             self._aside[address] = loop.time() + _ASIDE_FOR
             raise Fault(Code.H19) from error
         except OSError as error:
+            if error.errno in _EXHAUSTED:
+                raise Fault(Code.H22) from error
             self._aside[address] = loop.time() + _ASIDE_FOR
-            raise Fault(Code.H21) from error
+            raise Fault(Code.H23 if isinstance(error, socket.gaierror) else Code.H21) from error
         if self._aside:
             self._aside.pop(address, None)
         return connection

@@ -93,7 +93,6 @@ TESTED_ELSEWHERE = {
     "paasd/ports/store.py": "tests/contracts/test_store.py",
     "paasd/ports/web.py": "tests/paasd/adapters/test_web_fetch.py",
     "router/passage.py": "tests/router/test_lane.py",
-    "router/codes.py": "tests/router/test_answers.py",
     "router/proxy.py": "tests/router/test_exchange.py",
     "router/reply.py": "tests/router/test_exchange.py",
     "router/held.py": "tests/router/test_main.py",

@@ -97,6 +97,8 @@ class Routing:
         self._host = host
         self._domain = domain
         self._timeouts = timeouts
+        self.backlog = 1000
+        self.websockets = 10_000
         self._routes: dict[str, Route] = {}
         self._learnt = False
         self._in_force: list[Route] | None = None
@@ -267,6 +269,8 @@ class Routing:
             hosts=(f"{app.name}.{self._domain}",),
             targets=tuple(sorted(targets, key=lambda target: target.dyno)),
             timeouts=self._timeouts(app.name),
+            backlog=self.backlog,
+            websockets=self.websockets,
             no_target_code=self._no_target_code(release, own),
             health_path=release.processes.health_paths.get(WEB, "") if release is not None else "",
         )

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -32,13 +33,14 @@ class RouterProcess:
         self.errors = directory.parent / "errors.txt"
         self.process: subprocess.Popen[bytes] | None = None
         self._seen = 0
+        self.environment = dict(os.environ)
 
     def start(self) -> None:
         """Start, and return once it answers; AssertionError with its words when it ends instead."""
         command = [sys.executable, "-m", "router", "--listen", f"127.0.0.1:{self.port}"]
         command += ["--router-dir", str(self.directory), "--log", str(self.log_file), *self.options]
         with self.errors.open("wb") as errors:
-            self.process = subprocess.Popen(command, stderr=errors)
+            self.process = subprocess.Popen(command, stderr=errors, env=self.environment)
         deadline = time.monotonic() + 10
         while not self._listening():
             assert self.process.poll() is None, self.errors.read_text()
@@ -222,7 +224,7 @@ def answering(*pieces: bytes, pause: float = 0.0, then_hold: bool = False) -> Se
 
 
 def route(
-    name: str, *upstreams: Upstream | int, maintenance: bool = False, code: Any = "H14", release: int = 2
+    name: str, *upstreams: Upstream | int, maintenance: bool = False, code: Any = "H14", release: int = 2, **more: Any
 ) -> Route:
     """The route of app `name` at NAME.localhost."""
     ports = [upstream if isinstance(upstream, int) else upstream.port for upstream in upstreams]
@@ -230,4 +232,4 @@ def route(
         Target(app=f"id-{name}", release=release, dyno=f"web.{number}", host="127.0.0.1", port=port)
         for number, port in enumerate(ports, 1)
     )
-    return Route(f"id-{name}", name, (f"{name}.localhost",), targets, maintenance, code)
+    return Route(f"id-{name}", name, (f"{name}.localhost",), targets, maintenance, code, **more)

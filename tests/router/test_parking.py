@@ -3,14 +3,16 @@
 import asyncio
 import json
 
+from router.table import RouteTimeouts
 from tests.router.conftest import Start
 from tests.router.process import RouterProcess, echo, route
 
 
 async def test_it_is_served_by_the_dyno_that_comes(router: RouterProcess, start: Start) -> None:
-    await router.publish(route("shop", code="H20"))
+    starting = route("shop", code="H20", timeouts=RouteTimeouts(park=10.0))  # however slow the tables below come
+    await router.publish(starting)
     waiting = [asyncio.create_task(router.get("shop.localhost", f"/{number}")) for number in range(5)]
-    await router.publish(route("shop", code="H20"), route("other"))
+    await router.publish(starting, route("other"))
     assert not any(task.done() for task in waiting)
     await router.publish(route("shop", await start(echo())))
     assert [(await task).status for task in waiting] == [200] * 5
