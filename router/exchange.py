@@ -1,7 +1,8 @@
 """One request carried to a target and its answer back, streaming both ways.
 
-Nothing is sent twice that an app may have acted on: a request is tried again only when no connection was made, or when
-it is idempotent, has no body, and a kept connection turned out to be closed before a byte came back.
+Nothing is sent twice that an app may have acted on: a request is tried again only when no connection was made, or once
+when it is idempotent, has no body, and its connection was closed before a byte came back: on another dyno, or, where
+there is none and the connection was a kept one, on a new one to the same.
 """
 
 import asyncio
@@ -37,8 +38,12 @@ def _is_too_long(error: HttpProcessingError) -> bool:
     return isinstance(error.__cause__, LineTooLong) or "many headers" in str(error.__cause__)
 
 
-class _Stale(Exception):
-    """A kept connection was closed before a byte of the answer."""
+class _Silent(Exception):
+    """The connection was closed before a byte of the answer; `kept` had been used before."""
+
+    def __init__(self, kept: bool) -> None:
+        super().__init__()
+        self.kept = kept
 
 
 class Exchange:
@@ -70,13 +75,18 @@ class Exchange:
             if handed.fault is not None:
                 raise handed.fault
             assert handed.connection is not None
-            await self._talk(handed.connection, client, sent=True)
+            try:
+                await self._talk(handed.connection, client, sent=True)
+            except _Silent as silent:
+                raise Fault(Code.H13) from silent
 
     async def run(self, route: Route, client: ClientConnection, given_up: Handed | None) -> None:
         """Find a target that takes the request and carry it there; `given_up`: the lane has tried. Raises Fault."""
         refused: set[Address] = set()
         target = self._target(route)
         fresh = given_up is not None
+        if given_up is not None and (target.host, target.port) == (given_up.target.host, given_up.target.port):
+            target = self._another({(target.host, target.port)}) or target
         while True:
             address, self._call.dyno = (target.host, target.port), target.dyno
             with self._fabric.in_flight.hold(address):
@@ -93,8 +103,11 @@ class Exchange:
                     continue
                 try:
                     await self._talk(connection, client)
-                except _Stale:
-                    fresh = True
+                except _Silent as silent:
+                    another = self._another({*refused, address})
+                    if fresh or (another is None and not silent.kept):
+                        raise Fault(Code.H13) from silent
+                    target, fresh = another or target, True
                     continue
                 return
 
@@ -240,8 +253,8 @@ class Exchange:
         except (ClientError, OSError) as error:
             if self._upload_fault is not None:
                 raise self._upload_fault from error
-            if connection.reused and connection.received == 0 and self._replayable:
-                raise _Stale from error
+            if connection.received == 0 and self._replayable:
+                raise _Silent(connection.reused) from error
             raise Fault(Code.H13) from error
         finally:
             self._deadline = None

@@ -15,7 +15,8 @@ from router.passage import Client, Passage
 
 
 class Lane:
-    """Lets requests in; `hits` counts them. Once `stopping` is set nothing enters.
+    """Lets requests in; `hits` counts them. Once `stopping` is set nothing enters; once `ending` is, what is cut is
+    cut by us.
 
     Request ids are in a UUID's shape: a random beginning for each process, and a count from a random start.
     """
@@ -40,6 +41,7 @@ class Lane:
         self.keep = fabric.upstreams.keep_clean
         self.hits = 0
         self.stopping = False
+        self.ending = False
 
     def about(self, client: Client) -> bytes:
         """The lines that tell an app of a client, up to the host it asked for."""

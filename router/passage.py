@@ -55,7 +55,7 @@ class Client(Protocol):
 class Lane(Protocol):
     """What all passages share."""
 
-    stopping: bool
+    ending: bool
     first_byte: float
     idle: float
     ids: str
@@ -209,7 +209,7 @@ class Passage:
         """The client's connection is gone, and the app's goes with it."""
         self.connection.passage = None
         self.connection.cut()
-        self.code = Code.H24 if self._lane.stopping else Code.H27
+        self.code = Code.H24 if self._lane.ending else Code.H27
         self.status = self.code.status
         self.leave()
         self._lane.failed(self._call(), self.connection.now())

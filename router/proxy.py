@@ -41,12 +41,20 @@ class Proxy:
         self.head_timeout = fabric.limits.first_byte
         self._parking = Parking(fabric.table, fabric.in_flight, fabric.limits.park)
         self.lane = Lane(fabric, log, port)
-        self.ending = False  # patience is over: what is cut from now on is cut by us
 
     @property
     def lane_hits(self) -> int:
         """How many requests took the fast lane."""
         return self.lane.hits
+
+    @property
+    def ending(self) -> bool:
+        """Whether patience is over, and what is cut from now on is cut by us."""
+        return self.lane.ending
+
+    @ending.setter
+    def ending(self, ending: bool) -> None:
+        self.lane.ending = ending
 
     @property
     def stopping(self) -> bool:
