@@ -43,8 +43,8 @@ async def app_process(file: Path) -> AsyncIterator[tuple["asyncio.subprocess.Pro
 
 @pytest.mark.row("R04", "one of two dynos killed under GETs and POSTs, nobody told")
 async def test_r04_a_killed_dyno_costs_no_get_and_doubles_no_post(make: Make, tmp_path: Path) -> None:
-    """Bites: with `_Silent` raised for kept connections only, GETs fail. Raised for POSTs as well, those that the killed
-    dyno has begun are done again by the other."""
+    """Bites: with `_Silent` raised for kept connections only, GETs fail. Raised for POSTs as well, those that the
+    killed dyno has begun are done again by the other."""
     router, files = make(), [tmp_path / "one", tmp_path / "two"]
     failed: list[str] = []
     sent, answered = 0, 0
