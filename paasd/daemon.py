@@ -49,6 +49,7 @@ from paasd.services.builds import BuildRules, Builds
 from paasd.services.certificates import Certificates
 from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.disk import Disk
+from paasd.services.domains import Domains
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
@@ -114,6 +115,7 @@ class Services:
     builds: Builds
     releases: Releases
     dynos: Dynos
+    domains: Domains
     one_offs: OneOffs
     logs: AppLogs
     maintenance: Maintenance
@@ -247,6 +249,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     certificates = Certificates(adapters.router, adapters.ca, routing.hosts, routing.hosts_changed)
     maintenance = Maintenance(store, routing, logs, adapters.web, background)
     one_offs = OneOffs(store, engine, boot, logs, background)
+    domains = Domains(store, routing, logs, settings.domain, frozenset({host_of(settings.api_url), *API_NAMES}))
     return Services(
         access=Access(store),
         apps=apps,
@@ -254,6 +257,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
         builds=builds,
         releases=releases,
         dynos=dynos,
+        domains=domains,
         one_offs=one_offs,
         logs=logs,
         maintenance=maintenance,
@@ -307,6 +311,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         ledger=services.ledger,
         releases=services.releases,
         dynos=services.dynos,
+        domains=services.domains,
         one_offs=services.one_offs,
         logs=services.logs,
         maintenance=services.maintenance,

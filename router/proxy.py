@@ -128,7 +128,7 @@ class Proxy:
         sent = handed is not None and (handed.connection is not None or handed.fault is not None)
         route = handed.route if handed is not None and sent else await self._admitted(head, client.address)
         if route is None:
-            message = f"There is no app at {head.host}: check its name, or create it."
+            message = "There is no app at this address: check its name, or create it."
             answer = Answer(404, "not_found", message, "no_such_app")
             self._answer(answer, call, reply, request.headers.get("Accept", ""), to_head=request.method == "HEAD")
             return

@@ -25,6 +25,7 @@ class TableInForce:
         self._publishing = asyncio.Lock()
         self._table = RoutingTable(version=0)
         self.by_host: dict[str, Route] = {}  # by the lower-case host name without a port
+        self._wildcards = False
         self._addresses: frozenset[Address] = frozenset()
 
     @property
@@ -32,8 +33,8 @@ class TableInForce:
         return self._table
 
     def route(self, host: str) -> Route | None:
-        """The route for a lower-case host name without a port."""
-        return self.by_host.get(host)
+        """The route for a lower-case host name without a port: its own, or that of the nearest wildcard over it."""
+        return self.by_host.get(host) or (self._under_wildcard(host) if self._wildcards else None)
 
     def serves(self, address: Address) -> bool:
         """Whether the table in force still routes to `address`."""
@@ -81,10 +82,20 @@ class TableInForce:
         async with self._publishing:
             return
 
+    def _under_wildcard(self, host: str) -> Route | None:
+        _, dot, above = host.partition(".")
+        while dot:
+            route = self.by_host.get(f"*.{above}")
+            if route is not None:
+                return route
+            _, dot, above = above.partition(".")
+        return None
+
     def _put_in_force(self, table: RoutingTable) -> None:
         by_host = {host: route for route in table.routes for host in route.hosts}
         addresses = frozenset((target.host, target.port) for route in table.routes for target in route.targets)
         removed = self._addresses - addresses
+        self._wildcards = any(host.startswith("*.") for host in by_host)
         self._table, self.by_host, self._addresses = table, by_host, addresses
         for hear in self._on_removed:
             hear(removed)

@@ -57,7 +57,8 @@ class RouteTimeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One app: the lower-case host names (no port) it answers for, and its targets.
+    """One app: the lower-case host names (no port) it answers for, its own first, and its targets. `*.example.org`
+    answers for whatever name below that has no route of its own, nor a nearer wildcard.
 
     `app` is the app's id, `name` what people call it. Maintenance beats targets; `no_target_code` is the code to answer
     with when `targets` is empty: H81 blank app, H14 no web dynos, H10 crashed, H20 booting. `hold` says more of the

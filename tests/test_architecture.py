@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paasd.ports": {"paasd.domain", "router.table"},
     "paasd.builders": {"paasd.domain"},
     "paasd.services": {
-        *("paasd.ports", "paasd.domain", "paasd.builders", "paasd.failpoints", "router.table", *ANYWHERE),
+        *("paasd.ports", "paasd.domain", "paasd.builders", "paasd.failpoints", "router.table", "idna", *ANYWHERE),
     },
     "paasd.adapters": {
         *("paasd.ports", "paasd.domain", "paasd.failpoints", "paasd.migrations", "router.table", *ANYWHERE),
@@ -64,6 +64,7 @@ TESTED_ELSEWHERE = {
     "paasd/adapters/store_access.py": "tests/contracts/test_store_access.py",
     "paasd/adapters/store_apps.py": "tests/contracts/test_store.py",
     "paasd/adapters/store_audit.py": "tests/contracts/test_store_access.py",
+    "paasd/adapters/store_domains.py": "tests/contracts/test_store_domains.py",
     "paasd/adapters/store_releases.py": "tests/contracts/test_store_ledger.py",
     "paasd/adapters/store_upkeep.py": "tests/contracts/test_store_upkeep.py",
     "paasd/api/links.py": "tests/paasd/api/test_resources.py",
@@ -85,6 +86,7 @@ TESTED_ELSEWHERE = {
     "paasd/ports/authority.py": "tests/paasd/adapters/test_local_ca.py",
     "paasd/ports/disk.py": "tests/paasd/adapters/test_disk.py",
     "paasd/migrations/versions/0003_upkeep.py": "tests/paasd/migrations/test_migrations.py",
+    "paasd/migrations/versions/0004_domains.py": "tests/paasd/migrations/test_migrations.py",
     "paasd/ports/engine.py": "tests/contracts/test_engine.py",
     "paasd/ports/outputs.py": "tests/paasd/adapters/test_log_files.py",
     "paasd/ports/probe.py": "tests/paasd/adapters/test_probe.py",

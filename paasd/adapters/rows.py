@@ -42,7 +42,7 @@ def app_values(app: App) -> Values:
 
 
 def to_app(row: AnyRow) -> App:
-    """From a row with all columns of `apps`, `owner_email`, and those of `upkeep` by their longer names."""
+    """From a row of `live_apps`: `apps`, `owner_email`, `hostnames`, and `upkeep` by longer names."""
     return App(
         id=row.id,
         name=row.name,
@@ -55,6 +55,7 @@ def to_app(row: AnyRow) -> App:
         release_timeout=row.release_timeout,
         archived_at=row.archived_at,
         upkeep=_to_upkeep(row),
+        hostnames=tuple(sorted((row.hostnames or "").split())),
     )
 
 

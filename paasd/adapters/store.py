@@ -11,6 +11,7 @@ from paasd.adapters.secrets import ConfigSeal, create_key, read_key
 from paasd.adapters.store_access import AccessTables
 from paasd.adapters.store_apps import AppTables
 from paasd.adapters.store_audit import AuditTables
+from paasd.adapters.store_domains import DomainTables
 from paasd.adapters.store_releases import ReleaseTables
 from paasd.adapters.store_upkeep import UpkeepTables
 from paasd.adapters.tables import releases
@@ -18,7 +19,7 @@ from paasd.domain.errors import StoreUnavailable
 from paasd.migrations import HEAD
 
 
-class SqlStore(AccessTables, AppTables, UpkeepTables, ReleaseTables, AuditTables):
+class SqlStore(AccessTables, AppTables, DomainTables, UpkeepTables, ReleaseTables, AuditTables):
     """A database that `migrate` has brought up to date, and the key its config vars are sealed with.
 
     Open it with `async with`; all methods raise StoreUnavailable. Any number of tasks may use it at once.

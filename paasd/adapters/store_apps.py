@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paasd.adapters.database import Database
 from paasd.adapters.rows import app_values, to_app
-from paasd.adapters.tables import accounts, apps, formations, pages, upkeep
+from paasd.adapters.tables import accounts, apps, domains, formations, pages, upkeep
 from paasd.domain.app import App
 from paasd.domain.dyno import Formation
 from paasd.domain.errors import InvalidParams, NotFound
@@ -70,7 +70,7 @@ class AppTables:
         at = now()
         async with self._database.write() as connection:
             await connection.execute(update(apps).where(live).values(archived_at=at, updated_at=at))
-            for table in (upkeep, pages):
+            for table in (upkeep, pages, domains):
                 await connection.execute(delete(table).where(table.c.app_id == app_id))
 
     async def formation(self, app_id: str) -> Sequence[Formation]:
@@ -122,8 +122,10 @@ def now() -> datetime:
 
 
 def live_apps() -> Select[Any]:
-    """Apps that are not destroyed, each with its owner's e-mail and its upkeep."""
+    """Apps that are not destroyed, each with its owner's e-mail, its upkeep, and its host names between spaces."""
     joined = apps.join(accounts, accounts.c.id == apps.c.owner_id).outerjoin(upkeep, upkeep.c.app_id == apps.c.id)
     columns = (column.label(f"upkeep_{column.name}") for column in upkeep.c)
-    query = select(apps, accounts.c.email.label("owner_email"), *columns).select_from(joined)
+    own = select(func.aggregate_strings(domains.c.hostname, " ")).where(domains.c.app_id == apps.c.id)
+    hostnames = own.correlate(apps).scalar_subquery().label("hostnames")
+    query = select(apps, accounts.c.email.label("owner_email"), hostnames, *columns).select_from(joined)
     return query.where(apps.c.archived_at.is_(None))

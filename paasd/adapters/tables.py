@@ -259,3 +259,14 @@ pages = Table(
     _time("updated_at"),
 )
 Index("ix_pages_sha256", pages.c.sha256)
+
+domains = Table(
+    "domains",
+    metadata,
+    _uuid_key(),
+    _uuid("app_id", ForeignKey("apps.id")),
+    Column("hostname", String, nullable=False, unique=True),
+    _time("created_at"),
+    _time("updated_at"),
+)
+Index("ix_domains_app_id", domains.c.app_id)

@@ -3,10 +3,8 @@
 from aiohttp import web
 
 from paasd.api.paging import reply_list
-from paasd.api.parts import PARTS
-from paasd.api.replies import reply
 from paasd.api.requests import find_app
-from paasd.api.resources import Resource, domain_resource, region_resource, stack_resource
+from paasd.api.resources import region_resource, stack_resource
 from paasd.domain.errors import NotFound
 
 
@@ -28,27 +26,12 @@ async def no_team(_: web.Request) -> web.Response:
     raise NotFound("Couldn't find that team; there are none here.", resource="team")
 
 
-async def index_domains(request: web.Request) -> web.Response:
-    return reply_list(request, [await _domain(request)], ("id", "hostname"))
-
-
-async def show_domain(request: web.Request) -> web.Response:
-    domain = await _domain(request)
-    if request.match_info["domain"] not in (domain["id"], domain["hostname"]):
-        raise NotFound("Couldn't find that domain name; see `heroku domains`.", resource="domain")
-    return reply(request, domain)
-
-
 async def index_regions(request: web.Request) -> web.Response:
     return reply_list(request, [region_resource()], ("id", "name"))
 
 
 async def index_stacks(request: web.Request) -> web.Response:
     return reply_list(request, [stack_resource()], ("id", "name"))
-
-
-async def _domain(request: web.Request) -> Resource:
-    return domain_resource(await find_app(request), request.app[PARTS].links)
 
 
 NOTHING = ("/addons", "/addon-attachments", "/pipelines", "/teams", "/spaces", "/account/features")
@@ -58,8 +41,6 @@ ROUTES = (
     *(web.get(path, none) for path in NOTHING),
     *(web.get(f"/apps/{{app}}/{noun}", none_of_app) for noun in NOTHING_OF_APP),
     web.get("/apps/{app}/pipeline-couplings", no_coupling),
-    web.get("/apps/{app}/domains", index_domains),
-    web.get("/apps/{app}/domains/{domain}", show_domain),
     web.get("/teams/{team}", no_team),
     web.get("/teams/{team}/apps", no_team),
     web.get("/regions", index_regions),

@@ -13,6 +13,7 @@ from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
 from paasd.services.builds import Builds
 from paasd.services.disk import Disk
+from paasd.services.domains import Domains
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
@@ -37,6 +38,7 @@ class ApiParts:
     ledger: Ledger
     releases: Releases
     dynos: Dynos
+    domains: Domains
     one_offs: OneOffs
     logs: AppLogs
     maintenance: Maintenance

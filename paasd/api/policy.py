@@ -105,6 +105,9 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
         DELETE /apps/{app}/dynos
         DELETE /apps/{app}/dynos/{dyno}
         DELETE /apps/{app}/formations/{type}
+        POST /apps/{app}/domains
+        PATCH /apps/{app}/domains/{domain}
+        DELETE /apps/{app}/domains/{domain}
         POST /apps/{app}/dynos/{dyno}/actions/stop
         POST /apps/{app}/formations/{type}/actions/stop
     """,

@@ -9,6 +9,7 @@ from paasd.api.links import Links
 from paasd.domain.access import Account, Actor
 from paasd.domain.app import App
 from paasd.domain.dyno import Dyno, Formation
+from paasd.domain.hostname import Domain
 from paasd.domain.manifest import RELEASE
 from paasd.domain.release import Build, BuildStatus, ProcessTypes, Release
 from paasd.domain.upkeep import Page
@@ -103,19 +104,25 @@ def maintenance_resource(app: App, pages: Sequence[Page]) -> Resource:
 
 def domain_resource(app: App, links: Links) -> Resource:
     """The domain that every app has."""
-    created = stamp(app.created_at)
+    hostname = links.hostname(app)
+    own = Domain(derived_id("domain", app.id, hostname), app.id, hostname, app.created_at, app.created_at)
+    return {**custom_domain_resource(own, app, links), "kind": "heroku", "cname": None}
+
+
+def custom_domain_resource(domain: Domain, app: App, links: Links) -> Resource:
+    """A host name that was added; `cname` is where its DNS may point to."""
     return {
         "acm_status": None,
         "acm_status_reason": None,
         "app": app_reference(app),
-        "cname": None,
-        "created_at": created,
-        "hostname": links.hostname(app),
-        "id": derived_id("domain", app.id, links.hostname(app)),
-        "kind": "heroku",
+        "cname": links.hostname(app),
+        "created_at": stamp(domain.created_at),
+        "hostname": domain.hostname,
+        "id": domain.id,
+        "kind": "custom",
         "sni_endpoint": None,
         "status": "none",
-        "updated_at": created,
+        "updated_at": stamp(domain.updated_at),
     }
 
 

@@ -11,6 +11,7 @@ from paasd.api import (
     collaborators,
     config_vars,
     disk,
+    domains,
     dynos,
     empty,
     keys,
@@ -36,7 +37,7 @@ HEADER_BYTES = 32 * 1024  # the CLI's Request-Id grows to 7 KiB
 BODY_BYTES = 1024 * 1024
 MODULES = (
     *(accounts, authorizations, keys, people, apps, collaborators, config_vars, releases, builds, dynos, one_offs),
-    *(maintenance, logs, disk, router, ca, empty),
+    *(domains, maintenance, logs, disk, router, ca, empty),
 )
 
 

@@ -30,7 +30,10 @@ NOUNS = (
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """An app. `id` is a UUID; `owner` its account's e-mail; `released_at` the time of its newest served release."""
+    """An app. `id` is a UUID; `owner` its account's e-mail; `released_at` the time of its newest served release.
+
+    `hostnames` are those of its own, besides `<name>.<zone>`.
+    """
 
     id: str
     name: str
@@ -43,6 +46,7 @@ class App:
     release_timeout: float = 3600.0  # seconds the release phase may take
     archived_at: datetime | None = None
     upkeep: Upkeep = field(default_factory=Upkeep)
+    hostnames: tuple[str, ...] = ()
 
 
 def check_app_name(name: str) -> str:

@@ -8,6 +8,7 @@ from paasd.domain.access import Account, Collaborator, PublicKey, Token, TokenKi
 from paasd.domain.app import App
 from paasd.domain.audit import Entry, NewEntry
 from paasd.domain.dyno import Formation
+from paasd.domain.hostname import Domain
 from paasd.domain.release import (
     Build,
     BuildStatus,
@@ -145,6 +146,23 @@ class AppStore(Protocol):
         ...
 
 
+class DomainStore(Protocol):
+    """Host names of apps' own: one app's over all apps; a destroyed app has none."""
+
+    async def insert_domain(self, domain: Domain) -> None:
+        """NotFound without the app. InvalidParams when it is taken; or when one of the two is a wildcard over the
+        other, and the owners differ."""
+        ...
+
+    async def domains(self, app_id: str) -> Sequence[Domain]:
+        """By name."""
+        ...
+
+    async def delete_domain(self, domain_id: str) -> None:
+        """Absent: fine."""
+        ...
+
+
 class UpkeepStore(Protocol):
     """How apps are kept in maintenance, and their own pages."""
 
@@ -242,7 +260,7 @@ class LedgerStore(Protocol):
         ...
 
 
-class Store(AccessStore, AppStore, UpkeepStore, LedgerStore, AuditStore, Protocol):
+class Store(AccessStore, AppStore, DomainStore, UpkeepStore, LedgerStore, AuditStore, Protocol):
     """All of it. Every method raises StoreUnavailable."""
 
     async def __aenter__(self) -> "Store": ...

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -19,12 +19,13 @@ WEB = "web"
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What of a route an app's upkeep says; the rest comes from its release and its dynos."""
+    """What of a route an app's upkeep and its own host names say; the rest comes from its release and its dynos."""
 
     maintenance: bool
     hold: Hold | None
     maintenance_page: str
     error_page: str
+    hostnames: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, app: App) -> "Door":
@@ -43,12 +44,13 @@ class Door:
             hold if wanted and hold != Hold() else None,
             kept.maintenance_page or "",
             kept.error_page or "",
+            app.hostnames,
         )
 
     @classmethod
     def in_route(cls, route: Route) -> "Door":
         """That of a route."""
-        return cls(route.maintenance, route.hold, route.maintenance_page, route.error_page)
+        return cls(route.maintenance, route.hold, route.maintenance_page, route.error_page, route.hosts[1:])
 
     def put_into(self, route: Route) -> Route:
         """The route with this door."""
@@ -60,6 +62,7 @@ class Door:
             hold=self.hold,
             maintenance_page=self.maintenance_page,
             error_page=self.error_page,
+            hosts=(route.hosts[0], *self.hostnames),
         )
 
 
@@ -155,8 +158,18 @@ class Routing:
             except RouterUnavailable:
                 if before is None:
                     before = Door.in_route(self._routes[app_id])
-                self._doors[app_id] = before
+                self._doors[app_id] = replace(before, hostnames=app.hostnames)
                 raise
+
+    async def publish_domains(self, app_id: str) -> None:
+        """Put an app's own host names in force, without the engine. RouterUnavailable: the next table has them."""
+        async with self._turn:
+            await self._learn()
+            app = await self._store.app(app_id)
+            if app_id not in self._routes:
+                self._routes[app_id] = self._route(app, await self._release(app_id), [])
+            self._doors[app_id] = replace(self._doors.get(app_id) or Door.of(app), hostnames=app.hostnames)
+            await self._put()
 
     async def drain(self, dynos: Sequence[Dyno], timeout: float) -> bool:
         """Wait until the router has no request in flight on these dynos; False at the deadline or without a router."""
@@ -291,7 +304,19 @@ class Routing:
             self._doors[app_id].put_into(route) if app_id in self._doors else route
             for app_id, route in self._routes.items()
         )
-        return sorted(routes, key=lambda route: route.name)
+        return _without_doubles(sorted(routes, key=lambda route: route.name))
+
+
+def _without_doubles(routes: list[Route]) -> list[Route]:
+    """Each host once, for one double would have the router refuse the whole table: apps' names under the zone come
+    first (the zone may have been another when a domain was added), then whoever has it first."""
+    taken = {route.hosts[0] for route in routes}
+    for index, route in enumerate(routes):
+        kept = tuple(host for host in route.hosts[1:] if host not in taken)
+        taken.update(kept)
+        if len(kept) < len(route.hosts) - 1:
+            routes[index] = msgspec.structs.replace(route, hosts=(route.hosts[0], *kept))
+    return routes
 
 
 def target_of(dyno: Dyno) -> Target | None:

@@ -24,6 +24,7 @@ from paasd.domain.errors import PaasError
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
 from paasd.services.disk import Disk
+from paasd.services.domains import Domains
 from paasd.services.one_off import OneOffs
 from tests.paasd.services.world import Output, Outside, World, wire
 
@@ -113,6 +114,7 @@ class MortalDaemon:
             maintenance=world.maintenance,
             apps=world.apps, builds=world.builds, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
             one_offs=OneOffs(world.store, world.engine, world.releases._hands.boot, world.logs, world.background),
+            domains=Domains(world.store, world.routing, world.logs, "localhost"),
             logs=world.logs, routing=world.routing, outputs=world.outputs,
             disk=Disk(
                 world.store, world.engine, world.outputs, LocalDisks(), world.background, "/", DiskRules()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from router.inflight import Address
@@ -35,3 +36,24 @@ async def test_what_can_not_be_saved_is_not_in_force(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         await state.publish(RoutingTable(1), spread)
     assert state.table.version == 0
+
+
+async def test_a_wildcard_answers_for_what_nobody_has(tmp_path: Path) -> None:
+    """Bites: without `_under_wildcard`, only exact names are found; with the farthest first, the wrong app answers."""
+    state = TableInForce(tmp_path)
+    shop, blog, api = (
+        msgspec.structs.replace(route(name, 1, port), hosts=hosts)
+        for name, port, hosts in (
+            ("shop", 1, ("shop.localhost", "*.example.org")),
+            ("blog", 2, ("blog.localhost", "*.blog.example.org")),
+            ("api", 3, ("api.localhost", "api.example.org")),
+        )
+    )
+    await state.publish(RoutingTable(1, (shop, blog, api)), spread)
+    assert state.route("www.example.org") == state.route("a.b.example.org") == shop
+    assert state.route("a.blog.example.org") == blog and state.route("blog.example.org") == shop
+    assert state.route("api.example.org") == api
+    for host in ("example.org", "xexample.org", "org", "", ".example", "*.localhost"):
+        assert state.route(host) is None
+    await state.publish(RoutingTable(2, (api,)), spread)
+    assert state.route("www.example.org") is None

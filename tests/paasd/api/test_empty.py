@@ -42,14 +42,6 @@ async def test_the_owner_is_the_only_collaborator(world: World) -> None:
     assert (collaborator["user"]["email"], collaborator["role"]) == ("owner@example.org", "owner")
 
 
-async def test_the_only_domain(world: World) -> None:
-    await world.create()
-    [domain] = await world.get("/apps/shop/domains", Range="id ..; max=1000;")
-    assert (domain["hostname"], domain["kind"], domain["status"]) == ("shop.localhost", "heroku", "none")
-    assert await world.get("/apps/shop/domains/shop.localhost") == domain
-    assert (await world.call("GET", "/apps/shop/domains/www.example.org")).json["resource"] == "domain"
-
-
 async def test_region_and_stack_are_those_of_the_app(world: World) -> None:
     await world.create()
     app = await world.get("/apps/shop")

@@ -28,6 +28,7 @@ from paasd.services.boot import Boot, BootRules
 from paasd.services.builds import BuildRules, Builds
 from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.disk import Disk
+from paasd.services.domains import Domains
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
@@ -166,6 +167,7 @@ def make_parts(
         ledger=Ledger(store),
         releases=releases,
         dynos=Dynos(store, engine, routing, releases, logs, background, Starting()),
+        domains=Domains(store, routing, logs, "localhost", frozenset({"paas.example.org"})),
         one_offs=OneOffs(store, engine, boot, logs, background),
         logs=logs,
         maintenance=Maintenance(store, routing, logs, WebFetch(), background),
