@@ -324,6 +324,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         router_port=router_port,
         version=__version__,
         ca_certificate=adapters.ca.certificate,
+        rate_limit=settings.rate_limit,
         extra_routes=git.routes(),
     )
 

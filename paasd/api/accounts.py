@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from paasd.api.middleware import RATE_LIMIT
 from paasd.api.parts import PARTS
+from paasd.api.rates import REMAINING
 from paasd.api.replies import reply
 from paasd.api.requests import ACCOUNT, read_object, text_of
 from paasd.api.resources import account_resource
@@ -28,7 +28,7 @@ async def show_user(request: web.Request) -> web.Response:
 
 
 async def show_rate_limits(request: web.Request) -> web.Response:
-    return reply(request, {"remaining": RATE_LIMIT})
+    return reply(request, {"remaining": request[REMAINING]})
 
 
 def check_own_account(request: web.Request) -> None:

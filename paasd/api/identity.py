@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 
 from paasd.api.parts import PARTS
 from paasd.api.policy import policy_of
+from paasd.api.rates import count
 from paasd.api.replies import JSON, Refusal
 from paasd.api.requests import ACCOUNT, ACTOR, APP, DETAIL, PERMISSIONS, REQUEST_ID, TOKEN
 from paasd.domain.access import Account, Actor, Token, TokenKind
@@ -78,6 +79,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
         raise
     request[ACCOUNT], request[TOKEN] = account, token
     request[ACTOR] = Actor(account.id, account.email, token.name, address_of(request))
+    count(request, token.id or account.id)
     return await handler(request)
 
 

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from paasd.api.parts import PARTS
+from paasd.api.rates import REMAINING
 from paasd.api.replies import Refusal, error_reply
 from paasd.api.requests import ACTOR, REQUEST_ID
 from paasd.domain.errors import (
@@ -26,7 +27,6 @@ from paasd.domain.errors import (
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-RATE_LIMIT = 4500  # Heroku's figure; nobody is turned away here, so it never goes down
 RETRY_AFTER_SECONDS = "5"
 
 STATUSES: dict[type[PaasError], tuple[int, str]] = {
@@ -107,9 +107,10 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """The headers that every answer has."""
+    """The headers that every answer has; what is left of the rate limit, where a token was used."""
     response.headers["Request-Id"] = request.get(REQUEST_ID, "")
-    response.headers["RateLimit-Remaining"] = str(RATE_LIMIT)
+    if REMAINING in request:
+        response.headers["RateLimit-Remaining"] = str(request[REMAINING])
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "private, no-cache")
 

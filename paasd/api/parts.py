@@ -27,7 +27,8 @@ from paasd.services.routing import Routing
 class ApiParts:
     """`secret` signs capability URLs (32 random bytes); `public_url` is what clients reach us by, without a slash.
 
-    Apps answer at `<name>.<domain>`, on the router's port. `extra_routes` (git) see to authentication and errors alone.
+    Apps answer at `<name>.<domain>`, on the router's port. `rate_limit`: calls an hour that a token has.
+    `extra_routes` (git) see to authentication and errors alone.
     """
 
     access: Access
@@ -51,6 +52,7 @@ class ApiParts:
     router_port: int
     version: str
     ca_certificate: str = ""
+    rate_limit: int = 4500
     extra_routes: Sequence[web.RouteDef] = ()
 
     @property

@@ -28,6 +28,7 @@ from paasd.api.login import LOGINS, Logins
 from paasd.api.login import PUBLIC_ROUTES as LOGIN_ROUTES
 from paasd.api.middleware import answer_errors, guard, record_access, set_headers
 from paasd.api.parts import PARTS, ApiParts
+from paasd.api.rates import RATES, Rates
 from paasd.api.replay import REPLAYS, Replays, replay
 from paasd.api.replies import reply
 
@@ -51,7 +52,7 @@ def make_api(parts: ApiParts) -> web.Application:
     public = [web.get("/health", health), *streams.PUBLIC_ROUTES, *logs.PUBLIC_ROUTES, *LOGIN_ROUTES]
     public += parts.extra_routes
     api[PARTS] = parts
-    api[REPLAYS], api[GUESSES], api[LOGINS] = Replays(), Guesses(), Logins()
+    api[REPLAYS], api[GUESSES], api[LOGINS], api[RATES] = Replays(), Guesses(), Logins(), Rates(parts.rate_limit)
     api[PUBLIC] = frozenset(route.handler for route in public)
     api.on_response_prepare.append(set_headers)
     api.add_routes(public)

@@ -120,7 +120,7 @@ class MortalDaemon:
                 world.store, world.engine, world.outputs, LocalDisks(), world.background, "/", DiskRules()
             ),
             secret=b"s" * 32, public_url=self.url,
-            router_port=8080, version="0",
+            router_port=8080, version="0", rate_limit=10_000_000,
         )  # fmt: skip
         api = make_api(parts)
         api.middlewares.insert(0, fall_silent)

@@ -35,12 +35,13 @@ async def world(tmp_path: Path, empty_database: Path) -> AsyncIterator[World]:
     async with SqlStore(tmp_path / "store.db", tmp_path / "key") as store:
         parts = make_parts(store, outputs, engine, router, background, url)
         owner = await parts.access.ensure_owner("owner@example.org", TOKEN)
-        runner = web.AppRunner(make_api(parts), shutdown_timeout=1.0)
+        api = make_api(parts)
+        runner = web.AppRunner(api, shutdown_timeout=1.0)
         await runner.setup()
         await web.SockSite(runner, listener).start()
         async with aiohttp.ClientSession(url) as session:
             yield World(
-                store, outputs, engine, router, background, parts.logs, parts.releases, parts, session, owner
+                store, outputs, engine, router, background, parts.logs, parts.releases, parts, session, owner, api
             )  # fmt: skip
         await runner.cleanup()
         await background.close()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from paasd.adapters.disk import LocalDisks
 from paasd.adapters.log_files import LogFiles
@@ -73,6 +74,7 @@ class World:
     parts: ApiParts
     session: aiohttp.ClientSession
     owner: Account
+    api: web.Application
     judged: list[str] = field(default_factory=list)
 
     @property
