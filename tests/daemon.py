@@ -218,9 +218,7 @@ def paas_env(shell: Shell) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name.startswith(wanted)}
 
 
-def wait_until(
-    condition: Any, seconds: float, complaint: str, process: "subprocess.Popen[bytes] | None" = None
-) -> None:
+def wait_until(condition: Any, seconds: float, complaint: str, process: "subprocess.Popen[Any] | None" = None) -> None:
     """Look every 20 ms until it is so; AssertionError at the deadline or when the process ended."""
     deadline = time.monotonic() + seconds
     while not condition():

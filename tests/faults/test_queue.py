@@ -5,7 +5,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,12 +52,21 @@ def push(shop: Shop, *options: str) -> "subprocess.Popen[str]":
     )
 
 
-def building(shop: Shop, mark: str) -> "subprocess.Popen[str]":
-    """A push whose build step runs, and would for ten minutes."""
+@contextmanager
+def building(shop: Shop) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A push whose build step runs, and would for ten minutes; and the mark of that step's process. Afterwards the app
+    takes the next push at once, and what it was made slow by is taken out.
+    """
+    mark = uuid.uuid4().hex  # this machine may run the same test twice at once
     shop.shell.commit("Slow", {"Dockerfile": SLOW.format(mark=mark)})
-    pushing = push(shop)
-    wait_until(lambda: processes(mark), 60, "the build step did not begin")
-    return pushing
+    with push(shop) as pushing:
+        try:
+            wait_until(lambda: processes(mark), 60, "the build step did not begin", pushing)
+            yield pushing, mark
+        finally:
+            if pushing.poll() is None:
+                os.killpg(pushing.pid, signal.SIGKILL)
+    shop.deploy({"Dockerfile": (HELLO / "Dockerfile").read_text()})
 
 
 def processes(mark: str) -> bool:
@@ -74,31 +85,24 @@ def newest_build(shop: Shop) -> tuple[str, str]:
     return found["status"], found["failure"]
 
 
-def free(shop: Shop) -> None:
-    """The app takes the next push at once. What it was made slow by is taken out."""
-    shop.deploy({"Dockerfile": (HELLO / "Dockerfile").read_text()})
-
-
 def test_a_cancelled_build_ends_and_frees_the_app(shop: Shop) -> None:
     """Bites: `holder.work.cancel()` left out of Builds.cancel."""
-    with building(shop, "cancelled") as pushing:
+    with building(shop) as (pushing, mark):
         assert "Stopping build" in shop.shell.run("paas", "builds:cancel", "-a", shop.name)
-        wait_until(lambda: not processes("cancelled"), 10, "the build step's process went on")
-        said, _ = pushing.communicate(timeout=10)
+        wait_until(lambda: not processes(mark), 30, "the build step's process went on")
+        said, _ = pushing.communicate(timeout=30)
+        assert newest_build(shop) == ("failed", "Cancelled by owner@localhost.")
     assert "Build cancelled by owner@localhost; push again" in said
     assert pushing.returncode != 0
-    assert newest_build(shop) == ("failed", "Cancelled by owner@localhost.")
-    free(shop)
 
 
 def test_ctrl_c_in_the_push_ends_its_build_and_frees_the_app(shop: Shop) -> None:
     """Bites: `deploy.cancel()` left out of HookServer._attend."""
-    with building(shop, "interrupted") as pushing:
+    with building(shop) as (pushing, mark):
         os.killpg(pushing.pid, signal.SIGINT)
-        wait_until(lambda: not processes("interrupted"), 10, "the build step's process went on")
-        wait_until(lambda: newest_build(shop)[0] == "failed", 10, "the build stayed pending")
+        wait_until(lambda: not processes(mark), 30, "the build step's process went on")
+        wait_until(lambda: newest_build(shop)[0] == "failed", 30, "the build stayed pending")
         pushing.communicate(timeout=10)
-    free(shop)
 
 
 def test_a_push_that_waits_is_deployed_after_the_one_before_it(shop: Shop) -> None:
