@@ -27,6 +27,7 @@ from paasd.adapters.probe import NetworkProbe
 from paasd.adapters.router_client import RouterClient
 from paasd.adapters.router_process import RouterProcess
 from paasd.adapters.store import SqlStore
+from paasd.adapters.uploads import FileUploads
 from paasd.adapters.web_fetch import WebFetch
 from paasd.api.git import GitHttp
 from paasd.api.hook import HookServer
@@ -41,6 +42,7 @@ from paasd.home import Home
 from paasd.ports import Engine
 from paasd.services.access import Access
 from paasd.services.apps import Apps
+from paasd.services.archives import KEPT_SECONDS, Archives
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
 from paasd.services.background import Background, attempt
@@ -99,6 +101,7 @@ class Adapters:
     router: RouterClient
     host: RouterProcess
     sources: GitRepos
+    uploads: FileUploads
     outputs: LogFiles
     probe: NetworkProbe
     ca: LocalCa
@@ -113,6 +116,7 @@ class Services:
     apps: Apps
     ledger: Ledger
     builds: Builds
+    archives: Archives
     releases: Releases
     dynos: Dynos
     domains: Domains
@@ -139,6 +143,7 @@ async def back_up(services: Services) -> None:
 
 async def watch_disk(services: Services) -> None:
     """Say how full it is, notice images that went, remove what is not retained."""
+    await attempt("uploads", services.archives.sweep())
     await services.disk.look_after()
 
 
@@ -194,6 +199,7 @@ async def serve(settings: Settings, home: Home) -> None:
         await services.access.ensure_owner(settings.owner, home.token())
         hook = await stack.enter_async_context(HookServer(home.hook_socket, home.hooks, services.builds.receive))
         alive = [app.id for app in await adapters.store.apps()]
+        await adapters.uploads.sweep(KEPT_SECONDS, all_unnamed=True)
         await adapters.sources.sweep(alive, await adapters.store.destroyed_apps())
         url = await listen(settings, home, adapters, services, hook, stack)
         home.announce(url, settings.router_directory)
@@ -221,6 +227,7 @@ async def open_adapters(settings: Settings, home: Home, stack: contextlib.AsyncE
         sources=GitRepos(
             home.path, path=settings.search_path, hooks=home.hooks, max_push_bytes=settings.build.max_push_bytes
         ),
+        uploads=FileUploads(home.path, max_bytes=settings.build.max_push_bytes),
         outputs=LogFiles(home.path),
         probe=NetworkProbe(),
         ca=LocalCa.open(home.ca),
@@ -243,6 +250,9 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     releases = Releases(hands, wait=settings.deploy.wait)
     disk = Disk(store, engine, outputs, LocalDisks(), background, str(settings.home), disk_rules(settings))
     builds = Builds(store, sources, engine, outputs, releases, logs, build_rules(settings), points, disk)
+    archives = Archives(
+        sources, adapters.uploads, adapters.web, outputs, builds, background, disk, settings.build.max_push_bytes
+    )
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, adapters.host, sources, apps, releases, builds)
     dynos = Dynos(store, engine, routing, releases, logs, background, recovery)
@@ -255,6 +265,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
         apps=apps,
         ledger=Ledger(store),
         builds=builds,
+        archives=archives,
         releases=releases,
         dynos=dynos,
         domains=domains,
@@ -308,6 +319,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         audit=audit,
         apps=services.apps,
         builds=services.builds,
+        archives=services.archives,
         ledger=services.ledger,
         releases=services.releases,
         dynos=services.dynos,

@@ -1,6 +1,9 @@
 """Repositories in memory: commits arrive in quarantine, are adopted, and unpacked into real directories."""
 
+import asyncio
 import contextlib
+import hashlib
+import tarfile
 import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
@@ -43,6 +46,17 @@ class FakeSources:
             raise BuildFailed(f"The commit {sha[:8]} did not arrive; push again.")
         self._kept[app_id][sha] = self.offered[sha]
         return self.offered[sha].commit
+
+    async def adopt_archive(self, app_id: str, archive: Path, build_id: str) -> str:
+        await self.gates.at("adopt archive")
+        files: dict[str, str] = {}
+        with tarfile.open(archive) as packed:
+            for member in packed.getmembers():
+                if (opened := packed.extractfile(member)) is not None:
+                    files[member.name] = opened.read().decode()
+        sha = hashlib.sha1(await asyncio.to_thread(archive.read_bytes)).hexdigest()
+        self._kept[app_id][sha] = Tree(Commit(sha, "paasd <paasd@localhost>", "Archive"), files)
+        return sha
 
     async def move_branch(self, app_id: str, branch: str, sha: str) -> None:
         assert sha in self._kept[app_id], "a branch stands at a commit the repository has"

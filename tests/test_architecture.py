@@ -93,6 +93,7 @@ TESTED_ELSEWHERE = {
     "paasd/ports/router.py": "tests/contracts/test_router.py",
     "paasd/ports/sources.py": "tests/paasd/adapters/test_git_repos.py",
     "paasd/ports/store.py": "tests/contracts/test_store.py",
+    "paasd/ports/uploads.py": "tests/paasd/adapters/test_uploads.py",
     "paasd/ports/web.py": "tests/paasd/adapters/test_web_fetch.py",
     "router/passage.py": "tests/router/test_lane.py",
     "router/proxy.py": "tests/router/test_exchange.py",

@@ -46,10 +46,14 @@ class Git:
         }
 
     async def run(
-        self, *arguments: str, settings: tuple[str, ...] = (), environment: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        settings: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+        stdin: int = DEVNULL,
     ) -> bytes:
         """Run one to its end and return its stdout. GitFailed when it does not exit 0; cancelling kills it."""
-        process = self._spawn(arguments, settings, environment, DEVNULL, PIPE, PIPE)
+        process = self._spawn(arguments, settings, environment, stdin, PIPE, PIPE)
         talk = asyncio.get_running_loop().run_in_executor(None, process.communicate)
         try:
             out, err = await asyncio.shield(talk)

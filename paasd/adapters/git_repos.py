@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from paasd.adapters.archives import imported
 from paasd.adapters.git_command import Child, Git, GitFailed
 from paasd.adapters.sources import TreeLimits, extract
 from paasd.domain.errors import BuildFailed, StoreUnavailable
@@ -96,6 +97,13 @@ class GitRepos:
         commit = await self._commit(repo, sha)
         await self._run(f"--git-dir={repo}", "update-ref", "--", ref, sha, settings=DURABLE)
         return commit
+
+    async def adopt_archive(self, app_id: str, archive: Path, build_id: str) -> str:
+        """Keep what is in a tar archive as a commit, pinned as refs/builds/<build_id>; its sha. BuildFailed."""
+        await self.create(app_id)
+        async with imported(self._git, self._repo(app_id), archive, self._limits) as (quarantine, sha):
+            await self.adopt(app_id, quarantine, sha, build_id)
+        return sha
 
     async def move_branch(self, app_id: str, branch: str, sha: str) -> None:
         """Point refs/heads/<branch> at a commit the repository has. BuildFailed when it has it not."""

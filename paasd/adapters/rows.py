@@ -206,15 +206,18 @@ def commit_json(commit: Commit | None) -> Values | None:
     """A commit as JSON keeps it."""
     if commit is None:
         return None
-    return {"sha": commit.sha, "author": commit.author, "subject": commit.subject}
+    document: Values = {"sha": commit.sha, "author": commit.author, "subject": commit.subject}
+    return document if commit.pushed else {**document, "pushed": False}
 
 
 def _to_processes(document: Mapping[str, Any]) -> ProcessTypes:
     return ProcessTypes(document["commands"], document["release"], document["health_paths"])
 
 
-def _to_commit(document: Mapping[str, str] | None) -> Commit | None:
-    return None if document is None else Commit(document["sha"], document["author"], document["subject"])
+def _to_commit(document: Mapping[str, Any] | None) -> Commit | None:
+    if document is None:
+        return None
+    return Commit(document["sha"], document["author"], document["subject"], document.get("pushed", True))
 
 
 def actor_values(actor: Actor) -> Values:

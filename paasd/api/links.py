@@ -46,6 +46,18 @@ class Links:
         resource = log_resource(app_id, query)
         return f"{self.public_url}{resource}&{urlencode({SIGNATURE: self._mint(resource)})}"
 
+    def source(self, method: str, key: str) -> str:
+        """Of an archive: to PUT it, or to GET it."""
+        return f"{self.public_url}/sources/{key}?{urlencode({SIGNATURE: self._mint(source_resource(method, key))})}"
+
+    def upload_of(self, url: str) -> str | None:
+        """The key of the archive that this URL, from `source`, would GET; None for any other URL."""
+        if not url.startswith(f"{self.public_url}/sources/"):
+            return None
+        given = URL(url)
+        key, signature = given.path.rpartition("/")[2], given.query.get(SIGNATURE, "")
+        return key if self.opens(source_resource("GET", key), signature) else None
+
     def opens(self, resource: str, signature: str) -> bool:
         """Whether this signature was minted for this resource, and not too long ago."""
         return capability.opens(self.secret, resource, signature, time.time())
@@ -57,6 +69,11 @@ class Links:
 def output_path(app_id: str, kind: str, key: str) -> str:
     """The path of an output stream, which is also what its signature signs."""
     return f"/streams/{app_id}/{kind}/{key}"
+
+
+def source_resource(method: str, key: str) -> str:
+    """What the signature of an archive's URL signs."""
+    return f"{method} /sources/{key}"
 
 
 def log_resource(app_id: str, query: LogQuery) -> str:

@@ -9,6 +9,7 @@ from paasd.api.links import Links
 from paasd.ports import Outputs
 from paasd.services.access import Access
 from paasd.services.apps import Apps
+from paasd.services.archives import Archives
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
 from paasd.services.builds import Builds
@@ -36,6 +37,7 @@ class ApiParts:
     audit: Audit
     apps: Apps
     builds: Builds
+    archives: Archives
     ledger: Ledger
     releases: Releases
     dynos: Dynos

@@ -42,6 +42,7 @@ ACCOUNT_ROUTES: Mapping[Scope, str] = {
     """,
     Scope.WRITE: """
         POST /apps
+        POST /sources
     """,
     Scope.GLOBAL: """
         GET /account/keys
@@ -118,6 +119,8 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
     """,
     (Scope.WRITE_PROTECTED, Permission.DEPLOY): """
         POST /apps/{app}/releases
+        POST /apps/{app}/builds
+        POST /apps/{app}/sources
         DELETE /apps/{app}/builds/{build}
     """,
     (Scope.WRITE, Permission.MANAGE): """

@@ -21,6 +21,7 @@ from paasd.api import (
     people,
     releases,
     router,
+    sources,
     streams,
 )
 from paasd.api.identity import GUESSES, PUBLIC, Guesses, audit, authenticate, authorize
@@ -38,7 +39,7 @@ HEADER_BYTES = 32 * 1024  # the CLI's Request-Id grows to 7 KiB
 BODY_BYTES = 1024 * 1024
 MODULES = (
     *(accounts, authorizations, keys, people, apps, collaborators, config_vars, releases, builds, dynos, one_offs),
-    *(domains, maintenance, logs, disk, router, ca, empty),
+    *(sources, domains, maintenance, logs, disk, router, ca, empty),
 )
 
 
@@ -50,6 +51,7 @@ def make_api(parts: ApiParts) -> web.Application:
         handler_args={"max_line_size": HEADER_BYTES, "max_field_size": HEADER_BYTES, "access_log": None},
     )
     public = [web.get("/health", health), *streams.PUBLIC_ROUTES, *logs.PUBLIC_ROUTES, *LOGIN_ROUTES]
+    public += sources.PUBLIC_ROUTES
     public += parts.extra_routes
     api[PARTS] = parts
     api[REPLAYS], api[GUESSES], api[LOGINS], api[RATES] = Replays(), Guesses(), Logins(), Rates(parts.rate_limit)

@@ -1,4 +1,4 @@
-"""A push that asks to be deployed: what git's pre-receive hook saw, and who sent it. Its objects are not ours yet."""
+"""What asks to be deployed: a push, as git's pre-receive hook saw it, or an archive. Its objects are not ours yet."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,4 +23,21 @@ class Push:
     old: str | None
     sha: str
     quarantine: Path
+    queue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A source as a tar archive: one that was put here, by its `upload` key, or one to be fetched from `url`.
+
+    `version` is what its sender calls it (a commit, mostly), "" for nothing; `sha256` what it must be, 64 hex digits.
+    """
+
+    app: App
+    actor: Actor
+    upload: str | None = None
+    url: str | None = None
+    version: str = ""
+    description: str = ""
+    sha256: str | None = None
     queue: bool = False

@@ -57,11 +57,15 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A git commit: 40 hex digits, "Name <mail>", first line of the message."""
+    """A git commit: 40 hex digits, "Name <mail>", first line of the message.
+
+    Not so where it was not `pushed`: then `sha` is the version that somebody gave to what they sent.
+    """
 
     sha: str
     author: str
     subject: str
+    pushed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +165,12 @@ def check_rollback_target(target: Release) -> Release:
     reasons = {
         Status.PENDING: "is still being released; wait for it to finish",
         Status.FAILED: "failed; choose a release that succeeded (see `heroku releases`)",
-        Status.EXPIRED: "has expired and its image is gone; push its commit again"
-        + (f" (git push heroku {target.commit.sha}:refs/heads/main)" if target.commit else ""),
+        Status.EXPIRED: "has expired and its image is gone; "
+        + (
+            f"push its commit again (git push heroku {target.commit.sha}:refs/heads/main)"
+            if target.commit and target.commit.pushed
+            else "deploy its source again"
+        ),
         Status.SUCCEEDED: "has no code to go back to; choose a release made by or after a deploy",
     }
     raise InvalidParams(f"Cannot roll back to v{target.version}: it {reasons[target.status]}.", resource="release")

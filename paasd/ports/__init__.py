@@ -8,6 +8,7 @@ from paasd.ports.probe import Probe, ProbeResult
 from paasd.ports.router import CertificateHolder, Router, RouterHealth, RouterHost
 from paasd.ports.sources import Sources
 from paasd.ports.store import AccessStore, AppStore, AuditStore, LedgerStore, Store, UpkeepStore
+from paasd.ports.uploads import Uploads
 from paasd.ports.web import Web, WebReply
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Store",
     "Terminal",
     "UpkeepStore",
+    "Uploads",
     "Web",
     "WebReply",
     "Write",

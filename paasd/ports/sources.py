@@ -26,6 +26,14 @@ class Sources(Protocol):
         """
         ...
 
+    async def adopt_archive(self, app_id: str, archive: Path, build_id: str) -> str:
+        """Keep the files of a tar archive (plain, gzip, bzip2 or xz) as a commit, pinned like a push's; its sha.
+
+        A single folder that all of it lies in is left out. BuildFailed, naming the rule, for one that may not be:
+        paths or links out of it, devices, holes, the same path twice, too much.
+        """
+        ...
+
     async def move_branch(self, app_id: str, branch: str, sha: str) -> None:
         """Point refs/heads/<branch> at a commit the repository has."""
         ...

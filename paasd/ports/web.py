@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 
@@ -36,4 +37,8 @@ class Web(Protocol):
     ) -> WebReply:
         """The answer, whatever its status. InvalidParams as `check`; WebUnavailable when there is none, it is larger
         than `max_bytes`, or not whole within `seconds`. No message tells more of the URL than its host."""
+        ...
+
+    async def download(self, url: str, target: Path, *, max_bytes: int, seconds: float) -> int:
+        """What a GET of the URL brings, written to a file; the status. All else as `fetch`."""
         ...

@@ -1,11 +1,9 @@
 """From a push to a release: source -> manifest -> artifact, with its log, then through the door to a deploy."""
 
 import asyncio
-import contextlib
 import uuid
-from collections import deque
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,11 +19,12 @@ from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Engine, OutputFile, Outputs, Sources, Store, Write
 from paasd.services.disk import Disk
 from paasd.services.logs import AppLogs
+from paasd.services.places import Holder, Places
 from paasd.services.releases import Releases, UnderWay
 
 log = structlog.get_logger(__name__)
 
-QUEUED_MAX = 10  # pushes that wait for one app
+Source = Callable[[], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +35,6 @@ class BuildRules:
     parallel: int = 2
     queue: bool = False
     web_url: str = "http://{app}.localhost:8080/"
-
-
-@dataclass(slots=True)
-class Holder:
-    """Who pushes to an app, since when, and how far it is. `cancelled_by` is who ended its build, if somebody did."""
-
-    actor: Actor
-    since: datetime
-    stage: str = "receiving"
-    build_id: str | None = None
-    cancelled_by: str | None = None
-    waited: bool = False
-    before: str | None = None  # the commit that the push it waited for has deployed
-    served: str | None = None
-    work: "asyncio.Task[object] | None" = field(default_factory=asyncio.current_task)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def describe(self, app: App) -> str:
-        """Who, since when, at which stage."""
-        return (
-            f"{self.actor.email} has been pushing to {app.name} since {self.since:%H:%M:%S} UTC (stage: {self.stage})"
-        )
 
 
 class Builds:
@@ -84,11 +61,8 @@ class Builds:
         self._rules = rules
         self._failpoints = failpoints or Failpoints()
         self._disk = disk
-        self._holders: dict[str, Holder] = {}
-        self._queues: dict[
-            str, deque[asyncio.Future[str | None]]
-        ] = {}  # by app: pushes that wait, first come first served
-        self._places = asyncio.Semaphore(rules.parallel)
+        self.places = Places(queue=rules.queue)
+        self._room = asyncio.Semaphore(rules.parallel)
         self.live: set[str] = set()
 
     async def receive(self, push: Push, output: Write) -> None:
@@ -97,15 +71,9 @@ class Builds:
         While another push to the app is under way it waits, if it is to, else raises Conflict; DeployFailed and its
         kin when it comes to a bad end. Cancelling it (the pusher went away) stops the build or undoes the deploy.
         """
-        async with self._hold(push, output) as holder:
-            try:
-                await self._receive(push, holder, output)
-            except asyncio.CancelledError:
-                if holder.cancelled_by is None:
-                    raise
-                while holder.work is not None and holder.work.uncancel():
-                    pass  # it was asked for, and is told as a result
-                raise BuildFailed(f"Build cancelled by {holder.cancelled_by}; push again to begin another.") from None
+        holder = Holder(push.actor)
+        async with self.places.hold(push.app, holder, output, queue=push.queue):
+            await self._receive(push, holder, output)
         if self._disk is not None:
             self._disk.collect_soon()
 
@@ -113,85 +81,35 @@ class Builds:
         build_id = str(uuid.uuid4())
         if self._disk is not None:
             await self._disk.admit_build()
+
+        async def commit() -> str:
+            if holder.waited:
+                await self._check_branch(push, holder)
+            return push.sha
+
         try:
             build = await self._pending(push, build_id)
-            holder.build_id = build_id
-            build = await self._kept_build(push, build, holder, output)
+            with self.places.building(build_id, holder):
+                build = await self._kept_build(push, build, holder, commit, output)
         finally:
-            holder.build_id = None
             self.live.discard(build_id)
         holder.stage = "releasing"
-        await self._release(push, build, output)
+        await self.release(push.app, build, output)
         holder.served = push.sha
         if holder.waited:
             await self._put_branch_back(push)
 
     async def cancel(self, actor: Actor, app: App, build_id: str) -> Build:
         """Stop a build; returns once it has ended and the app is free. Raises NotFound, Conflict if it ended before."""
-        build = await self._store.build(app.id, build_id)
-        holder = self._holders.get(app.id)
-        if holder is None or holder.build_id != build_id or holder.work is None:
+        await self._store.build(app.id, build_id)
+        if not await self.places.cancel(actor, build_id):
             build = await self._store.build(app.id, build_id)
             raise Conflict(f"Build {build_id} is not running (it is {build.status.value}); there is nothing to cancel.")
-        holder.cancelled_by = holder.cancelled_by or actor.email
-        holder.work.cancel()
-        await holder.ended.wait()
         return await self._store.build(app.id, build_id)
 
     def pushing(self, app_id: str) -> bool:
         """Whether a push to the app is under way."""
-        return app_id in self._holders
-
-    @contextlib.asynccontextmanager
-    async def _hold(self, push: Push, output: Write) -> AsyncIterator[Holder]:
-        app = push.app
-        if (other := self._holders.get(app.id)) is not None:
-            if not push.queue and not self._rules.queue:
-                raise Conflict(
-                    f"{other.describe(app)}; wait for that push to end, then push again, "
-                    "or have it wait: `git push -o queue`.",
-                    app=app.name,
-                )
-            before = await self._wait(app, other, output)
-            holder = Holder(push.actor, datetime.now(UTC), waited=True, before=before)
-        else:
-            holder = Holder(push.actor, datetime.now(UTC))
-        self._holders[app.id] = holder
-        try:
-            yield holder
-        finally:
-            self._hand_over(app.id, holder.served)
-            holder.ended.set()
-
-    async def _wait(self, app: App, other: Holder, output: Write) -> str | None:
-        """Until it is this push's turn; what the one before it deployed. Its place is gone when it stops waiting."""
-        queue = self._queues.setdefault(app.id, deque())
-        if len(queue) >= QUEUED_MAX:
-            raise Conflict(f"{QUEUED_MAX} pushes to {app.name} are waiting already; push again later.", app=app.name)
-        place: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        queue.append(place)
-        before = len(queue) - 1
-        try:
-            also = f", and {before} before this one" if before else ""
-            await output(f"-----> Waiting: {other.describe(app)}{also}\n".encode())
-            return await place
-        except BaseException:
-            if place in queue:
-                queue.remove(place)
-            if place.done() and not place.cancelled():
-                self._hand_over(app.id, place.result())  # the turn came, but the pusher had gone
-            raise
-
-    def _hand_over(self, app_id: str, served: str | None) -> None:
-        """To the first that waits. The place stays taken until that one takes it, so that nobody comes between."""
-        queue = self._queues.get(app_id)
-        while queue:
-            place = queue.popleft()
-            if not place.done():
-                place.set_result(served)
-                return
-        self._queues.pop(app_id, None)
-        self._holders.pop(app_id, None)
+        return self.places.taken(app_id)
 
     async def _check_branch(self, push: Push, holder: Holder) -> None:
         """git compared this push with the branch as it was then; the one it waited for may have moved it.
@@ -213,33 +131,36 @@ class Builds:
     async def _pending(self, push: Push, build_id: str) -> Build:
         now = datetime.now(UTC)
         commit = await self._sources.adopt(push.app.id, push.quarantine, push.sha, build_id)
-        self.live.add(build_id)  # before it can be seen: recovery fails pending builds that nobody owns
         build = Build(build_id, push.app.id, BuildStatus.PENDING, push.actor, commit, now, now)
-        await self._store.insert_build(build)
-        self._logs.note(push.app.id, "api", f"Build started by user {push.actor.email}", source="app")
+        await self.insert(build)
         return build
 
-    async def _kept_build(self, push: Push, build: Build, holder: Holder, output: Write) -> Build:
+    async def insert(self, build: Build) -> None:
+        """A pending build that is ours to end: `fail` it, or `build` it, and discard it from `live`."""
+        self.live.add(build.id)  # before it can be seen: recovery fails pending builds that nobody owns
+        await self._store.insert_build(build)
+        self._logs.note(build.app_id, "api", f"Build started by user {build.actor.email}", source="app")
+
+    async def _kept_build(self, push: Push, build: Build, holder: Holder, commit: Source, output: Write) -> Build:
         kept = await self._outputs.open(push.app.id, ("builds", build.id))
         try:
-            return await self._build(push, build, holder, tee(kept, output))
+            return await self.build(push.app, build, holder, commit, tee(kept, output))
         finally:
             await kept.close()
 
-    async def _build(self, push: Push, build: Build, holder: Holder, output: Write) -> Build:
+    async def build(self, app: App, build: Build, holder: Holder, commit: Source, output: Write) -> Build:
+        """Build what `commit` gives, a commit that the app's repository has; the build as it ended, or what failed."""
         try:
-            if holder.waited:
-                await self._check_branch(push, holder)
-            async with self._sources.unpack(push.app.id, push.sha) as source:
+            async with self._sources.unpack(app.id, await commit()) as source:
                 holder.stage = "waiting for a free place to build"
-                async with self._places:
+                async with self._room:
                     holder.stage = "building"
-                    plan = await asyncio.to_thread(detect, source, app_id=push.app.id)
-                    artifact = await self._make(push.app, build, source, plan, output)
+                    plan = await asyncio.to_thread(detect, source, app_id=app.id)
+                    artifact = await self._make(app, build, source, plan, output)
         except BaseException as error:
-            await self._failed(build, error, holder)
+            await self.fail(build, error, holder)
             raise
-        self._logs.note(push.app.id, "api", "Build succeeded", source="app")
+        self._logs.note(app.id, "api", "Build succeeded", source="app")
         return await self._store.finish_build(
             build.id,
             BuildStatus.SUCCEEDED,
@@ -280,13 +201,14 @@ class Builds:
 
         return write
 
-    async def _failed(self, build: Build, error: BaseException, holder: Holder) -> None:
-        if isinstance(error, PaasError):
+    async def fail(self, build: Build, error: BaseException, holder: Holder) -> None:
+        """Keep why a build failed. A store that is down leaves that to recovery."""
+        if holder.cancelled_by is not None:
+            failure = f"Cancelled by {holder.cancelled_by}."
+        elif isinstance(error, PaasError):
             failure = error.message
         elif isinstance(error, asyncio.CancelledError):
             failure = "Cancelled: the pusher went away or the daemon was stopped."
-            if holder.cancelled_by is not None:
-                failure = f"Cancelled by {holder.cancelled_by}."
         else:
             failure = f"Internal error ({type(error).__name__}); see the daemon's log."
         self._logs.note(build.app_id, "api", "Build failed -- check your build output", source="app")
@@ -295,14 +217,15 @@ class Builds:
         except PaasError as unavailable:
             log.warning("failed build left to recovery", build=build.id, reason=unavailable.message)
 
-    async def _release(self, push: Push, build: Build, output: Write) -> None:
+    async def release(self, app: App, build: Build, output: Write) -> None:
+        """Release what was built, for whoever began the build. Returning means: it is served. Raises DeployFailed."""
         under_way = await self._releases.begin(
-            push.app, lambda: self._releases.draft_of_build(push.actor, push.app, build), output=output
+            app, lambda: self._releases.draft_of_build(build.actor, app, build), output=output
         )
         await self._await(under_way)
         await output(
             f"-----> v{under_way.release.version} is live ({await self._seconds(under_way)} s)\n"
-            f"       {self._rules.web_url.format(app=push.app.name)} deployed to paasd\n".encode()
+            f"       {self._rules.web_url.format(app=app.name)} deployed to paasd\n".encode()
         )
 
     async def _await(self, under_way: UnderWay) -> None:

@@ -82,7 +82,10 @@ class Disk:
 
     def collect_soon(self) -> None:
         """After a release: without keeping anybody waiting."""
-        self._background.spawn("collect", attempt("collect", self.collect()))
+        self._background.spawn("collect", self._attempt_collect())
+
+    async def _attempt_collect(self) -> None:
+        await attempt("collect", self.collect())
 
     async def look_after(self) -> None:
         """Say each change of level once, then collect."""

@@ -118,7 +118,11 @@ class Settling:
     async def move_branch(self, app: App) -> None:
         """A branch stands at the newest deployed commit, though the daemon died before git could move it."""
         recent = await self._hands.store.releases(app.id, newest_first=True, limit=20)
-        served = [release for release in recent if release.status is Status.SUCCEEDED and release.commit is not None]
+        served = [
+            release
+            for release in recent
+            if release.status is Status.SUCCEEDED and release.commit is not None and release.commit.pushed
+        ]
         # A build is deployed by the first release that has it; those after it go back to it, or only change the config.
         firsts = [r for at, r in enumerate(served) if all(older.build_id != r.build_id for older in served[at + 1 :])]
         deployed = next(iter(firsts), None)

@@ -79,3 +79,18 @@ def test_heroku_client(shop: Shop) -> None:
     assert said["releases"] == [1, 2]
     assert said["config"] == {"GREETING": "hello"}
     assert (said["made"], said["gone"], said["missing"]) == ("by-node", "by-node", [404, "not_found"])
+
+
+def test_heroku_builds_creates_a_build_of_a_folder(shop: Shop, older: Shell) -> None:
+    """Not a git push: the plugin packs the folder, puts it, and watches the build."""
+    (older.cwd / "never-committed.txt").write_text("sent all the same")
+    before = shop.call("GET", "/releases")[1][-1]["version"]
+    said = older.run(str(older.home / "bin" / "heroku8"), "builds:create", "--version", "v42", "-a", shop.name)
+    assert "-----> Source received" in said
+    assert f"v{before + 1} is live" in said
+    assert shop.served() == f"v{before + 1}"
+    assert shop.call("GET", "/builds")[1][0]["source_blob"]["version"] == "v42"
+    (older.cwd / "Procfile").write_text("web serve\n")
+    code, said = older.attempt(str(older.home / "bin" / "heroku8"), "builds:create", "-a", shop.name)
+    assert (code != 0, shop.served()) == (True, f"v{before + 1}"), said
+    assert "Procfile line 1 can't be read" in said

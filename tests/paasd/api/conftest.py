@@ -9,7 +9,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from paasd.adapters.log_files import LogFiles
 from paasd.adapters.migrate import migrate
 from paasd.adapters.store import SqlStore
 from paasd.api.server import make_api
@@ -31,9 +30,9 @@ async def world(tmp_path: Path, empty_database: Path) -> AsyncIterator[World]:
     shutil.copy(empty_database, tmp_path / "store.db")
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    engine, router, background, outputs = FakeEngine(), FakeRouter(), Background(), LogFiles(tmp_path)
+    engine, router, background = FakeEngine(), FakeRouter(), Background()
     async with SqlStore(tmp_path / "store.db", tmp_path / "key") as store:
-        parts = make_parts(store, outputs, engine, router, background, url)
+        parts = make_parts(tmp_path, store, engine, router, background, url)
         owner = await parts.access.ensure_owner("owner@example.org", TOKEN)
         api = make_api(parts)
         runner = web.AppRunner(api, shutdown_timeout=1.0)
@@ -41,7 +40,7 @@ async def world(tmp_path: Path, empty_database: Path) -> AsyncIterator[World]:
         await web.SockSite(runner, listener).start()
         async with aiohttp.ClientSession(url) as session:
             yield World(
-                store, outputs, engine, router, background, parts.logs, parts.releases, parts, session, owner, api
+                store, parts.outputs, engine, router, background, parts.logs, parts.releases, parts, session, owner, api
             )  # fmt: skip
         await runner.cleanup()
         await background.close()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit, LogLine
-from paasd.domain.errors import EngineUnavailable, NotFound, RouterUnavailable
+from paasd.domain.errors import BuildFailed, EngineUnavailable, NotFound, RouterUnavailable
 from paasd.domain.release import Commit
 from paasd.ports import Artifact, BuildSpec, EngineInfo, ProbeResult, RouterHealth, Shell, Size, Terminal, Write
 from router.table import Route, RoutingTable, Target
@@ -205,6 +205,9 @@ class FakeSources:
 
     async def adopt(self, app_id: str, quarantine: Path, sha: str, build_id: str) -> Commit:
         raise NotImplementedError
+
+    async def adopt_archive(self, app_id: str, archive: Path, build_id: str) -> str:
+        raise BuildFailed("The archive can't be kept here; push instead.")
 
     async def move_branch(self, app_id: str, branch: str, sha: str) -> None:
         pass

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ from aiohttp import web
 from paasd.adapters.disk import LocalDisks
 from paasd.adapters.log_files import LogFiles
 from paasd.adapters.store import SqlStore
+from paasd.adapters.uploads import FileUploads
 from paasd.adapters.web_fetch import WebFetch
 from paasd.api.parts import ApiParts
 from paasd.domain.access import Account, Actor
@@ -20,8 +22,10 @@ from paasd.domain.app import App
 from paasd.domain.disk import DiskRules
 from paasd.domain.dyno import Dyno
 from paasd.domain.release import Build, BuildStatus, Commit, ProcessTypes, Release
+from paasd.ports import Outputs
 from paasd.services.access import Access
 from paasd.services.apps import Apps
+from paasd.services.archives import Archives
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
 from paasd.services.background import Background
@@ -65,7 +69,7 @@ class World:
     """What a test holds: the client's side of the wire, and a hand on what is behind it."""
 
     store: SqlStore
-    outputs: LogFiles
+    outputs: Outputs
     engine: FakeEngine
     router: FakeRouter
     background: Background
@@ -137,9 +141,10 @@ class World:
 
 
 def make_parts(
-    store: SqlStore, outputs: LogFiles, engine: FakeEngine, router: FakeRouter, background: Background, url: str
+    home: Path, store: SqlStore, engine: FakeEngine, router: FakeRouter, background: Background, url: str
 ) -> ApiParts:
     """The services, wired as the daemon wires them."""
+    outputs = LogFiles(home)
     logs = AppLogs(engine, router, background)
     routing = Routing(store, engine, router, router, "localhost")
     boot = Boot(engine, FakeProbe(), logs, BootRules(steady=0, probe_interval=0, confirm_interval=0))
@@ -160,12 +165,18 @@ def make_parts(
                 await engine.stop(dyno.id)
             await self.converge(app)
 
+    disk = Disk(store, engine, outputs, LocalDisks(), background, "/", DiskRules(build_bytes=0, build_inodes=0))
+    sources = FakeSources()
+    builds = Builds(store, sources, engine, outputs, releases, logs, BuildRules())
     return ApiParts(
         access=Access(store),
         authorizations=Authorizations(store),
         audit=Audit(store),
-        apps=Apps(store, FakeSources(), engine, outputs, routing, releases, logs, background),
-        builds=Builds(store, FakeSources(), engine, outputs, releases, logs, BuildRules()),
+        apps=Apps(store, sources, engine, outputs, routing, releases, logs, background),
+        builds=builds,
+        archives=Archives(
+            sources, FileUploads(home, max_bytes=1_000_000), WebFetch(), outputs, builds, background, disk, 1_000_000
+        ),
         ledger=Ledger(store),
         releases=releases,
         dynos=Dynos(store, engine, routing, releases, logs, background, Starting()),
@@ -174,7 +185,7 @@ def make_parts(
         logs=logs,
         maintenance=Maintenance(store, routing, logs, WebFetch(), background),
         routing=routing,
-        disk=Disk(store, engine, outputs, LocalDisks(), background, "/", DiskRules()),
+        disk=disk,
         outputs=outputs,
         secret=b"s" * 32,
         public_url=url,

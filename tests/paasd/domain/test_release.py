@@ -47,7 +47,7 @@ def test_current_is_the_highest_version_that_succeeded() -> None:
         ({"status": Status.PENDING}, "v2: it is still being released; wait"),
         ({"status": Status.FAILED}, "v2: it failed; choose a release that succeeded"),
         ({"status": Status.EXPIRED}, r"has expired .*push its commit again \(git push heroku 9f3c21ab"),
-        ({"status": Status.EXPIRED, "commit": None}, r"push its commit again\.$"),
+        ({"status": Status.EXPIRED, "commit": None}, r"deploy its source again\.$"),
         ({"artifact": None}, "has no code to go back to"),
     ],
 )

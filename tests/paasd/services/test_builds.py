@@ -9,7 +9,7 @@ from paasd.domain.app import App
 from paasd.domain.errors import BuildFailed, Conflict, DeployFailed, EngineUnavailable, StoreUnavailable
 from paasd.domain.push import Push
 from paasd.domain.release import BuildStatus
-from paasd.services.builds import QUEUED_MAX
+from paasd.services.places import QUEUED_MAX
 from tests.paasd.services.world import DEADLINE, Output, World, cancelled, somebody, until, wire
 
 

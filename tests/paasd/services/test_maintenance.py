@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,9 @@ class FakeWeb:
         if url not in self.pages:
             raise WebUnavailable("It can't be reached: see that it answers.")
         return self.pages[url]
+
+    async def download(self, url: str, target: Path, *, max_bytes: int, seconds: float) -> int:
+        raise WebUnavailable("It can't be reached: see that it answers.")
 
 
 def route_of(world: World) -> Route:

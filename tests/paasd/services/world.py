@@ -8,21 +8,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from paasd.adapters.disk import LocalDisks
 from paasd.adapters.log_files import LogFiles
 from paasd.adapters.store import SqlStore
+from paasd.adapters.uploads import FileUploads
 from paasd.adapters.web_fetch import WebFetch
 from paasd.domain.access import Account, Actor, Token
 from paasd.domain.app import App
+from paasd.domain.disk import DiskRules
 from paasd.domain.dyno import Dyno
 from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus, Commit, NewRelease, Release, Stage, Status
 from paasd.ports import Web
 from paasd.services.access import Access
 from paasd.services.apps import Apps
+from paasd.services.archives import Archives
 from paasd.services.background import Background
 from paasd.services.boot import Boot, BootRules
 from paasd.services.builds import BuildRules, Builds
 from paasd.services.deploy import DeployRules, Stagehands
+from paasd.services.disk import Disk
 from paasd.services.dynos import Dynos
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
@@ -109,6 +114,7 @@ class World:
     access: Access
     apps: Apps
     builds: Builds
+    archives: Archives
     releases: Releases
     dynos: Dynos
     ledger: Ledger
@@ -233,12 +239,16 @@ def wire(
     hands = Stagehands(store, engine, routing, starter, phase, logs, background, DEPLOY)
     releases = Releases(hands, wait=wait)
     builds = Builds(store, sources, engine, outputs, releases, logs, BuildRules(parallel=parallel))
+    disk = Disk(store, engine, outputs, LocalDisks(), background, "/", DiskRules(100, 100, 0, 0))
+    uploads, fetch = FileUploads(outside.home, max_bytes=10_000_000), web or WebFetch()
+    archives = Archives(sources, uploads, fetch, outputs, builds, background, disk, 10_000_000)
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, host, sources, apps, releases, builds, RECOVERY)
     dynos = Dynos(store, engine, routing, releases, logs, background, recovery)
-    maintenance = Maintenance(store, routing, logs, web or WebFetch(), background)
+    maintenance = Maintenance(store, routing, logs, fetch, background)
     world = World(
         outside, store, engine, outside.plane, router, host, sources, outputs, background, Access(store), apps, builds,
+        archives,
         releases, dynos, Ledger(store), logs, maintenance, routing, recovery, outside.actor,
     )  # fmt: skip
     outside.daemons.append(world)
