@@ -31,6 +31,10 @@ other-clients: heroku-cli ## older and other clients of the Platform API, into .
 heroku-cli-table: setup heroku-cli ## every command of the official CLI against a real daemon, into docs/heroku-cli.md
 	HEROKU_CLI_TABLE=1 $(BIN)/python -m pytest tests/acceptance/heroku_cli --deselect tests/acceptance/heroku_cli/test_table.py::test_the_page_is_what_the_list_says $(ARGS)
 
+.PHONY: api-docs
+api-docs: python-env ## docs/api.md, made of the routes
+	$(BIN)/python -m tests.paasd.api.api_page
+
 .PHONY: demo down doctor
 demo: ## a real app live by git push, on this machine, in one command
 	@$(SETUP)/demo

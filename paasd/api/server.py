@@ -18,6 +18,7 @@ from paasd.api import (
     logs,
     maintenance,
     one_offs,
+    openapi,
     people,
     releases,
     router,
@@ -52,8 +53,10 @@ def make_api(parts: ApiParts) -> web.Application:
     )
     public = [web.get("/health", health), *streams.PUBLIC_ROUTES, *logs.PUBLIC_ROUTES, *LOGIN_ROUTES]
     public += sources.PUBLIC_ROUTES
+    public += openapi.PUBLIC_ROUTES
     public += parts.extra_routes
     api[PARTS] = parts
+    api[openapi.VERSION] = parts.version
     api[REPLAYS], api[GUESSES], api[LOGINS], api[RATES] = Replays(), Guesses(), Logins(), Rates(parts.rate_limit)
     api[PUBLIC] = frozenset(route.handler for route in public)
     api.on_response_prepare.append(set_headers)

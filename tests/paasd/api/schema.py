@@ -1,21 +1,15 @@
-"""Heroku's published schema as a judge of our answers, loosened only where its own servers and clients differ from it.
-
-The file is not part of this project: PAASD_HEROKU_SCHEMA names it, or it lies beside the checkout.
-"""
+"""Heroku's published schema as a judge of our answers, loosened only where its servers or clients differ from it."""
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from jsonschema import Draft4Validator, FormatChecker
 
-ROOT = Path(__file__).resolve().parents[3]
-DEFAULT = ROOT.parent / "shared" / "heroku" / "schema.json"
+from paasd.api.openapi import PUBLISHED
 
 # What the published schema says that only Heroku's own servers can hold to.
 FOREIGN_PATTERNS = (
@@ -27,17 +21,10 @@ FOREIGN_ENUMS = (("region", "provider", "region"),)  # Amazon's regions
 NOT_SENT = {"collaborator": {"permissions"}}
 
 
-def schema_path() -> Path | None:
-    """Where the schema is, or None when it is not here."""
-    path = Path(os.environ.get("PAASD_HEROKU_SCHEMA", DEFAULT))
-    return path if path.is_file() else None
-
-
 @cache
-def load_judge() -> "Judge | None":
-    """The judge, or None without a schema."""
-    path = schema_path()
-    return Judge(json.loads(path.read_text())) if path else None
+def load_judge() -> "Judge":
+    """The judge."""
+    return Judge(json.loads(PUBLISHED.read_bytes()))
 
 
 class Judge:

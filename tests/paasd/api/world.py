@@ -91,7 +91,7 @@ class World:
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         answer = await self.ask(method, path, json=body, headers=given)
         judge = load_judge()
-        if judge is not None and answer.status < 300 and judge.check(method, path, answer.json):
+        if answer.status < 300 and judge.check(method, path, answer.json):
             self.judged.append(f"{method} {path}")
         if answer.status >= 400:
             assert {"id", "message"} <= answer.json.keys() <= {"id", "message", "resource", "app"}
