@@ -54,9 +54,12 @@ test: setup heroku-cli ## everything but the slow runs, with the coverage gate
 test-all: setup other-clients ## the fault and soak runs too
 	$(BIN)/python -m pytest $(ARGS)
 
-.PHONY: faults faults-table
+.PHONY: faults faults-table soak
 faults: setup ## one row of docs/reliability.md: ROW=K04 REPEAT=20; goes on where it stopped
 	ROW=$(ROW) REPEAT=$(REPEAT) $(BIN)/python -m pytest -x -p tests.faults.plugin $(ARGS)
+
+soak: setup ## 20 apps, seeded operations and kills under load: MINUTES=10 SEED=7
+	$(BIN)/python -m tests.faults.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 faults-table: python-env ## what `make faults` recorded, into docs/reliability.md
 	$(BIN)/python -m tests.faults.table

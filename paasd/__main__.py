@@ -29,7 +29,8 @@ def main() -> None:
 @click.option("--router-dir", metavar="DIR", help="The router's own folder (default: beside the home).")
 @click.option("--engine", type=click.Choice(["auto", "docker"]), help="What runs the dynos (default auto).")
 @click.option("--log", type=click.Choice(["console", "json"]), help="Form of the daemon's own log.")
-def serve(config: Path | None, **options: Any) -> None:
+@click.option("--takeover", is_flag=True, help="Take over from the daemon that runs: no call to the API is refused.")
+def serve(config: Path | None, takeover: bool, **options: Any) -> None:
     """Run the daemon (and the router, where nothing else runs it) until SIGTERM."""
     from paasd.daemon import run
     from paasd.domain.errors import PaasError
@@ -39,7 +40,7 @@ def serve(config: Path | None, **options: Any) -> None:
     settings = settings_or_exit(options, config)
     configure(settings.log)
     try:
-        run(settings)
+        run(settings, takeover=takeover)
     except (HomeError, PaasError) as error:
         sys.exit(f"paasd: {error}")
 

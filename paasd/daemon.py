@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from paasd.adapters.docker_engine import DockerEngine
 from paasd.adapters.git_repos import GitRepos
 from paasd.adapters.local_ca import API_NAMES, LocalCa
 from paasd.adapters.log_files import LogFiles
-from paasd.adapters.migrate import migrate
+from paasd.adapters.migrate import check_version, migrate
 from paasd.adapters.probe import NetworkProbe
 from paasd.adapters.router_client import RouterClient
 from paasd.adapters.router_process import RouterProcess
@@ -62,6 +63,7 @@ from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
 from paasd.settings import Settings, host_of, parse_address
+from paasd.takeover import LET_GO_SECONDS, Holder, ask
 
 log = structlog.get_logger(__name__)
 
@@ -172,22 +174,26 @@ PERIODIC: tuple[tuple[int, Callable[[Services], Awaitable[None]]], ...] = (
 )
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises HomeError and PaasError for what keeps it from starting."""
+def run(settings: Settings, *, takeover: bool = False) -> None:
+    """Serve until SIGTERM, SIGINT or another's takeover. HomeError and PaasError for what keeps it from starting."""
     import uvloop
 
     home = Home(settings.home)
     home.prepare()
-    with home.held():
+    handed = None
+    if takeover:
+        check_version(home.store)  # whoever is too old for the database finds out before anybody has let go
+        handed = ask(home.takeover_socket)
+    with home.held(LET_GO_SECONDS if handed else 0.0):
         check_store(home.path)
         migrate(home.store)
         for app_id, pushes in builds_unknown_to_ledger(home.path).items():
             reason = "an old copy of the database, or a push that was killed as it began"
             log.warning("git holds pushes that the ledger does not know", app=app_id, pushes=pushes, reason=reason)
-        uvloop.run(serve(settings, home))
+        uvloop.run(serve(settings, home, handed.listening_at(settings.api) if handed else ()))
 
 
-async def serve(settings: Settings, home: Home) -> None:
+async def serve(settings: Settings, home: Home, listeners: Sequence[socket.socket] = ()) -> None:
     """One daemon's life: open, mend, serve, and at the end undo what is under way. Apps and router go on."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -201,7 +207,13 @@ async def serve(settings: Settings, home: Home) -> None:
         alive = [app.id for app in await adapters.store.apps()]
         await adapters.uploads.sweep(KEPT_SECONDS, all_unnamed=True)
         await adapters.sources.sweep(alive, await adapters.store.destroyed_apps())
-        url = await listen(settings, home, adapters, services, hook, stack)
+        runner = await make_runner(settings, home, adapters, services, hook, stack)
+        door = await listen(settings, adapters, services, runner, listeners)
+        # At the end: no new calls, then the pushes under way are undone and their pushers told, and only then hang up.
+        stack.push_async_callback(hook.close)
+        stack.push_async_callback(door.stop)
+        url = settings.api_url
+        await stack.enter_async_context(Holder(home.takeover_socket, settings.api, lambda: door.listeners, stop.set))
         home.announce(url, settings.router_directory)
         log.info("serving", api=url, router=settings.router, home=str(home.path), version=__version__)
         keep_mending(services, stack)
@@ -341,36 +353,46 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
     )
 
 
-async def listen(
+async def make_runner(
     settings: Settings,
     home: Home,
     adapters: Adapters,
     services: Services,
     hook: HookServer,
     stack: contextlib.AsyncExitStack,
-) -> str:
-    """The API on its port; the URL it is reached by."""
-    host, port = parse_address(settings.api, "api")
-    url = settings.api_url
+) -> web.AppRunner:
+    """The API, without a port yet."""
     parts = api_parts(settings, home, adapters, services, hook)
     runner = web.AppRunner(make_api(parts), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
-    names = (*API_NAMES, *([host_of(url)] if settings.public_url else ()))
+    stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+async def listen(
+    settings: Settings,
+    adapters: Adapters,
+    services: Services,
+    runner: web.AppRunner,
+    listeners: Sequence[socket.socket],
+) -> Port:
+    """The API on its port, or on the sockets that the daemon before this one listened on."""
+    names = (*API_NAMES, *([host_of(settings.api_url)] if settings.public_url else ()))
     context = adapters.ca.server_context(names)
     services.background.spawn("renew the API's certificate", keep_renewed(adapters.ca, context, names))
-    stack.push_async_callback(runner.cleanup)
+    assert runner.server is not None
+    meeting = Rendezvous(services.one_offs, services.background)
+    door = Port(runner.server, context, services.background.spawn, meeting.make)
+    if listeners:
+        door.adopt(listeners)
+        return door
+    host, port = parse_address(settings.api, "api")
     try:
-        assert runner.server is not None
-        meeting = Rendezvous(services.one_offs, services.background)
-        door = Port(runner.server, context, services.background.spawn, meeting.make)
         await door.listen(host, port)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         sys.exit(f"paasd: {settings.api} can't be listened on ({reason}); choose another with --api HOST:PORT.")
-    # At the end: no new calls, then the pushes under way are undone and their pushers told, and only then hang up.
-    stack.push_async_callback(hook.close)
-    stack.push_async_callback(door.stop)
-    return url
+    return door
 
 
 async def keep_renewed(ca: LocalCa, context: ssl.SSLContext, names: Sequence[str]) -> None:

@@ -6,9 +6,12 @@ import fcntl
 import os
 import secrets
 import stat
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+LOCK_LOOK_SECONDS = 0.02
 
 
 class HomeError(Exception):
@@ -40,6 +43,11 @@ class Home:
     def hooks(self) -> Path:
         """Where git finds its pre-receive hook."""
         return self.path / "hooks"
+
+    @property
+    def takeover_socket(self) -> Path:
+        """Where the next daemon asks this one to hand over."""
+        return self.path / "takeover.sock"
 
     @property
     def hook_socket(self) -> Path:
@@ -88,18 +96,19 @@ class Home:
             return None
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the home: one daemon at a time. Raises HomeError naming the holder."""
+    def held(self, wait: float = 0.0) -> Iterator[None]:
+        """Hold the home: one daemon at a time. HomeError naming the holder, if it has not let go in `wait` seconds."""
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = time.monotonic() + wait
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.read(descriptor, 100).decode(errors="replace").strip()
-                raise HomeError(
-                    f"Another paasd (process {holder or 'unknown'}) holds the home {self.path}; "
-                    "stop it first, or give this one its own --home."
-                ) from None
+            while not _locked(descriptor):
+                if time.monotonic() >= deadline:
+                    holder = os.read(descriptor, 100).decode(errors="replace").strip()
+                    raise HomeError(
+                        f"Another paasd (process {holder or 'unknown'}) holds the home {self.path}; "
+                        "stop it first, take over from it with --takeover, or give this one its own --home."
+                    )
+                time.sleep(LOCK_LOOK_SECONDS)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             yield
@@ -139,3 +148,11 @@ class Home:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(self.path / name)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -58,12 +58,19 @@ class Daemon:
     def token(self) -> str:
         return (self.home / "token").read_text().strip()
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         """Start it and wait until it answers; AssertionError with its log when it does not."""
         config = self.root / "paasd.yaml"
         config.write_text(json.dumps({"rate_limit": 10_000_000, **self.config}))  # tests ask in loops
         command = [str(BIN / "paasd"), "serve", "--home", str(self.home), "--config", str(config)]
-        command += ["--api", f"127.0.0.1:{self.api_port}", "--router", f"127.0.0.1:{self.router_port}", *self.options]
+        command += [
+            "--api",
+            f"127.0.0.1:{self.api_port}",
+            "--router",
+            f"127.0.0.1:{self.router_port}",
+            *self.options,
+            *more,
+        ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_until(self.answers, START_SECONDS, f"the daemon did not answer:\n{self.log.read_text()}", self.process)
@@ -83,6 +90,21 @@ class Daemon:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(STOP_SECONDS)
             self.process = None
+
+    def take_over(self) -> None:
+        """The next daemon while this one runs, which has ended, well, when this returns."""
+        before = self.process
+        assert before is not None
+        self.start("--takeover")
+        assert before.wait(STOP_SECONDS) == 0
+        wait_until(self._is_ours, START_SECONDS, f"it did not answer:\n{self.log.read_text()}", self.process)
+
+    def _is_ours(self) -> bool:
+        assert self.process is not None
+        try:
+            return bool(self.call("GET", "/paasd/process")[1]["pid"] == self.process.pid)
+        except (OSError, urllib.error.URLError):
+            return False
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -15,11 +15,8 @@ def migrate(path: Path) -> None:
 
     StoreUnavailable when it fails (the database is then as it was), or was written by a newer paasd.
     """
-    version = schema_version(path)
-    if version == HEAD:
+    if check_version(path) == HEAD:
         return
-    if version is not None and version > HEAD:
-        raise StoreUnavailable(newer_message(path, version))
     command = [sys.executable, "-m", "paasd.migrations", str(path)]
     try:
         child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -32,6 +29,14 @@ def migrate(path: Path) -> None:
         raise StoreUnavailable(
             f"The database {path} could not be upgraded ({said[-1]}); it is as it was: mend that and start again."
         )
+
+
+def check_version(path: Path) -> str | None:
+    """As `schema_version`; StoreUnavailable too when a newer paasd wrote it."""
+    version = schema_version(path)
+    if version is not None and version > HEAD:
+        raise StoreUnavailable(newer_message(path, version))
+    return version
 
 
 def schema_version(path: Path) -> str | None:

@@ -139,6 +139,7 @@ ADMIN_ROUTES = """
     DELETE /paasd/accounts/{account}
     GET /paasd/audit
     GET /paasd/disk
+    GET /paasd/process
     GET /paasd/router
     POST /paasd/router/stop
     POST /paasd/router/upgrade

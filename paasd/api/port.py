@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
 TLS_HANDSHAKE = b"\x16"  # the type of a TLS record that begins a session
@@ -16,6 +16,8 @@ SILENT_SECONDS = 60.0
 HANDSHAKE_SECONDS = 30.0
 BACKLOG = 1024
 PAUSE_SECONDS = 0.5
+ARRIVING_SECONDS = 0.5
+READ_SECONDS = 0.05  # what was handed over is read in a later turn of the loop; until then it looks idle
 
 Make = Callable[[], asyncio.Protocol]
 Spawn = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -52,14 +54,29 @@ class Port:
         for listener in self._listeners:
             loop.add_reader(listener, self._accept, listener)
 
+    def adopt(self, listeners: Sequence[socket.socket]) -> None:
+        """Accept on sockets that already listen; who waits in their queues is let in."""
+        for listener in listeners:
+            listener.setblocking(False)
+            self._listeners.append(listener)
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    @property
+    def listeners(self) -> Sequence[socket.socket]:
+        """What it accepts on, to hand on."""
+        return tuple(self._listeners)
+
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where it listens."""
         return [listener.getsockname()[:2] for listener in self._listeners]
 
     async def stop(self) -> None:
-        """Accept no more; whoever has said nothing yet is let go."""
+        """Accept no more. Whoever has just come may still say what they want; who says nothing is let go."""
         self._close_listeners()
+        if self._arriving:
+            await asyncio.wait(self._arriving, timeout=ARRIVING_SECONDS)
+            await asyncio.sleep(READ_SECONDS)
         for task in list(self._arriving):
             task.cancel()
         await asyncio.gather(*self._arriving, return_exceptions=True)

@@ -20,6 +20,7 @@ from paasd.api import (
     one_offs,
     openapi,
     people,
+    process,
     releases,
     router,
     sources,
@@ -40,7 +41,7 @@ HEADER_BYTES = 32 * 1024  # the CLI's Request-Id grows to 7 KiB
 BODY_BYTES = 1024 * 1024
 MODULES = (
     *(accounts, authorizations, keys, people, apps, collaborators, config_vars, releases, builds, dynos, one_offs),
-    *(sources, domains, maintenance, logs, disk, router, ca, empty),
+    *(sources, domains, maintenance, logs, disk, process, router, ca, empty),
 )
 
 
