@@ -1,8 +1,8 @@
 """`paasd serve --takeover`: a daemon gets the listening sockets of the one that runs, which then lets go of the home.
 
 The sockets stay open throughout: who connects meanwhile waits in their queue. Three words, on a socket in the home:
-the newcomer connects; the holder answers what it has (JSON) with the sockets themselves beside it (SCM_RIGHTS); and only
-when the newcomer says that it has them, the holder ends. A newcomer that dies before that changes nothing.
+the newcomer connects; the holder answers what it has (JSON) with the sockets themselves beside it (SCM_RIGHTS); and
+only when the newcomer says that it has them, the holder ends. A newcomer that dies before that changes nothing.
 """
 
 import asyncio
