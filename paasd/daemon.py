@@ -36,19 +36,18 @@ from paasd.api.parts import ApiParts
 from paasd.api.port import Port
 from paasd.api.rendezvous import Rendezvous
 from paasd.api.server import make_api
-from paasd.domain.disk import MEGABYTE, DiskRules
-from paasd.domain.dyno import Limits
 from paasd.failpoints import parse_failpoints
 from paasd.home import Home
 from paasd.ports import Engine
+from paasd.rules import boot_rules, build_rules, disk_rules
 from paasd.services.access import Access
 from paasd.services.apps import Apps
 from paasd.services.archives import KEPT_SECONDS, Archives
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
 from paasd.services.background import Background, attempt
-from paasd.services.boot import Boot, BootRules
-from paasd.services.builds import BuildRules, Builds
+from paasd.services.boot import Boot
+from paasd.services.builds import Builds
 from paasd.services.certificates import Certificates
 from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.disk import Disk
@@ -290,32 +289,6 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
         disk=disk,
         background=background,
         backups=DailyBackups(settings.home, settings.backups),
-    )
-
-
-def boot_rules(settings: Settings) -> BootRules:
-    """How dynos are brought up."""
-    dynos = settings.dynos
-    limits = Limits(dynos.memory_mb * 1024 * 1024, dynos.cpus, dynos.pids, dynos.open_files)
-    return BootRules(port=dynos.port, timeout=dynos.boot_timeout, limits=limits)
-
-
-def disk_rules(settings: Settings) -> DiskRules:
-    """What is kept, and when a disk is too full."""
-    disk = settings.disk
-    return DiskRules(
-        disk.high, disk.full, disk.build_mb * MEGABYTE, disk.build_inodes, disk.keep_releases, disk.keep_output_days
-    )
-
-
-def build_rules(settings: Settings) -> BuildRules:
-    """How builds are bounded."""
-    _, port = parse_address(settings.router, "router")
-    return BuildRules(
-        timeout=settings.build.timeout,
-        parallel=settings.build.parallel,
-        queue=settings.deploy.queue,
-        web_url=f"http://{{app}}.{settings.domain}:{port}/",
     )
 
 

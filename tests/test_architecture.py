@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paasd.home": set(),
     "paasd.logging": ANYWHERE,
     "paasd.failpoints": set(),
+    "paasd.rules": {"paasd.settings", "paasd.services", "paasd.domain"},
     "paasd.takeover": {"paasd.home", *ANYWHERE},
     "paasd.doctor": {
         *("paasd.settings", "paasd.home", "paasd.adapters", "paasd.builders", "paasd.domain"),

@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from paasd.daemon import ENGINES, PERIODIC, boot_rules, build_rules
-from paasd.settings import BuildSettings, DynoSettings, Settings
+from paasd.daemon import ENGINES, PERIODIC
 from tests.daemon import BIN, Daemon, free_port, running, shell_for, wait_until
 
 NO_ENGINE = {"docker": {"host": "unix:///nonexistent/docker.sock"}}
@@ -90,22 +89,6 @@ def test_the_log_tells_no_secret(daemon: Daemon) -> None:
     assert "serving" in text
     assert daemon.token not in text
     assert (daemon.home / "url-secret").read_text().strip() not in text
-
-
-def test_settings_reach_the_rules(tmp_path: Path) -> None:
-    settings = Settings(
-        home=tmp_path,
-        search_path="",
-        router="127.0.0.1:8081",
-        domain="apps.example",
-        build=BuildSettings(timeout=7, parallel=3),
-        dynos=DynoSettings(memory_mb=64, cpus=0.5, pids=9, open_files=99, port=3000, boot_timeout=4),
-    )
-    boot, build = boot_rules(settings), build_rules(settings)
-    assert (boot.port, boot.timeout) == (3000, 4)
-    assert (boot.limits.memory, boot.limits.cpus, boot.limits.pids, boot.limits.open_files) == (64 << 20, 0.5, 9, 99)
-    assert (build.timeout, build.parallel) == (7, 3)
-    assert build.web_url.format(app="shop") == "http://shop.apps.example:8081/"
 
 
 def test_every_engine_that_can_be_set_can_be_made() -> None:

@@ -91,14 +91,16 @@ def act(stage: Stage, owners: Sequence[Owner], seed: int, seconds: float, *, eve
     killer = Killer(stage, seed)
     killer.everything = everything
     threads = [killer.start(), *(owner.start() for owner in owners)]
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
-        time.sleep(min(left, PROGRESS_SECONDS))
-        done = ", ".join(f"{count} {what}" for what, count in sorted(stage.done.items()))
-        print(f"  {max(deadline - time.monotonic(), 0):4.0f} s left: {done}", flush=True)
-    stage.stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, PROGRESS_SECONDS))
+            done = ", ".join(f"{count} {what}" for what, count in sorted(stage.done.items()))
+            print(f"  {max(deadline - time.monotonic(), 0):4.0f} s left: {done}", flush=True)
+    finally:  # Ctrl-C and SIGTERM too: the threads would go on for ever
+        stage.stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def warm(stage: Stage) -> None:
