@@ -14,6 +14,7 @@ from paasd.cli.settings import Settings
 
 ACCEPT = "application/vnd.heroku+json; version=3"
 CONNECT_SECONDS = 5.0
+UPLOADED_SECONDS = 600.0
 ANSWER_SECONDS = 65.0  # a write may wait 50 s for the release before it
 
 
@@ -70,6 +71,16 @@ class Api:
     def put_bytes(self, where: str, body: bytes, kind: str) -> Any:
         """A body that is not JSON; `kind` is its media type."""
         return self._call("PUT", where, raw=(body, kind))[0]
+
+    def upload(self, url: str, body: Iterator[bytes], size: int) -> Any:
+        """PUT `size` bytes to a capability URL; the token is not sent. The server may take its time to look at them."""
+        import urllib3
+
+        headers = {"User-Agent": "paas", "Content-Length": str(size)}
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=UPLOADED_SECONDS)
+        with self._translated():
+            reply = self._pool.request("PUT", url, body=body, headers=headers, timeout=timeout, redirect=False)
+        return self._decoded(reply.status, reply.data)
 
     def delete(self, where: str) -> Any:
         return self._call("DELETE", where)[0]

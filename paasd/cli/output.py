@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -116,6 +116,22 @@ def action(*words: str | Styled) -> Iterator[Step]:
         step.done("!")
         raise
     step.done()
+
+
+@contextmanager
+def progress(word: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr's terminal for something of `total` bytes, else one line; called with how many more are done."""
+    if not sys.stderr.isatty():
+        with action(word, " ", size(total)):
+            yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(stderr=True, no_color=not colors_wanted())
+    with Progress(TextColumn(word), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=console) as bar:
+        task = bar.add_task(word, total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 def app_name(name: str) -> Styled:

@@ -57,6 +57,11 @@ def follow(api: Api, app: str, release: Release, step: Step) -> Release:
     return ended
 
 
+def served(api: Api, app: str, release: Release) -> Release:
+    """The release once it has succeeded. Raises CliError with the reason when it failed."""
+    return _wait(api, app, release)
+
+
 def copy_output(api: Api, url: str, out: Callable[[bytes], None], *, still_wanted: Callable[[], bool]) -> None:
     """Copy a stream from its first byte to its end. A broken connection is taken up again where it broke.
 

@@ -89,7 +89,7 @@ def test_heroku_builds_creates_a_build_of_a_folder(shop: Shop, older: Shell) -> 
     assert "-----> Source received" in said
     assert f"v{before + 1} is live" in said
     assert shop.served() == f"v{before + 1}"
-    assert shop.call("GET", "/builds")[1][0]["source_blob"]["version"] == "v42"
+    assert "v42" in {build["source_blob"]["version"] for build in shop.call("GET", "/builds")[1]}
     (older.cwd / "Procfile").write_text("web serve\n")
     code, said = older.attempt(str(older.home / "bin" / "heroku8"), "builds:create", "-a", shop.name)
     assert (code != 0, shop.served()) == (True, f"v{before + 1}"), said

@@ -45,3 +45,38 @@ def test_a_url_inside_is_refused(shop: Shop) -> None:
     url = f"http://127.0.0.1:{shop.daemon.router_port}/"
     status, said = shop.call("POST", "/builds", {"source_blob": {"url": url}})
     assert (status, said["id"]) == (422, "invalid_params")
+
+
+def test_paas_deploy_sends_a_directory_as_it_is(shop: Shop) -> None:
+    (shop.shell.cwd / "uncommitted.txt").write_text("sent all the same")
+    (shop.shell.cwd / ".gitignore").write_text("*.log\n")
+    (shop.shell.cwd / "debug.log").write_text("left out")
+    before = shop.call("GET", "/releases")[1][-1]["version"]
+    head = shop.shell.run("git", "rev-parse", "HEAD").strip()
+    said = shop.shell.run("paas", "deploy")
+    assert "Packing " in said
+    assert f"-----> v{before + 1} is live" in said
+    assert shop.served() == f"v{before + 1}"
+    details = shop.call("GET", f"/releases/{before + 1}?extended=true")[1]["extended"]
+    assert details["commit"] == {"sha": f"{head}-dirty", "author": "owner@localhost", "subject": "A change"}
+    repository = shop.daemon.home / "apps" / shop.call("GET")[1]["id"] / "repo.git"
+    built = f"refs/builds/{shop.call('GET', '/releases')[1][-1]['slug']['id']}"
+    listed = shop.shell.run("git", f"--git-dir={repository}", "ls-tree", "-r", "--name-only", built).splitlines()
+    assert "uncommitted.txt" in listed
+    assert "debug.log" not in listed
+
+
+def test_paas_deploy_of_what_does_not_build_or_start_fails(shop: Shop) -> None:
+    """Unlike with Heroku's builds, the exit code says so, and the old release serves on."""
+    served = shop.served()
+    folder = shop.shell.cwd.parent / "broken"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch\nRUN no-such-thing\n")
+    assert "The build failed: " in shop.shell.run("paas", "deploy", str(folder), "-a", shop.name, ok=False)
+    for name in ("Dockerfile", "server.py"):
+        (folder / name).write_text((shop.shell.cwd / name).read_text())
+    (folder / "Procfile").write_text("web: exit 3\n")
+    said = shop.shell.run("paas", "deploy", str(folder), "-a", shop.name, ok=False)
+    assert "exited with status 3" in said
+    assert f"your app still runs {served}" in said
+    assert shop.served() == served

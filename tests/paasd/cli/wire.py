@@ -94,7 +94,8 @@ class Wire:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         data = await request.read()
         target = request.path_qs
-        self.seen.append(Seen(request.method, target, dict(request.headers), json.loads(data) if data else None))
+        body = data if data.startswith(b"\x1f\x8b") else json.loads(data) if data else None
+        self.seen.append(Seen(request.method, target, dict(request.headers), body))
         handler = self._handlers.get((request.method, target))
         if handler is None:
             return web.json_response({"id": "not_found", "message": f"No {request.method} {target}."}, status=404)
