@@ -35,6 +35,11 @@ heroku-cli-table: setup heroku-cli ## every command of the official CLI against 
 api-docs: python-env ## docs/api.md, made of the routes
 	$(BIN)/python -m tests.paasd.api.api_page
 
+.PHONY: fuzz-api
+fuzz-api: setup ## every operation of /openapi.json with generated requests: no server error, no answer beside the schema (ARGS='--examples 200')
+	@$(SETUP)/schemathesis
+	$(BIN)/python -m bench.fuzz_api $(ARGS)
+
 .PHONY: demo down doctor
 demo: ## a real app live by git push, on this machine, in one command
 	@$(SETUP)/demo

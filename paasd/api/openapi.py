@@ -81,6 +81,7 @@ def published() -> dict[str, Any]:
     schema: dict[str, Any] = json.loads(text)
     for noun, name in LOOSENED:
         schema["definitions"][noun]["definitions"][name].pop("pattern")
+    schema["definitions"]["domain"]["definitions"]["hostname"].pop("format")  # "uri", which no host name is
     schema["definitions"]["region"]["definitions"]["provider"]["properties"]["region"].pop("enum")
     return schema
 

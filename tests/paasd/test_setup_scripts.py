@@ -92,9 +92,10 @@ def test_lock_file_pins_and_hashes_each_package(lock: Path) -> None:
         assert "--hash=sha256:" in entry, entry.splitlines()[0]
 
 
-def test_npm_lock_pins_and_hashes_each_package_and_names_no_host() -> None:
-    lock = json.loads((SETUP / "heroku" / "package-lock.json").read_text())
-    wanted = json.loads((SETUP / "heroku" / "package.json").read_text())["dependencies"]
+@pytest.mark.parametrize("directory", ["heroku", "clients"])
+def test_npm_lock_pins_and_hashes_each_package_and_names_no_host(directory: str) -> None:
+    lock = json.loads((SETUP / directory / "package-lock.json").read_text())
+    wanted = json.loads((SETUP / directory / "package.json").read_text())["dependencies"]
     assert lock["packages"][""]["dependencies"] == wanted
     packages = {name: package for name, package in lock["packages"].items() if name}
     assert packages["node_modules/heroku"]["version"] == wanted["heroku"]
