@@ -35,6 +35,7 @@ OWN: Mapping[str, str] = {
     "GET /paasd/audit": "Who wrote what, newest first.",
     "GET /paasd/ca": "The certificate of the daemon's own authority.",
     "GET /paasd/disk": "How full the disks are, and which app uses what.",
+    "GET /paasd/process": "The daemon's process: its memory, descriptors, threads and tasks.",
     "GET /paasd/router": "Whether the router runs, where it listens and which table it serves.",
     "GET /schema": "Heroku's JSON hyper-schema, cut down to what is served here.",
     "PATCH /apps/{app}/collaborators/{collaborator}": "Change what somebody may do to the app.",
