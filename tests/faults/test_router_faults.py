@@ -311,3 +311,39 @@ async def test_r15_running_out_of_ports_is_said_and_passes(tmp_path: Path) -> No
     assert set(said["closed"]) <= {"200", "503 H22"}
     assert said["closed"].get("503 H22", 0) > 0
     assert said["still"] == {"200": 50}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_an_upload_of_a_gigabyte_takes_no_memory(make: Make, start: Start, chunked: bool) -> None:
+    """Bites: with `await connection.drained()` left out of Exchange._upload, the router keeps what the app is slow to
+    take."""
+    router, size, piece = make(), 1 << 30, b"u" * (1 << 20)
+    taken = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        await read_head(reader)
+        while taken < size:
+            data = await reader.read(1 << 20)
+            if not data:
+                return
+            taken += len(data)  # chunks' own lines among them, which only end it a little early
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+    await router.publish(route("shop", await start(serve)))
+    worker = (await router.workers())[0]
+    reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+    framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % size
+    writer.write(b"POST / HTTP/1.1\r\nHost: shop.localhost\r\n" + framing + b"\r\n\r\n")
+    before, most = rss(worker), 0
+    with contextlib.suppress(ConnectionError):  # the app has answered before the last chunk's end
+        for number in range(size // len(piece)):
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            await writer.drain()
+            if number % 16 == 0:
+                most = max(most, rss(worker))
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    writer.close()
+    assert most - before < 16 << 20
