@@ -31,6 +31,7 @@ async def slow_download(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
         await asyncio.sleep(0.04)
 
 
+@pytest.mark.row("R01", "15 upgrades under load, downloads and websockets")
 @pytest.mark.slow
 async def test_r01_upgrades_under_load(make: Make, start: Start) -> None:
     """Seen to fail without the grace for idle clients in Serving.finish: kept connections are reset."""
@@ -63,6 +64,7 @@ async def test_r01_upgrades_under_load(make: Make, start: Start) -> None:
         writer.close()
 
 
+@pytest.mark.row("R02", "the serving process killed 20 times under load")
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_r02_kill_9_twenty_times(make: Make, start: Start, workers: str) -> None:
@@ -81,6 +83,7 @@ async def test_r02_kill_9_twenty_times(make: Make, start: Start, workers: str) -
     assert len(load.broken) <= exposed, load.broken
 
 
+@pytest.mark.row("R03", "a restart with no daemon and no database")
 async def test_r03_a_restart_needs_nobody(own_router: RouterProcess, start: Start) -> None:
     """Nothing of a daemon exists here at all. Seen to fail with `restore()` left out of a worker's start."""
     await own_router.publish(route("shop", await start(echo())))
@@ -90,6 +93,7 @@ async def test_r03_a_restart_needs_nobody(own_router: RouterProcess, start: Star
     assert (await own_router.control("GET", "/health"))[1]["table"] == own_router.version
 
 
+@pytest.mark.row("R13", "1,000 apps in the table, and a restart")
 async def test_r13_a_thousand_apps(own_router: RouterProcess, start: Start) -> None:
     """A table of 1,000 routes put in force within a second, and a restart with it."""
     app = await start(echo())
@@ -106,6 +110,7 @@ async def test_r13_a_thousand_apps(own_router: RouterProcess, start: Start) -> N
     assert time.monotonic() - began < 5.0
 
 
+@pytest.mark.row("R14", "300 clients at a limit of 128 descriptors")
 async def test_r14_few_descriptors(make: Make, start: Start) -> None:
     """300 clients at a limit of 128 descriptors: no crash, no busy loop, and all is well once they went."""
     router = make()
@@ -127,6 +132,7 @@ async def test_r14_few_descriptors(make: Make, start: Start) -> None:
     assert await router.workers() == [worker]
 
 
+@pytest.mark.row("R16", "1,000 toggles of maintenance under load")
 @pytest.mark.slow
 async def test_r16_maintenance_toggled_under_load(make: Make, start: Start) -> None:
     """1,000 toggles: every answer is the app's or a whole maintenance page."""
