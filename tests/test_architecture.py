@@ -89,6 +89,7 @@ TESTED_ELSEWHERE = {
     "paasd/ports/disk.py": "tests/paasd/adapters/test_disk.py",
     "paasd/migrations/versions/0003_upkeep.py": "tests/paasd/migrations/test_migrations.py",
     "paasd/migrations/versions/0004_domains.py": "tests/paasd/migrations/test_migrations.py",
+    "paasd/migrations/versions/0005_buildpacks.py": "tests/paasd/migrations/test_migrations.py",
     "paasd/ports/engine.py": "tests/contracts/test_engine.py",
     "paasd/ports/outputs.py": "tests/paasd/adapters/test_log_files.py",
     "paasd/ports/probe.py": "tests/paasd/adapters/test_probe.py",

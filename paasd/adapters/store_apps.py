@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paasd.adapters.database import Database
 from paasd.adapters.rows import app_values, to_app
-from paasd.adapters.tables import accounts, apps, domains, formations, pages, upkeep
+from paasd.adapters.tables import accounts, apps, buildpacks, domains, formations, pages, upkeep
 from paasd.domain.app import App
 from paasd.domain.dyno import Formation
 from paasd.domain.errors import InvalidParams, NotFound
@@ -70,7 +70,7 @@ class AppTables:
         at = now()
         async with self._database.write() as connection:
             await connection.execute(update(apps).where(live).values(archived_at=at, updated_at=at))
-            for table in (upkeep, pages, domains):
+            for table in (upkeep, pages, domains, buildpacks):
                 await connection.execute(delete(table).where(table.c.app_id == app_id))
 
     async def formation(self, app_id: str) -> Sequence[Formation]:
@@ -90,6 +90,21 @@ class AppTables:
             await connection.execute(delete(formations).where(formations.c.app_id == app_id))
             if rows:
                 await connection.execute(insert(formations), rows)
+
+    async def buildpacks(self, app_id: str) -> Sequence[str]:
+        """In their order."""
+        query = select(buildpacks.c.name).where(buildpacks.c.app_id == app_id).order_by(buildpacks.c.ordinal)
+        async with self._database.read() as connection:
+            return list(await connection.scalars(query))
+
+    async def set_buildpacks(self, app_id: str, names: Sequence[str]) -> None:
+        """Replace them as a whole. NotFound when the app is gone."""
+        rows = [{"app_id": app_id, "ordinal": number, "name": name} for number, name in enumerate(names)]
+        async with self._database.write() as connection:
+            await require_app(connection, app_id)
+            await connection.execute(delete(buildpacks).where(buildpacks.c.app_id == app_id))
+            if rows:
+                await connection.execute(insert(buildpacks), rows)
 
 
 async def add_app(connection: AsyncConnection, app: App) -> None:

@@ -270,3 +270,11 @@ domains = Table(
     _time("updated_at"),
 )
 Index("ix_domains_app_id", domains.c.app_id)
+
+buildpacks = Table(
+    "buildpacks",
+    metadata,
+    Column("app_id", String(36), ForeignKey("apps.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+)

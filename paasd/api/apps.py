@@ -1,11 +1,14 @@
 """Apps: create, look at, rename, give away, put into maintenance, destroy."""
 
+from collections.abc import Mapping
+
 from aiohttp import web
 
 from paasd.api.accounts import check_own_account
 from paasd.api.paging import reply_list
 from paasd.api.parts import PARTS
 from paasd.api.people_resources import transfer_resource
+from paasd.api.platform import heed_place
 from paasd.api.replies import reply
 from paasd.api.requests import (
     ACCOUNT,
@@ -55,8 +58,9 @@ async def transfer(request: web.Request) -> web.Response:
 async def create(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     body = await read_object(request)
+    warning = heed_place(body)
     app = request[APP] = await parts.apps.create(request[ACTOR], text_of(body, "name"))
-    return reply(request, app_resource(app, parts.links), status=201)
+    return reply(request, app_resource(app, parts.links), status=201, headers=warning)
 
 
 async def show(request: web.Request) -> web.Response:
@@ -69,6 +73,7 @@ async def update(request: web.Request) -> web.Response:
     body = await read_object(request)
     app = await find_app(request)
     name, maintenance, timeout = text_of(body, "name"), flag_of(body, "maintenance"), number_of(body, "release_timeout")
+    warning = heed_place({"build_stack": body.get("build_stack")})
     if timeout is not None:
         check_release_timeout(timeout)
     if name is not None and name != app.name:
@@ -80,7 +85,7 @@ async def update(request: web.Request) -> web.Response:
     if maintenance is not None:
         note(request, maintenance=[app.maintenance, maintenance])
         app = await apps.set_maintenance(request[ACTOR], app, maintenance)
-    return await _reply_app(request, app)
+    return await _reply_app(request, app, warning)
 
 
 async def destroy(request: web.Request) -> web.Response:
@@ -90,11 +95,11 @@ async def destroy(request: web.Request) -> web.Response:
     return reply(request, app_resource(app, parts.links))
 
 
-async def _reply_app(request: web.Request, app: App) -> web.Response:
+async def _reply_app(request: web.Request, app: App, headers: Mapping[str, str] | None = None) -> web.Response:
     parts = request.app[PARTS]
     release = await parts.ledger.current(app)
     build = await parts.ledger.build(app, release.build_id) if release and release.build_id else None
-    return reply(request, app_resource(app, parts.links, slug_size=build.size if build else None))
+    return reply(request, app_resource(app, parts.links, slug_size=build.size if build else None), headers=headers)
 
 
 ROUTES = (

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
+from paasd.api.absent import REFUSALS
 from paasd.api.policy import POLICIES
 from paasd.api.replies import JSON
 
@@ -198,10 +199,12 @@ def _moved(part: Any) -> Any:
 
 
 def routes_of(api: web.Application) -> list[tuple[str, str]]:
-    """(method, pattern) of each."""
+    """(method, pattern) of each that does more than to say no."""
     return [
-        (route.method, route.resource.canonical) for route in api.router.routes() if route.resource is not None
-    ]  # a route without one is aiohttp's own
+        (route.method, route.resource.canonical)
+        for route in api.router.routes()
+        if route.resource is not None and route.handler not in REFUSALS  # a route without one is aiohttp's own
+    ]
 
 
 async def show_openapi(request: web.Request) -> web.Response:

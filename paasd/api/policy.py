@@ -23,26 +23,62 @@ ACCOUNT_ROUTES: Mapping[Scope, str] = {
     Scope.IDENTITY: """
         GET /account
         GET /account/features
+        GET /account/features/{feature}
         GET /account/rate-limits
         GET /users/{user}
         GET /teams
         GET /teams/{team}
         GET /teams/{team}/apps
+        GET /teams/{team}/members
+        GET /teams/{team}/invitations
+        GET /enterprise-accounts
+        GET /enterprise-accounts/{enterprise}
         GET /spaces
+        GET /spaces/{space}
         GET /regions
+        GET /regions/{region}
         GET /stacks
+        GET /stacks/{stack}
+        GET /addon-services
+        GET /addon-services/{service}
+        GET /addon-services/{service}/plans
         GET /paasd/ca
     """,
     Scope.READ: """
         GET /apps
         GET /users/{user}/apps
         GET /addons
+        GET /addons/{addon}
+        GET /addons/{addon}/addon-attachments
+        GET /addons/{addon}/config
         GET /addon-attachments
+        GET /addon-attachments/{attachment}
         GET /pipelines
+        GET /pipelines/{pipeline}
+        GET /pipelines/{pipeline}/pipeline-couplings
+        GET /pipelines/{pipeline}/review-app-config
+        GET /pipelines/{pipeline}/review-apps
+        GET /pipeline-couplings
+        GET /pipeline-promotions/{promotion}
+        POST /actions/addons/resolve
+        POST /actions/addon-attachments/resolve
+        POST /filters/apps
     """,
     Scope.WRITE: """
         POST /apps
         POST /sources
+        POST /addon-attachments
+        DELETE /addon-attachments/{attachment}
+        POST /pipelines
+        PATCH /pipelines/{pipeline}
+        DELETE /pipelines/{pipeline}
+        POST /pipeline-couplings
+        PATCH /pipeline-couplings/{coupling}
+        DELETE /pipeline-couplings/{coupling}
+        POST /pipeline-promotions
+        POST /teams
+        POST /teams/apps
+        POST /spaces
     """,
     Scope.GLOBAL: """
         GET /account/keys
@@ -50,6 +86,7 @@ ACCOUNT_ROUTES: Mapping[Scope, str] = {
         GET /account/keys/{key}
         DELETE /account/keys/{key}
         PATCH /account
+        PATCH /account/features/{feature}
         POST /account/app-transfers
         GET /oauth/authorizations
         POST /oauth/authorizations
@@ -65,7 +102,9 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
     (Scope.READ, Permission.VIEW): """
         GET /apps/{app}
         GET /apps/{app}/addons
+        GET /apps/{app}/addons/{addon}
         GET /apps/{app}/addon-attachments
+        GET /apps/{app}/addon-attachments/{attachment}
         GET /apps/{app}/buildpack-installations
         GET /apps/{app}/collaborators
         GET /apps/{app}/collaborators/{collaborator}
@@ -74,11 +113,14 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
         GET /apps/{app}/dynos
         GET /apps/{app}/dynos/{dyno}
         GET /apps/{app}/features
+        GET /apps/{app}/features/{feature}
         GET /apps/{app}/formation
         GET /apps/{app}/maintenance
         GET /apps/{app}/formation/{type}
         GET /apps/{app}/pipeline-couplings
+        GET /apps/{app}/review-app
         GET /apps/{app}/sni-endpoints
+        GET /apps/{app}/sni-endpoints/{endpoint}
     """,
     (Scope.READ_PROTECTED, Permission.VIEW): """
         GET /apps/{app}/builds
@@ -109,6 +151,17 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
         POST /apps/{app}/domains
         PATCH /apps/{app}/domains/{domain}
         DELETE /apps/{app}/domains/{domain}
+        PATCH /apps/{app}/features/{feature}
+        PUT /apps/{app}/buildpack-installations
+        POST /apps/{app}/addons
+        PATCH /apps/{app}/addons/{addon}
+        DELETE /apps/{app}/addons/{addon}
+        POST /apps/{app}/sni-endpoints
+        PATCH /apps/{app}/sni-endpoints/{endpoint}
+        DELETE /apps/{app}/sni-endpoints/{endpoint}
+        POST /apps/{app}/acm
+        PATCH /apps/{app}/acm
+        DELETE /apps/{app}/acm
         POST /apps/{app}/dynos/{dyno}/actions/stop
         POST /apps/{app}/formations/{type}/actions/stop
     """,

@@ -3,9 +3,11 @@
 from aiohttp import web
 
 from paasd.api import (
+    absent,
     accounts,
     apps,
     authorizations,
+    buildpacks,
     builds,
     ca,
     collaborators,
@@ -13,13 +15,13 @@ from paasd.api import (
     disk,
     domains,
     dynos,
-    empty,
     keys,
     logs,
     maintenance,
     one_offs,
     openapi,
     people,
+    platform,
     process,
     releases,
     router,
@@ -41,7 +43,7 @@ HEADER_BYTES = 32 * 1024  # the CLI's Request-Id grows to 7 KiB
 BODY_BYTES = 1024 * 1024
 MODULES = (
     *(accounts, authorizations, keys, people, apps, collaborators, config_vars, releases, builds, dynos, one_offs),
-    *(sources, domains, maintenance, logs, disk, process, router, ca, empty),
+    *(sources, domains, maintenance, logs, disk, process, router, ca, platform, buildpacks, absent),
 )
 
 

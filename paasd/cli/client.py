@@ -68,6 +68,9 @@ class Api:
     def patch(self, where: str, body: object) -> Any:
         return self._call("PATCH", where, body)[0]
 
+    def put(self, where: str, body: object) -> Any:
+        return self._call("PUT", where, body)[0]
+
     def put_bytes(self, where: str, body: bytes, kind: str) -> Any:
         """A body that is not JSON; `kind` is its media type."""
         return self._call("PUT", where, raw=(body, kind))[0]

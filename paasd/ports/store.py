@@ -145,6 +145,14 @@ class AppStore(Protocol):
         """Replace it as a whole."""
         ...
 
+    async def buildpacks(self, app_id: str) -> Sequence[str]:
+        """In their order."""
+        ...
+
+    async def set_buildpacks(self, app_id: str, names: Sequence[str]) -> None:
+        """Replace them as a whole. NotFound when the app is gone."""
+        ...
+
 
 class DomainStore(Protocol):
     """Host names of apps' own: one app's over all apps; a destroyed app has none."""

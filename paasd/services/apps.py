@@ -112,6 +112,14 @@ class Apps:
         """How long the release phase may take. Raises InvalidParams."""
         return await self.store.set_release_timeout(app.id, check_release_timeout(seconds))
 
+    async def buildpacks(self, app: App) -> Sequence[str]:
+        """Those the app names, in their order."""
+        return await self.store.buildpacks(app.id)
+
+    async def set_buildpacks(self, app: App, names: Sequence[str]) -> None:
+        """Replace them as a whole."""
+        await self.store.set_buildpacks(app.id, names)
+
     async def config(self, app: App) -> Mapping[str, str]:
         """Of the newest release that has not failed."""
         return await self.store.newest_config(app.id)

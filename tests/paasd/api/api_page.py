@@ -42,7 +42,7 @@ def page(routes: list[tuple[str, str]]) -> str:
         "",
         "## What Heroku publishes and paasd does not serve",
         "",
-        "`{}` stands for an id or a name. These answer 404 `not_found`.",
+        "`{}` stands for an id or a name. These answer 404 `not_found`, or 422 with what to do instead.",
         "",
         *(f"- `{name}`" for name in missing),
     ]

@@ -1,0 +1,69 @@
+"""`features`, `labs`, `regions`, `apps:stacks` and `buildpacks`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .conftest import Run
+from .wire import Wire, app
+
+PREBOOT = {"name": "preboot", "enabled": True, "description": "d", "doc_url": "http://x", "state": "general"}
+PATH = "/apps/shop/buildpack-installations"
+
+
+def installed(*names: str) -> list[dict[str, object]]:
+    return [{"buildpack": {"name": name, "url": name}, "ordinal": number} for number, name in enumerate(names)]
+
+
+def test_features(paas: Run, wire: Wire) -> None:
+    wire.reply("GET", "/apps/shop/features", [PREBOOT])
+    assert paas("features", "-a", "shop").stdout == "=== App Features shop\n\n[+] preboot  d\n"
+    assert json.loads(paas("features", "-a", "shop", "--json").stdout) == [PREBOOT]
+    wire.reply("GET", "/apps/shop/features/preboot", PREBOOT)
+    assert "Enabled:" in paas("features:info", "preboot", "-a", "shop").stdout
+    ran = paas("features:enable", "preboot", "-a", "shop")
+    assert ran.returncode == 1 and "already enabled" in ran.stderr
+    wire.reply("PATCH", "/apps/shop/features/preboot", {**PREBOOT, "enabled": False})
+    ran = paas("features:disable", "preboot", "-a", "shop", "--json")
+    assert ran.stderr == "Disabling preboot for shop... done\n" and not json.loads(ran.stdout)["enabled"]
+
+
+def test_labs_regions_and_stacks(paas: Run, wire: Wire) -> None:
+    wire.reply("GET", "/account/features", [])
+    wire.reply("GET", "/account", {"email": "ann@example.org"})
+    assert paas("labs").stdout == "=== User Features ann@example.org\n\n"
+    wire.reply("GET", "/regions", [{"name": "local", "description": "This machine"}])
+    assert paas("regions").stdout.splitlines()[1].split("  ") == ["local", "This machine", "Common Runtime"]
+    wire.reply("GET", "/stacks", [{"name": "paasd-bookworm"}])
+    wire.reply("GET", "/apps/shop", {**app(), "stack": {"name": "paasd-bookworm"}})
+    assert paas("stack", "-a", "shop").stdout == "=== shop Available Stacks\n\n* paasd-bookworm\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "sent"),
+    [
+        (("add", "b/two"), ["a/one", "b/two"]),
+        (("add", "b/two", "-i", "1"), ["b/two", "a/one"]),
+        (("set", "b/two"), ["b/two"]),
+        (("remove", "a/one"), []),
+        (("clear",), []),
+    ],
+)
+def test_buildpacks(paas: Run, wire: Wire, command: tuple[str, ...], sent: list[str]) -> None:
+    wire.reply("GET", PATH, installed("a/one"))
+    wire.reply("PUT", PATH, installed(*sent))
+    ran = paas(f"buildpacks:{command[0]}", *command[1:], "-a", "shop")
+    assert ran.returncode == 0, ran.stderr
+    assert wire.asked("PUT", PATH)[0].body == {"updates": [{"buildpack": name} for name in sent]}
+    assert ran.stdout.splitlines()[1:] == [f"{number}. {name}" for number, name in enumerate(sent, 1)]
+
+
+def test_buildpacks_are_listed_and_not_named_twice(paas: Run, wire: Wire) -> None:
+    wire.reply("GET", PATH, installed("a/one"))
+    assert paas("buildpacks", "-a", "shop").stdout == "=== shop Buildpack\n\n1. a/one\n"
+    assert "already" in paas("buildpacks:add", "a/one", "-a", "shop").stderr
+    assert "not in the list" in paas("buildpacks:remove", "b/two", "-a", "shop").stderr
+    wire.reply("GET", PATH, [])
+    assert paas("buildpacks", "-a", "shop").stdout == "shop has no Buildpacks.\n"
