@@ -53,6 +53,7 @@ from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.disk import Disk
 from paasd.services.domains import Domains
 from paasd.services.dynos import Dynos
+from paasd.services.images import Images
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
 from paasd.services.maintenance import Maintenance
@@ -118,6 +119,7 @@ class Services:
     ledger: Ledger
     builds: Builds
     archives: Archives
+    images: Images
     releases: Releases
     dynos: Dynos
     domains: Domains
@@ -277,6 +279,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
         ledger=Ledger(store),
         builds=builds,
         archives=archives,
+        images=Images(store, engine, outputs, builds, releases, disk),
         releases=releases,
         dynos=dynos,
         domains=domains,
@@ -305,6 +308,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         apps=services.apps,
         builds=services.builds,
         archives=services.archives,
+        images=services.images,
         ledger=services.ledger,
         releases=services.releases,
         dynos=services.dynos,

@@ -5,7 +5,9 @@ Cancelling closes the request, on which the engine stops the build.
 
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -15,7 +17,7 @@ from paasd.adapters.docker_build_log import BuildKitLog, ClassicLog, explain
 from paasd.adapters.docker_containers import APP, BUILD, CREATED, HOME
 from paasd.adapters.docker_context import DOCKERFILE, pack, without_syntax
 from paasd.adapters.docker_streams import json_lines
-from paasd.domain.errors import BuildFailed
+from paasd.domain.errors import BuildFailed, NotFound
 from paasd.ports import Artifact, BuildSpec, Write
 
 PIECE = 256 * 1024
@@ -43,6 +45,33 @@ class Builder:
             ) from error
         found = await self._api.call("inspect_image", image)
         return Artifact(str(found["Id"]), recipe.app_id, recipe.build_id, int(found["Size"]), created_at)
+
+    async def adopt(self, image: str, recipe: BuildSpec, output: Write, *, buildkit: bool) -> Artifact:
+        """Built upon the image, so that it has our labels and is kept and removed as what we built. NotFound."""
+        absent = NotFound(
+            f"There is no image {image[:200]!a} on this machine's engine; build or pull it there first, or see "
+            "`docker images`.",
+            resource="docker_image",
+        )
+        try:
+            found = await self._api.call("inspect_image", image)
+        except Refused as error:
+            if error.status >= 500:
+                raise
+            raise absent from error
+        labels = (found.get("Config") or {}).get("Labels") or {}
+        if APP in labels and labels[APP] != recipe.app_id:
+            raise absent  # another app's source is in it
+        # Named by us until it is built upon: what was looked at is what is taken.
+        name = f"{recipe.name}-from"
+        repository, _, tag = name.rpartition(":")
+        await self._api.call("tag", found["Id"], repository, tag)
+        try:
+            with tempfile.TemporaryDirectory(prefix="paasd-image-") as empty:
+                like = replace(recipe, dockerfile=f"FROM {name}\n", dockerfile_classic=None)
+                return await self.build(Path(empty), like, output, buildkit=buildkit)
+        finally:
+            await self._api.call("remove_image", name, noprune=True)
 
     async def _build(self, source: Path, recipe: BuildSpec, output: Write, buildkit: bool, at: datetime) -> str:
         dockerfile = without_syntax(recipe.dockerfile if buildkit else recipe.dockerfile_classic or recipe.dockerfile)

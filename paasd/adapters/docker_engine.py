@@ -92,6 +92,11 @@ class DockerEngine:
         buildkit = self._buildkit(_version(connection.api_version))
         return await self._builder.build(source, recipe, output, buildkit=buildkit)
 
+    async def adopt_image(self, image: str, recipe: BuildSpec, output: Write) -> Artifact:
+        """An artifact like an image the engine has. NotFound when there is none, or it is another app's."""
+        version = _version((await self._api.connect()).api_version)
+        return await self._builder.adopt(image, recipe, output, buildkit=self._buildkit(version))
+
     async def artifacts(self) -> Sequence[Artifact]:
         """All artifacts that this home's builds made."""
         images = await self._api.call("images", filters={"label": f"{HOME}={self._home}"})

@@ -9,10 +9,11 @@ from aiohttp import web
 from paasd.api.paging import reply_list
 from paasd.api.parts import PARTS
 from paasd.api.replies import reply
-from paasd.api.requests import ACTOR, find_app, note, read_object
+from paasd.api.requests import ACTOR, find_app, note, read_object, require, text_of
 from paasd.api.resources import dyno_resource, dyno_uuid, formation_resource
+from paasd.domain.access import Permission
 from paasd.domain.app import App
-from paasd.domain.dyno import Dyno, DynoKind, Formation
+from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, Formation
 from paasd.domain.errors import InvalidParams, NotFound
 
 Wanted = dict[str, tuple[Formation, str | None]]
@@ -38,6 +39,8 @@ async def update_formation(request: web.Request) -> web.Response:
     updates = body.get("updates")
     if not isinstance(updates, list) or not all(isinstance(update, dict) for update in updates):
         raise InvalidParams('updates must be a list of objects, such as [{"type": "web", "quantity": 2}].')
+    if any(update.get("docker_image") for update in updates):
+        return reply(request, await _deploy_image(request, app, updates))
     after = await _scale(request, app, updates)
     named = [str(update["type"]) for update in updates]
     return reply(request, [formation_resource(*_of_type(after, kind), app) for kind in dict.fromkeys(named)])
@@ -130,6 +133,23 @@ async def _scale(request: web.Request, app: App, updates: list[dict[str, Any]]) 
     note(request, formation={kind: [before[kind][0].quantity, quantity] for kind, quantity in changes.items()})
     after = await request.app[PARTS].dynos.scale(request[ACTOR], app, changes)
     return {wanted.type: (wanted, command) for wanted, command in after}
+
+
+async def _deploy_image(request: web.Request, app: App, updates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Heroku's `container:release`, of an image that the engine has. The release has the types that are named here."""
+    require(request, Permission.DEPLOY)
+    images = {text_of(update, "docker_image") for update in updates}
+    if len(images) != 1 or any(not isinstance(update.get("type"), str) for update in updates):
+        raise InvalidParams("All types of a release run one image: name the same docker_image with each, and its type.")
+    if any(update.get("quantity") is not None or update.get("size") for update in updates):
+        raise InvalidParams("Set docker_image first, then quantity or size, in a call of its own.")
+    commands = {str(update["type"]): text_of(update, "command") for update in updates}
+    image = str(images.pop())
+    note(request, docker_image=image, types=sorted(commands))
+    release = await request.app[PARTS].images.deploy(request[ACTOR], app, image, commands)
+    sizes = {entry.type: entry.size for entry, _ in await request.app[PARTS].dynos.formation(app)}
+    wanted = [Formation(kind, count, sizes.get(kind, DEFAULT_SIZE)) for kind, count in release.formation.items()]
+    return [formation_resource(entry, release.processes.commands[entry.type], app) for entry in wanted]
 
 
 def _check_size(update: dict[str, Any], wanted: Formation) -> None:

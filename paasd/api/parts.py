@@ -16,6 +16,7 @@ from paasd.services.builds import Builds
 from paasd.services.disk import Disk
 from paasd.services.domains import Domains
 from paasd.services.dynos import Dynos
+from paasd.services.images import Images
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
 from paasd.services.maintenance import Maintenance
@@ -38,6 +39,7 @@ class ApiParts:
     apps: Apps
     builds: Builds
     archives: Archives
+    images: Images
     ledger: Ledger
     releases: Releases
     dynos: Dynos

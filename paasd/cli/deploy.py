@@ -16,21 +16,43 @@ from paasd.cli.output import Styled
 from paasd.cli.session import PaasCommand, Session, app_options, json_option
 
 SECTION = "Releases"
+EXAMPLE = "paas deploy\npaas deploy ./site -a blog\npaas deploy --image nginx:1.27"
 
 
-@click.command(cls=PaasCommand, name="deploy", section=SECTION, example="paas deploy\npaas deploy ./site -a blog")
+@click.command(
+    cls=PaasCommand,
+    name="deploy",
+    section=SECTION,
+    example=EXAMPLE,
+)
 @click.argument(
     "directory", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--version", metavar="TEXT", help="What the release's commit is to be; else git's, if DIR is in git.")
+@click.option("--image", metavar="NAME", help="Release an image that the daemon's engine has, instead of DIR.")
+@click.option(
+    "--type", "types", multiple=True, metavar="TYPE[=COMMAND]", help="With --image: what to run of it (web, as it is)."
+)
 @click.option("--queue", is_flag=True, help="Wait for a deploy that is under way, rather than be refused.")
 @json_option
 @app_options
-def deploy(session: Session, app: str, directory: Path, version: str | None, queue: bool, as_json: bool) -> None:
+def deploy(
+    session: Session,
+    app: str,
+    directory: Path,
+    version: str | None,
+    image: str | None,
+    types: tuple[str, ...],
+    queue: bool,
+    as_json: bool,
+) -> None:
     """Send a directory (this one), build and release it; ends when the release serves, or has failed.
 
     What .gitignore names is left out; what is not committed is sent too.
     """
+    if image is not None:
+        _deploy_image(session, app, image, types or ("web",), as_json)
+        return
     files = source_files.files_of(directory)
     if not files:
         raise CliError(f"{directory} holds no files to send: is all of it in .gitignore?")
@@ -45,6 +67,18 @@ def deploy(session: Session, app: str, directory: Path, version: str | None, que
     release = _released(session, app, session.api.get(path("apps", app, "builds", str(build["id"]))))
     if as_json:
         output.print_json({"build": build["id"], "release": release, "output": kept.decode(errors="replace")})
+
+
+def _deploy_image(session: Session, app: str, image: str, types: tuple[str, ...], as_json: bool) -> None:
+    updates: list[dict[str, str]] = []
+    for wanted in types:
+        kind, _, command = wanted.partition("=")
+        updates.append({"type": kind, "docker_image": image, **({"command": command} if command else {})})
+    with output.action("Releasing image ", Styled(image, output.NAME), " to ", output.app_name(app)) as step:
+        session.api.patch(path("apps", app, "formation"), {"updates": updates})
+        release = rollout.follow(session.api, app, rollout.latest(session.api, app), step)
+    if as_json:
+        output.print_json({"release": release})
 
 
 def _sent(session: Session, directory: Path, files: list[str]) -> str:

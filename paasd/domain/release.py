@@ -1,5 +1,6 @@
 """The ledger: builds, releases, their states, and which release is current. TRANSITIONS is the one state machine."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -66,6 +67,11 @@ class Commit:
     author: str
     subject: str
     pushed: bool = True
+
+    @property
+    def label(self) -> str:
+        """Short enough for a description: "9f3c21ab", "9f3c21ab-dirty", "v1.2"."""
+        return re.sub(r"\b([0-9a-f]{8})[0-9a-f]{32}\b", r"\1", self.sha)[:60]
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,13 @@ class Engine(Protocol):
         """
         ...
 
+    async def adopt_image(self, image: str, recipe: BuildSpec, output: Write) -> Artifact:
+        """An artifact of the recipe's build that is like an image the engine has, by name or id; nothing is pulled.
+
+        NotFound when there is none, or it is another app's. The recipe's Dockerfile does not matter.
+        """
+        ...
+
     async def artifacts(self) -> Sequence[Artifact]:
         """All artifacts that this home's builds made."""
         ...

@@ -178,6 +178,6 @@ def environment(app: App, release: Release, dyno_name: str, port: int) -> dict[s
         "HEROKU_RELEASE_VERSION": f"v{release.version}",
         "HEROKU_RELEASE_CREATED_AT": release.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "HEROKU_SLUG_COMMIT": commit.sha if commit else "",
-        "HEROKU_SLUG_DESCRIPTION": f"Deploy {commit.sha[:8]}" if commit else "",
+        "HEROKU_SLUG_DESCRIPTION": f"Deploy {commit.label}" if commit else "",
     }
     return {**release.config, **platform}

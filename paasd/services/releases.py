@@ -112,7 +112,7 @@ class Releases:
 
     async def draft_of_build(self, actor: Actor, app: App, build: Build, description: str | None = None) -> NewRelease:
         """The release that a build makes with the app's newest config."""
-        label = build.commit.sha[:8] if build.commit else build.id[:8]
+        label = build.commit.label if build.commit else build.id[:8]
         wanted = NewRelease(
             app_id=app.id,
             description=description or f"Deploy {label}",

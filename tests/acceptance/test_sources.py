@@ -33,7 +33,7 @@ def test_an_archive_put_with_curl_is_built_and_served_and_can_be_rolled_back_to(
     (release,) = [one for one in shop.call("GET", "/releases")[1] if one["version"] == 2]
     ended = shop.call("GET", f"/builds/{build['id']}")[1]
     assert (ended["status"], ended["release"]["id"], release["slug"]["id"]) == ("succeeded", release["id"], build["id"])
-    assert release["description"] == "Deploy 2026-11-"
+    assert release["description"] == "Deploy 2026-11-26"
     shop.deploy({"other.txt": "pushed"})
     assert shop.served() == "v3"
     shop.shell.run("paas", "rollback", "v2", "-a", shop.name)
@@ -80,3 +80,25 @@ def test_paas_deploy_of_what_does_not_build_or_start_fails(shop: Shop) -> None:
     assert "exited with status 3" in said
     assert f"your app still runs {served}" in said
     assert shop.served() == served
+
+
+def test_paas_deploy_releases_an_image_that_is_there(shop: Shop) -> None:
+    """Like any other release: numbered, rolled back to; and no app gets another's image."""
+    image = shop.call("GET", f"/releases/{shop.served()[1:]}?extended=true")[1]["extended"]["image"]
+    before = shop.call("GET", "/releases")[1][-1]["version"]
+    name = f"paasd-acceptance/{shop.name}:1"
+    shop.shell.run("docker", "tag", image, name)
+    try:
+        said = shop.shell.run("paas", "deploy", "--image", name, "--type", "web=python server.py", "-a", shop.name)
+        assert f"done, v{before + 1}" in said
+        assert shop.served() == f"v{before + 1}"
+        release = shop.call("GET", "/releases")[1][-1]
+        assert release["description"] == f"Deploy {name}"
+        assert shop.call("GET", f"/builds/{release['slug']['id']}")[1]["status"] == "succeeded"
+        shop.shell.run("paas", "apps:create", "nosy")
+        assert "There is no image" in shop.shell.run("paas", "deploy", "--image", name, "-a", "nosy", ok=False)
+    finally:
+        shop.shell.run("docker", "rmi", name)
+        shop.daemon.call("DELETE", "/apps/nosy")
+    assert shop.served() == f"v{before + 1}"
+    assert "There is no image" in shop.shell.run("paas", "deploy", "--image", "nope:1", "-a", shop.name, ok=False)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -92,6 +93,28 @@ async def test_each_build_makes_an_artifact_of_its_own(bench: Bench, tmp_path: P
     await bench.engine.delete_artifact(first.name)
     await bench.engine.delete_artifact(first.name)
     assert [artifact.name for artifact in await bench.engine.artifacts()] == [second.name]
+
+
+async def test_an_image_that_is_here_becomes_an_artifact_of_the_app(bench: Bench) -> None:
+    wanted = recipe(bench)
+    artifact = await bench.engine.adopt_image("paasd/stack:bookworm", wanted, Log())
+    assert (artifact.app_id, artifact.build_id) == (bench.app_id, wanted.build_id)
+    assert [found.name for found in await bench.engine.artifacts()] == [artifact.name]
+    dyno = await bench.engine.start(bench.spec(SLEEP, artifact=artifact.name))
+    assert dyno.running
+    await bench.engine.stop(dyno.id, grace=0)
+    await bench.engine.delete_artifact(artifact.name)
+    assert list(await bench.engine.artifacts()) == []
+
+
+async def test_an_image_that_is_not_here_or_is_another_apps(bench: Bench, tmp_path: Path) -> None:
+    """Bites: the label of the app not looked at in Builder.adopt."""
+    mine = await bench.engine.build(tmp_path, recipe(bench), Log())
+    theirs = replace(recipe(bench), app_id="another-app")
+    for image, wanted in (("no-such-image:1", recipe(bench)), ("x" * 300, recipe(bench)), (mine.name, theirs)):
+        with pytest.raises(NotFound, match="There is no image"):
+            await bench.engine.adopt_image(image, wanted, Log())
+    assert [found.name for found in await bench.engine.artifacts()] == [mine.name]
 
 
 @pytest.mark.parametrize("command", [SLEEP, FAIL])

@@ -113,7 +113,7 @@ class MortalDaemon:
             authorizations=Authorizations(world.store), audit=Audit(world.store),
             maintenance=world.maintenance,
             apps=world.apps, builds=world.builds, archives=world.archives,
-            ledger=world.ledger, releases=world.releases, dynos=world.dynos,
+            images=world.images, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
             one_offs=OneOffs(world.store, world.engine, world.releases._hands.boot, world.logs, world.background),
             domains=Domains(world.store, world.routing, world.logs, "localhost"),
             logs=world.logs, routing=world.routing, outputs=world.outputs,

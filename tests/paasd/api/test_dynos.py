@@ -106,3 +106,37 @@ async def test_an_engine_that_is_down(world: World) -> None:
     answer = await world.call("GET", "/apps/shop/dynos")
     assert (answer.status, answer.json["id"]) == (503, "service_unavailable")
     assert await world.get("/apps/shop/releases")
+
+
+async def test_an_image_is_released_by_its_name(world: World) -> None:
+    app = await world.create()
+    updates = [
+        {"type": "web", "docker_image": "nginx:1"},
+        {"type": "worker", "docker_image": "nginx:1", "command": "x"},
+    ]
+    answer = await world.call("PATCH", "/apps/shop/formation", {"updates": updates})
+    assert answer.status == 200, answer.json
+    assert {entry["type"]: (entry["command"], entry["quantity"]) for entry in answer.json} == {
+        "web": ("", 1), "worker": ("x", 0),
+    }  # fmt: skip
+    await world.settled(app)
+    release = (await world.get("/apps/shop/releases"))[-1]
+    assert (release["version"], release["description"], release["status"]) == (2, "Deploy nginx:1", "succeeded")
+    newest = (await world.store.audit(app_id=app.id))[0]
+    assert newest.detail["docker_image"] == "nginx:1"
+
+
+async def test_an_image_that_can_not_be_meant(world: World) -> None:
+    await world.create()
+    web: dict[str, object] = {"type": "web", "docker_image": "nginx:1"}
+    for updates, status in (
+        ([{**web, "docker_image": "nothing:1"}], 404),
+        ([web, {"type": "worker", "docker_image": "nginx:2"}], 422),
+        ([web, {"type": "worker", "quantity": 2}], 422),
+        ([{**web, "quantity": 2}], 422),
+        ([{"docker_image": "nginx:1"}], 422),
+        ([{**web, "docker_image": 7}], 422),
+    ):
+        answer = await world.call("PATCH", "/apps/shop/formation", {"updates": updates})
+        assert (answer.status, updates) == (status, updates)
+    assert len(await world.get("/apps/shop/releases")) == 1

@@ -35,6 +35,7 @@ from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.disk import Disk
 from paasd.services.domains import Domains
 from paasd.services.dynos import Dynos
+from paasd.services.images import Images
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
 from paasd.services.maintenance import Maintenance
@@ -174,6 +175,7 @@ def make_parts(
         audit=Audit(store),
         apps=Apps(store, sources, engine, outputs, routing, releases, logs, background),
         builds=builds,
+        images=Images(store, engine, outputs, builds, releases, disk),
         archives=Archives(
             sources, FileUploads(home, max_bytes=1_000_000), WebFetch(), outputs, builds, background, disk, 1_000_000
         ),

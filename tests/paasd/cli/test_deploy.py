@@ -129,3 +129,17 @@ def test_ctrl_c_stops_the_build(daemon: Wire, source: Path, environment: dict[st
     assert process.returncode == 130
     assert os.fsencode(f"Stopping build {ID}... done") in said
     assert daemon.asked("DELETE", BUILD)
+
+
+def test_an_image(paas: Run, wire: Wire) -> None:
+    wire.reply("PATCH", "/apps/shop/formation", [])
+    wire.reply("GET", "/apps/shop/releases", [release(8)])
+    ran = paas("deploy", "--image", "nginx:1", "--type", "web", "--type", "worker=run it=all", "-a", "shop")
+    assert (ran.returncode, ran.stderr) == (0, "Releasing image nginx:1 to shop... done, v8\n")
+    (patch,) = wire.asked("PATCH", "/apps/shop/formation")
+    assert patch.body == {
+        "updates": [
+            {"type": "web", "docker_image": "nginx:1"},
+            {"type": "worker", "docker_image": "nginx:1", "command": "run it=all"},
+        ]
+    }

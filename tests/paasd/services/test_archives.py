@@ -51,7 +51,11 @@ async def test_an_archive_is_built_and_served_and_its_output_says_so(world: Worl
     assert world.answer() == "v2"
     release = await world.release(app, 2)
     assert release.commit is not None
-    assert (release.description, release.commit.sha, release.commit.pushed) == ("Deploy v1.2-dir", "v1.2-dirty", False)
+    assert (release.description, release.commit.sha, release.commit.pushed) == (
+        "Deploy v1.2-dirty",
+        "v1.2-dirty",
+        False,
+    )
     assert (release.build_id, release.actor) == (build.id, world.actor)
     assert (await world.ledger.build(app, build.id)).status is BuildStatus.SUCCEEDED
     assert "app[api]: Build succeeded" in world.lines(app)

@@ -29,6 +29,7 @@ from paasd.services.builds import BuildRules, Builds
 from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.disk import Disk
 from paasd.services.dynos import Dynos
+from paasd.services.images import Images
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
 from paasd.services.maintenance import Maintenance
@@ -115,6 +116,7 @@ class World:
     apps: Apps
     builds: Builds
     archives: Archives
+    images: Images
     releases: Releases
     dynos: Dynos
     ledger: Ledger
@@ -248,7 +250,7 @@ def wire(
     maintenance = Maintenance(store, routing, logs, fetch, background)
     world = World(
         outside, store, engine, outside.plane, router, host, sources, outputs, background, Access(store), apps, builds,
-        archives,
+        archives, Images(store, engine, outputs, builds, releases, disk),
         releases, dynos, Ledger(store), logs, maintenance, routing, recovery, outside.actor,
     )  # fmt: skip
     outside.daemons.append(world)
