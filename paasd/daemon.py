@@ -2,17 +2,18 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from aiohttp import web
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from paasd import __version__
 from paasd.adapters.backup import DailyBackups
@@ -45,7 +46,7 @@ from paasd.services.apps import Apps
 from paasd.services.archives import KEPT_SECONDS, Archives
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
-from paasd.services.background import Background, attempt
+from paasd.services.background import Background, attempt, every
 from paasd.services.boot import Boot
 from paasd.services.builds import Builds
 from paasd.services.certificates import Certificates
@@ -135,7 +136,7 @@ class Services:
 
 
 async def reconcile(services: Services) -> None:
-    """A named coroutine: the scheduler would call a lambda in a thread and never await what it returns."""
+    """Beside what engine events ask for: an event may be lost."""
     await services.recovery.reconcile()
 
 
@@ -165,7 +166,7 @@ async def sweep_one_offs(services: Services) -> None:
     await attempt("one-off dynos", services.one_offs.sweep())
 
 
-PERIODIC: tuple[tuple[int, Callable[[Services], Awaitable[None]]], ...] = (
+PERIODIC: tuple[tuple[int, Callable[[Services], Coroutine[Any, Any, None]]], ...] = (
     (RECONCILE_SECONDS, reconcile),
     (BACKUP_LOOK_SECONDS, back_up),
     (DISK_SECONDS, watch_disk),
@@ -217,7 +218,7 @@ async def serve(settings: Settings, home: Home, listeners: Sequence[socket.socke
         await stack.enter_async_context(Holder(home.takeover_socket, settings.api, lambda: door.listeners, stop.set))
         home.announce(url, settings.router_directory)
         log.info("serving", api=url, router=settings.router, home=str(home.path), version=__version__)
-        keep_mending(services, stack)
+        keep_mending(services)
         await stop.wait()
         log.info("stopping", reason="signal")
 
@@ -379,17 +380,12 @@ async def keep_renewed(ca: LocalCa, context: ssl.SSLContext, names: Sequence[str
         ca.renew_api(context, names)
 
 
-def keep_mending(services: Services, stack: contextlib.AsyncExitStack) -> None:
+def keep_mending(services: Services) -> None:
     """Recovery at boot, then for ever: engine events, router lines, and the periodic jobs."""
     background = services.background
     background.spawn("boot", services.recovery.boot())
     background.spawn("watch engine", services.recovery.watch())
     background.spawn("follow router", services.logs.follow_router(services.recovery.ensure_router))
     background.spawn("certificates", services.certificates.keep())
-    scheduler = AsyncIOScheduler(timezone="UTC")
     for seconds, job in PERIODIC:
-        scheduler.add_job(
-            job, "interval", [services], seconds=seconds, max_instances=1, coalesce=True, misfire_grace_time=None
-        )
-    scheduler.start()
-    stack.callback(scheduler.shutdown, wait=False)
+        background.spawn(job.__name__, every(seconds, job.__name__, functools.partial(job, services)))

@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 STACK_IMAGE = "paasd/stack:bookworm"
 TOOLS = ROOT / ".tools" / "bin"
+LIBFAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), Path("libfaketime.so.1"))
 CLIENTS = ROOT / ".tools" / "clients" / "node_modules"
 
 
@@ -54,10 +55,16 @@ def why_no_other_clients() -> str | None:
     return None if CLIENTS.exists() else "the other clients are not installed (make other-clients)"
 
 
+def why_no_faketime() -> str | None:
+    """None when it is there."""
+    return None if LIBFAKETIME.is_absolute() else "libfaketime is not installed (apt-get install libfaketime)"
+
+
 REASONS: dict[str, Callable[[], str | None]] = {
     "docker": why_no_docker,
     "heroku_cli": why_no_heroku_cli,
     "other_clients": why_no_other_clients,
+    "faketime": why_no_faketime,
 }
 
 

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("paasd.settings", "paasd.home", "paasd.adapters", "paasd.builders", "paasd.domain"),
         *("click", *ANYWHERE),
     },
-    "paasd.daemon": {"paasd", "router.table", "aiohttp", "apscheduler", "uvloop", *ANYWHERE},
+    "paasd.daemon": {"paasd", "router.table", "aiohttp", "uvloop", *ANYWHERE},
     "paasd.__main__": {
         *("paasd.settings", "paasd.home", "paasd.logging", "paasd.daemon", "paasd.doctor", "paasd.domain.errors"),
         *("paasd.adapters.backup", "paasd.adapters.damage"),

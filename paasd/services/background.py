@@ -1,7 +1,7 @@
 """Work that outlives the call that began it: owned tasks, one lock per app. The only caller of asyncio.create_task."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -32,6 +32,13 @@ async def attempt(what: str, work: Coroutine[Any, Any, None]) -> None:
         log.warning("left to the next round", part=what, reason=error.message)
     except Exception:
         log.exception("left to the next round", part=what)
+
+
+async def every(seconds: float, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """For ever, so long after the end of the last time: by the monotonic clock, which no setting of the time moves."""
+    while True:
+        await asyncio.sleep(seconds)
+        await attempt(what, work())
 
 
 class Background:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 import structlog
 
@@ -14,7 +15,7 @@ from paasd.domain.access import Actor
 from paasd.domain.app import App
 from paasd.domain.errors import BuildFailed, Conflict, DeployCancelled, DeployFailed, PaasError
 from paasd.domain.push import Push
-from paasd.domain.release import Build, BuildStatus, Stage
+from paasd.domain.release import Build, BuildStatus
 from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Engine, OutputFile, Outputs, Sources, Store, Write
 from paasd.services.disk import Disk
@@ -222,9 +223,10 @@ class Builds:
         under_way = await self._releases.begin(
             app, lambda: self._releases.draft_of_build(build.actor, app, build), output=output
         )
+        began = monotonic()
         await self._await(under_way)
         await output(
-            f"-----> v{under_way.release.version} is live ({await self._seconds(under_way)} s)\n"
+            f"-----> v{under_way.release.version} is live ({monotonic() - began:.1f} s)\n"
             f"       {self._rules.web_url.format(app=app.name)} deployed to paasd\n".encode()
         )
 
@@ -245,11 +247,6 @@ class Builds:
             raise
         except DeployFailed as error:
             raise replace_message(error, f"Release v{under_way.release.version} failed: {error.message}") from error
-
-    async def _seconds(self, under_way: UnderWay) -> str:
-        stages = await self._store.stages(under_way.release.id)
-        began = next((record.at for record in stages if record.stage is Stage.RECORD), under_way.release.created_at)
-        return f"{(datetime.now(UTC) - began).total_seconds():.1f}"
 
 
 def replace_message(error: DeployFailed, message: str) -> DeployFailed:

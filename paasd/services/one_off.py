@@ -7,7 +7,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from time import monotonic
 
 import structlog
@@ -75,6 +75,7 @@ class OneOffs:
         self._background = background
         self.rules = rules or OneOffRules()
         self._offers: dict[str, Offer] = {}
+        self._ends: dict[str, float] = {}
 
     async def start(self, actor: Actor, app: App, command: str, env: Mapping[str, str]) -> Dyno:
         """A command on its own; its lines go to the app's log. Raises InvalidParams, DynoUnhealthy."""
@@ -140,13 +141,20 @@ class OneOffs:
     async def sweep(self) -> None:
         """What a daemon before this one left: ended one-off dynos go, those past their longest time are stopped."""
         self._forget_old()
-        oldest = datetime.now(UTC) - timedelta(seconds=self.rules.longest)
-        for dyno in await self._engine.dynos():
-            if dyno.kind is DynoKind.ONE_OFF and (not dyno.running or dyno.created_at < oldest):
+        dynos = [dyno for dyno in await self._engine.dynos() if dyno.kind is DynoKind.ONE_OFF]
+        self._ends = {dyno.id: self._end_of(dyno) for dyno in dynos}
+        for dyno in dynos:
+            if not dyno.running or self._ends[dyno.id] < monotonic():
                 await attempt(f"sweep {dyno.id}", self._engine.stop(dyno.id, grace=self.rules.grace))
+
+    def _end_of(self, dyno: Dyno) -> float:
+        """When (monotonic) its longest time is over: asked of the wall clock once, which may be set meanwhile."""
+        age = (datetime.now(UTC) - dyno.created_at).total_seconds()
+        return self._ends.get(dyno.id, monotonic() + self.rules.longest - max(age, 0.0))
 
     async def _watch(self, dyno: Dyno) -> None:
         """Until it ends, or its longest time is over; then it goes."""
+        self._ends[dyno.id] = monotonic() + self.rules.longest
         try:
             async with asyncio.timeout(self.rules.longest):
                 how = await self._engine.wait(dyno.id)

@@ -6,7 +6,7 @@ import pytest
 from structlog.typing import EventDict
 
 from paasd.domain.errors import NotFound
-from paasd.services.background import Background, together
+from paasd.services.background import Background, every, together
 from tests.paasd.services.world import DEADLINE
 
 
@@ -120,3 +120,19 @@ async def test_together_is_both_or_neither() -> None:
         await together(forever(), fail())
     assert ended.is_set()
     assert await together(asyncio.sleep(0, 1), asyncio.sleep(0, "2")) == (1, "2")
+
+
+async def test_what_is_periodic_goes_on_after_a_fault() -> None:
+    """Bites: with `work` awaited without `attempt`."""
+    background, times, enough = Background(), [0], asyncio.Event()
+
+    async def work() -> None:
+        times[0] += 1
+        if times[0] == 3:
+            enough.set()
+        raise NotFound("It is away just now.")
+
+    background.spawn("work", every(0.01, "work", work))
+    await asyncio.wait_for(enough.wait(), DEADLINE)
+    await background.close()
+    assert times[0] >= 3

@@ -1,7 +1,9 @@
 """One-off dynos: on their own, talked to, inside another, and never longer than they may."""
 
 import asyncio
+import time
 from dataclasses import replace
+from datetime import datetime, tzinfo
 
 import pytest
 
@@ -59,6 +61,26 @@ async def test_what_an_earlier_daemon_left_is_swept(world: World) -> None:
     assert running.id in {each.id for each in await world.engine.dynos()}
     await one_offs(world, longest=0.0).sweep()
     assert running.id not in {each.id for each in await world.engine.dynos()}
+
+
+async def test_a_clock_that_jumps_ends_none_early(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bites: with the age asked of the wall clock in each sweep."""
+    app = await world.deployed()
+    runs = one_offs(world)
+    own, later = await runs.start(world.actor, app, "hang", {}), one_offs(world)
+    await later.sweep()  # an earlier daemon's, seen before the jump
+
+    class Tomorrow(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Tomorrow":
+            return cls.fromtimestamp(time.time() + 2 * 86400, tz)
+
+    monkeypatch.setattr("paasd.services.one_off.datetime", Tomorrow)
+    await runs.sweep()
+    await later.sweep()
+    assert own.id in {each.id for each in await world.engine.dynos()}
+    await one_offs(world).sweep()  # one that starts after it can't know
+    assert own.id not in {each.id for each in await world.engine.dynos()}
 
 
 async def test_talked_to_by_who_has_the_secret_and_once(world: World) -> None:
