@@ -91,7 +91,7 @@ class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TrafficSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of each worker of the router: how many requests a dyno (H11) and websockets an app (H22) may have under way."""
 
-    backlog: Count = 1000
+    backlog: Count = 10_000
     websockets: Count = 10_000
 
 

@@ -79,7 +79,7 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     maintenance_page: str = ""
     error_page: str = ""
     timeouts: RouteTimeouts | None = None
-    backlog: int = 1000
+    backlog: int = 10_000
     websockets: int = 10_000
 
 

@@ -15,6 +15,7 @@ from paasd.adapters.store_domains import DomainTables
 from paasd.adapters.store_releases import ReleaseTables
 from paasd.adapters.store_upkeep import UpkeepTables
 from paasd.adapters.tables import releases
+from paasd.adapters.token_cache import TokenCache
 from paasd.domain.errors import StoreUnavailable
 from paasd.migrations import HEAD
 
@@ -29,6 +30,7 @@ class SqlStore(AccessTables, AppTables, DomainTables, UpkeepTables, ReleaseTable
         """`busy_timeout`: seconds to wait while another process writes."""
         self._key_file = key_file
         self._database = Database(path, busy_timeout=busy_timeout)
+        self._known = TokenCache()
 
     async def __aenter__(self) -> "SqlStore":
         """StoreUnavailable when the schema is not ours, or the key not the one that was used before.

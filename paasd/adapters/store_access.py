@@ -1,13 +1,16 @@
 """The part of the store that knows people: accounts, their tokens and keys, and who may do what to whose app."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, delete, exists, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paasd.adapters.database import Database
 from paasd.adapters.tables import accounts, apps, collaborators, keys, tokens
+from paasd.adapters.token_cache import TokenCache
 from paasd.domain.access import Account, Collaborator, Permission, PublicKey, Scope, Token, TokenKind
 from paasd.domain.errors import Conflict, NotFound
 
@@ -19,10 +22,21 @@ class AccessTables:
     """Port Store, the part of accounts, tokens, keys and collaborators."""
 
     _database: Database
+    _known: TokenCache
+
+    @asynccontextmanager
+    async def _change(self) -> AsyncIterator[AsyncConnection]:
+        """A write to accounts or tokens."""
+        self._known.forget()
+        try:
+            async with self._database.write() as connection:
+                yield connection
+        finally:
+            self._known.forget()  # also what was read beside it
 
     async def insert_account(self, account: Account, token: Token | None = None) -> None:
         """Conflict when the e-mail is taken."""
-        async with self._database.write() as connection:
+        async with self._change() as connection:
             if await connection.scalar(select(exists().where(accounts.c.email == account.email))):
                 raise Conflict(f"There is an account for {account.email} already; choose another e-mail address.")
             await connection.execute(insert(accounts), _account_values(account))
@@ -46,7 +60,7 @@ class AccessTables:
 
     async def delete_account(self, account_id: str) -> None:
         """With its tokens, keys and what it may do. Conflict while it owns apps, also destroyed ones."""
-        async with self._database.write() as connection:
+        async with self._change() as connection:
             if await connection.scalar(select(exists().where(apps.c.owner_id == account_id))):
                 raise Conflict(
                     "This account owns apps, or did; give them to another account with `paas apps:transfer`."
@@ -71,9 +85,13 @@ class AccessTables:
         """Who a token belongs to; None when nobody."""
         joined = accounts.join(tokens, tokens.c.account_id == accounts.c.id)
         query = select(accounts, *TOKEN_COLUMNS).select_from(joined)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query.where(tokens.c.sha256 == sha256))).first()
-        return None if row is None else (_to_account(row), _to_token(row, "token_"))
+
+        async def read() -> tuple[Account, Token] | None:
+            async with self._database.read() as connection:
+                row = (await connection.execute(query.where(tokens.c.sha256 == sha256))).first()
+            return None if row is None else (_to_account(row), _to_token(row, "token_"))
+
+        return await self._known.find(sha256, read)
 
     async def tokens(self, account_id: str, kind: TokenKind) -> Sequence[Token]:
         """Oldest first."""
@@ -84,25 +102,25 @@ class AccessTables:
 
     async def insert_token(self, token: Token) -> None:
         """NotFound when there is no such account."""
-        async with self._database.write() as connection:
+        async with self._change() as connection:
             await connection.execute(insert(tokens), _token_values(token))
 
     async def replace_token(self, token: Token) -> None:
         """Make it the account's only token of that name. NotFound when there is no such account."""
         same = and_(tokens.c.account_id == token.account_id, tokens.c.name == token.name)
-        async with self._database.write() as connection:
+        async with self._change() as connection:
             await connection.execute(delete(tokens).where(same))
             await connection.execute(insert(tokens), _token_values(token))
 
     async def update_token(self, token: Token) -> None:
         """Its name and its secret. Absent: nothing happens."""
         change = update(tokens).where(tokens.c.id == token.id).values(name=token.name, sha256=token.sha256)
-        async with self._database.write() as connection:
+        async with self._change() as connection:
             await connection.execute(change)
 
     async def delete_token(self, token_id: str) -> None:
         """Absent: fine."""
-        async with self._database.write() as connection:
+        async with self._change() as connection:
             await connection.execute(delete(tokens).where(tokens.c.id == token_id))
 
     async def insert_key(self, key: PublicKey) -> None:

@@ -100,7 +100,7 @@ class Routing:
         self._host = host
         self._domain = domain
         self._timeouts = timeouts
-        self.backlog = 1000
+        self.backlog = 10_000
         self.websockets = 10_000
         self._routes: dict[str, Route] = {}
         self._learnt = False
