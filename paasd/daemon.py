@@ -34,6 +34,7 @@ from paasd.adapters.web_fetch import WebFetch
 from paasd.api.git import GitHttp
 from paasd.api.hook import HookServer
 from paasd.api.parts import ApiParts
+from paasd.api.payloads import Payloads
 from paasd.api.port import Port
 from paasd.api.rendezvous import Rendezvous
 from paasd.api.server import make_api
@@ -63,6 +64,7 @@ from paasd.services.recovery import Recovery
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
+from paasd.services.webhooks import Webhooks
 from paasd.settings import Settings, host_of, parse_address
 from paasd.takeover import LET_GO_SECONDS, Holder, ask
 
@@ -127,6 +129,7 @@ class Services:
     one_offs: OneOffs
     logs: AppLogs
     maintenance: Maintenance
+    webhooks: Webhooks
     routing: Routing
     recovery: Recovery
     certificates: Certificates
@@ -287,6 +290,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
         one_offs=one_offs,
         logs=logs,
         maintenance=maintenance,
+        webhooks=Webhooks(store, adapters.web, logs),
         routing=routing,
         recovery=recovery,
         certificates=certificates,
@@ -317,6 +321,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         one_offs=services.one_offs,
         logs=services.logs,
         maintenance=services.maintenance,
+        webhooks=services.webhooks,
         routing=services.routing,
         disk=services.disk,
         outputs=adapters.outputs,
@@ -341,6 +346,7 @@ async def make_runner(
 ) -> web.AppRunner:
     """The API, without a port yet."""
     parts = api_parts(settings, home, adapters, services, hook)
+    services.webhooks.render = Payloads(adapters.store, parts.links).render
     runner = web.AppRunner(make_api(parts), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
@@ -387,5 +393,6 @@ def keep_mending(services: Services) -> None:
     background.spawn("watch engine", services.recovery.watch())
     background.spawn("follow router", services.logs.follow_router(services.recovery.ensure_router))
     background.spawn("certificates", services.certificates.keep())
+    background.spawn("webhooks", services.webhooks.keep())
     for seconds, job in PERIODIC:
         background.spawn(job.__name__, every(seconds, job.__name__, functools.partial(job, services)))

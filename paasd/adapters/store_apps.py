@@ -9,11 +9,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paasd.adapters.database import Database
 from paasd.adapters.rows import app_values, to_app
-from paasd.adapters.tables import accounts, apps, buildpacks, domains, formations, pages, upkeep
+from paasd.adapters.tables import (
+    accounts,
+    apps,
+    buildpacks,
+    domains,
+    formations,
+    pages,
+    upkeep,
+    webhook_deliveries,
+    webhook_events,
+    webhook_outbox,
+    webhooks,
+)
 from paasd.domain.app import App
 from paasd.domain.dyno import Formation
 from paasd.domain.errors import InvalidParams, NotFound
 
+LEFT_BEHIND = (upkeep, pages, domains, buildpacks)  # of a destroyed app: not kept
 UUID_CHARACTERS = 36  # names have 30 at most
 
 
@@ -70,7 +83,7 @@ class AppTables:
         at = now()
         async with self._database.write() as connection:
             await connection.execute(update(apps).where(live).values(archived_at=at, updated_at=at))
-            for table in (upkeep, pages, domains, buildpacks):
+            for table in (webhook_deliveries, webhooks, webhook_events, webhook_outbox, *LEFT_BEHIND):
                 await connection.execute(delete(table).where(table.c.app_id == app_id))
 
     async def formation(self, app_id: str) -> Sequence[Formation]:

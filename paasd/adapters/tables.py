@@ -278,3 +278,70 @@ buildpacks = Table(
     Column("ordinal", Integer, primary_key=True),
     Column("name", String, nullable=False),
 )
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    _uuid_key(),
+    _uuid("app_id", ForeignKey("apps.id")),
+    Column("url", String, nullable=False),
+    Column("include", JSON, nullable=False),
+    Column("level", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # its secret and authorization, by adapters/secrets.py
+    _time("created_at"),
+    _time("updated_at"),
+)
+Index("ix_webhooks_app_id", webhooks.c.app_id)
+
+webhook_outbox = Table(
+    "webhook_outbox",  # filled by triggers
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    _uuid("app_id"),
+    Column("entity", String, nullable=False),
+    _uuid("entity_id"),
+    Column("action", String, nullable=False),
+    Column("detail", String, nullable=False),
+    _time("at"),
+)
+
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    _uuid_key(),
+    _uuid("app_id", ForeignKey("apps.id")),
+    Column("include", String, nullable=False),
+    Column("payload", JSON, nullable=False),
+    _time("created_at"),
+)
+Index("ix_webhook_events_app_id", webhook_events.c.app_id, webhook_events.c.created_at)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    _uuid("app_id"),
+    _uuid("webhook_id", ForeignKey("webhooks.id")),
+    _uuid("event_id", ForeignKey("webhook_events.id")),
+    Column("include", String, nullable=False),
+    Column("level", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    _time("next_at", nullable=True),
+    _uuid("attempt_id", nullable=True),
+    Column("attempt_code", Integer),
+    Column("attempt_error", String),
+    _time("attempted_at", nullable=True),
+    _time("created_at"),
+    _time("updated_at"),
+)
+Index("ix_webhook_deliveries_webhook_id", webhook_deliveries.c.webhook_id)
+Index("ix_webhook_deliveries_event_id", webhook_deliveries.c.event_id)
+Index("ix_webhook_deliveries_app_id", webhook_deliveries.c.app_id, webhook_deliveries.c.seq)
+Index(
+    "ix_webhook_deliveries_unfinished",
+    webhook_deliveries.c.seq,
+    sqlite_where=text("status IN ('pending', 'retrying')"),
+    postgresql_where=text("status IN ('pending', 'retrying')"),
+)

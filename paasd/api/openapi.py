@@ -44,6 +44,7 @@ OWN: Mapping[str, str] = {
     "POST /account/keys": "Add an SSH key.",
     "POST /apps/{app}/dynos/{dyno}": "Run a command inside a running dyno.",
     "POST /apps/{app}/maintenance/bypass": "Make a link that lets its bearer in.",
+    "POST /apps/{app}/webhook-deliveries/{delivery}/actions/retry": "Send a webhook's delivery again, at once.",
     "POST /paasd/accounts": "Add a person.",
     "POST /paasd/router/stop": "Stop the router once its requests are done.",
     "POST /paasd/router/upgrade": "Put a router of the installed version in the place of the running one.",

@@ -23,6 +23,7 @@ from paasd.services.maintenance import Maintenance
 from paasd.services.one_off import OneOffs
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
+from paasd.services.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class ApiParts:
     one_offs: OneOffs
     logs: AppLogs
     maintenance: Maintenance
+    webhooks: Webhooks
     routing: Routing
     disk: Disk
     outputs: Outputs

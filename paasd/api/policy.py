@@ -133,6 +133,12 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
     (Scope.READ_PROTECTED, Permission.OPERATE): """
         GET /apps/{app}/config-vars
         GET /apps/{app}/log-drains
+        GET /apps/{app}/webhooks
+        GET /apps/{app}/webhooks/{webhook}
+        GET /apps/{app}/webhook-deliveries
+        GET /apps/{app}/webhook-deliveries/{delivery}
+        GET /apps/{app}/webhook-events
+        GET /apps/{app}/webhook-events/{event}
         GET /apps/{app}/releases/{release}/config-vars
     """,
     (Scope.WRITE, Permission.OPERATE): """
@@ -167,6 +173,10 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
     """,
     (Scope.WRITE_PROTECTED, Permission.OPERATE): """
         PATCH /apps/{app}/config-vars
+        POST /apps/{app}/webhooks
+        PATCH /apps/{app}/webhooks/{webhook}
+        DELETE /apps/{app}/webhooks/{webhook}
+        POST /apps/{app}/webhook-deliveries/{delivery}/actions/retry
         POST /apps/{app}/dynos
         POST /apps/{app}/dynos/{dyno}
     """,

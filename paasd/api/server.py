@@ -27,6 +27,7 @@ from paasd.api import (
     router,
     sources,
     streams,
+    webhooks,
 )
 from paasd.api.identity import GUESSES, PUBLIC, Guesses, audit, authenticate, authorize
 from paasd.api.login import LOGINS, Logins
@@ -43,7 +44,7 @@ HEADER_BYTES = 32 * 1024  # the CLI's Request-Id grows to 7 KiB
 BODY_BYTES = 1024 * 1024
 MODULES = (
     *(accounts, authorizations, keys, people, apps, collaborators, config_vars, releases, builds, dynos, one_offs),
-    *(sources, domains, maintenance, logs, disk, process, router, ca, platform, buildpacks, absent),
+    *(sources, webhooks, domains, maintenance, logs, disk, process, router, ca, platform, buildpacks, absent),
 )
 
 

@@ -25,6 +25,7 @@ from paasd.cli import (
     ps,
     releases,
     router,
+    webhooks,
 )
 from paasd.cli.errors import CliError, print_error
 from paasd.cli.group import PaasGroup, ReaderGoneError
@@ -47,6 +48,7 @@ def build() -> PaasGroup:
         releases,
         config,
         domains,
+        webhooks,
         platform,
         maintenance,
         ps,

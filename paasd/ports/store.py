@@ -20,6 +20,7 @@ from paasd.domain.release import (
     Status,
 )
 from paasd.domain.upkeep import Page, PageKind, Upkeep
+from paasd.domain.webhook import Delivery, Event, Happening, Webhook
 
 
 class AccessStore(Protocol):
@@ -201,6 +202,57 @@ class UpkeepStore(Protocol):
     async def page_body(self, sha256: str) -> bytes | None: ...
 
 
+class WebhookStore(Protocol):
+    """Webhooks, and what is to be told. A change of app, build, release or domain and its place in the outbox are one
+    transaction, while the app has a webhook."""
+
+    async def put_webhook(self, webhook: Webhook) -> None:
+        """A new one, or in the place of the one with its id. NotFound without the app."""
+        ...
+
+    async def webhooks(self, app_id: str | None = None) -> Sequence[Webhook]:
+        """Of an app, or all; oldest first."""
+        ...
+
+    async def delete_webhook(self, webhook_id: str) -> None:
+        """With its deliveries. Absent: fine."""
+        ...
+
+    async def has_webhooks(self) -> bool: ...
+
+    async def happenings(self, limit: int = 100) -> Sequence[Happening]:
+        """What the outbox holds, oldest first."""
+        ...
+
+    async def settle_happening(self, number: int, event: Event | None, deliveries: Sequence[Delivery]) -> None:
+        """Take it out, and put what becomes of it in, in one transaction. Done before: nothing happens."""
+        ...
+
+    async def events(self, app_id: str) -> Sequence[Event]:
+        """The newest 1,000, oldest first."""
+        ...
+
+    async def event(self, app_id: str, event_id: str) -> Event:
+        """NotFound when there is none."""
+        ...
+
+    async def deliveries(self, app_id: str) -> Sequence[Delivery]:
+        """The newest 1,000, by number."""
+        ...
+
+    async def unfinished_deliveries(self) -> Sequence[Delivery]:
+        """Of all apps, by number; 1,000 at most."""
+        ...
+
+    async def update_delivery(self, delivery: Delivery) -> None:
+        """How far it got. Absent: nothing happens."""
+        ...
+
+    async def forget_deliveries(self, before: datetime) -> None:
+        """Those that ended before then, and events that nobody is to be told of any more."""
+        ...
+
+
 class LedgerStore(Protocol):
     """Builds, releases and their stages."""
 
@@ -268,7 +320,7 @@ class LedgerStore(Protocol):
         ...
 
 
-class Store(AccessStore, AppStore, DomainStore, UpkeepStore, LedgerStore, AuditStore, Protocol):
+class Store(AccessStore, AppStore, DomainStore, UpkeepStore, LedgerStore, AuditStore, WebhookStore, Protocol):
     """All of it. Every method raises StoreUnavailable."""
 
     async def __aenter__(self) -> "Store": ...

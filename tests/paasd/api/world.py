@@ -43,6 +43,7 @@ from paasd.services.one_off import OneOffs
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
+from paasd.services.webhooks import Webhooks
 from tests.paasd.api.fakes import FakeEngine, FakeProbe, FakeRouter, FakeSources
 from tests.paasd.api.schema import load_judge
 
@@ -185,6 +186,7 @@ def make_parts(
         domains=Domains(store, routing, logs, "localhost", frozenset({"paas.example.org"})),
         one_offs=OneOffs(store, engine, boot, logs, background),
         logs=logs,
+        webhooks=Webhooks(store, WebFetch(("127.0.0.0/8",)), logs),
         maintenance=Maintenance(store, routing, logs, WebFetch(), background),
         routing=routing,
         disk=disk,

@@ -14,12 +14,19 @@ from paasd.migrations import HEAD
 from paasd.migrations.__main__ import main, migration_config, migration_engine, upgrade
 
 TRIGGERS = {
+    "apps_tell_of_changes",
     "audit_is_kept",
     "audit_is_not_rewritten",
+    "builds_tell_of_new",
+    "builds_tell_of_status",
+    "domains_tell_of_create",
+    "domains_tell_of_destroy",
     "releases_are_append_only",
     "releases_are_kept",
     "releases_are_numbered_in_order",
     "releases_move_forward",
+    "releases_tell_of_new",
+    "releases_tell_of_status",
 }
 
 
