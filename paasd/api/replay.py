@@ -19,27 +19,29 @@ Key = tuple[str, str, str, str]
 
 METHODS = ("POST", "PATCH")
 DONE = (200, 201, 202)
+TOLD_BY_HEADER = ("Heroku-Webhook-Secret", "X-Heroku-Warning")
 KEPT = 256  # clients give up within a minute
 
 
 class Replays:
-    """Bodies of creates that were answered, or are being worked on, newest last."""
+    """Creates that were answered, by body and telling headers, or are being worked on, newest last."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[Key, asyncio.Future[tuple[int, bytes]]] = OrderedDict()
+        self._answers: OrderedDict[Key, asyncio.Future[tuple[int, bytes, dict[str, str]]]] = OrderedDict()
 
     async def create(self, key: Key, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The handler's answer, or that of the same request before. What did not create anything is tried again."""
         while (before := self._answers.get(key)) is not None:
             await asyncio.wait([before])
             if not before.cancelled():
-                status, body = before.result()
-                return web.Response(status=status, body=body, content_type=JSON)
+                status, body, headers = before.result()
+                return web.Response(status=status, body=body, content_type=JSON, headers=headers)
         answer = self._answers[key] = asyncio.get_running_loop().create_future()
         try:
             response = await handler(request)
             if response.status in DONE and isinstance(response, web.Response) and isinstance(response.body, bytes):
-                answer.set_result((response.status, response.body))
+                headers = {name: response.headers[name] for name in TOLD_BY_HEADER if name in response.headers}
+                answer.set_result((response.status, response.body, headers))
             return response
         finally:
             if not answer.done():

@@ -8,6 +8,7 @@ import sys
 import click
 
 from paasd.cli import (
+    absent,
     access,
     apps,
     authorizations,
@@ -49,6 +50,7 @@ def build() -> PaasGroup:
         config,
         domains,
         webhooks,
+        absent,
         platform,
         maintenance,
         ps,

@@ -22,6 +22,18 @@ async def test_a_create_sent_again_is_answered_as_before(world: World) -> None:
     assert (await world.call("POST", "/apps", {"name": "store"}, Request_Id=number)).status == 201
 
 
+async def test_what_a_header_tells_is_told_again(world: World) -> None:
+    """Bites: without the headers, a client whose connection broke never learns the secret it is signed with."""
+    await world.create()
+    wish = {"url": "http://127.0.0.1/hook", "include": ["api:dyno", "api:app"], "level": "notify"}
+    number = str(uuid.uuid4())
+    first = await world.call("POST", "/apps/shop/webhooks", wish, Request_Id=number)
+    again = await world.call("POST", "/apps/shop/webhooks", wish, Request_Id=number)
+    assert first.status == again.status == 201 and first.json == again.json
+    for name in ("Heroku-Webhook-Secret", "X-Heroku-Warning"):
+        assert first.header(name) is not None and first.header(name) == again.header(name)
+
+
 async def test_also_while_the_first_is_still_worked_on(world: World) -> None:
     number = str(uuid.uuid4())
     answers = await asyncio.gather(*(world.call("POST", "/apps", {}, Request_Id=number) for _ in range(5)))
