@@ -1,7 +1,6 @@
 """The composition root: settings -> adapters -> services -> API. It alone sees everything, and nobody imports it."""
 
 import asyncio
-import contextlib
 import functools
 import os
 import signal
@@ -9,6 +8,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from paasd.adapters.docker_engine import DockerEngine
 from paasd.adapters.git_repos import GitRepos
 from paasd.adapters.local_ca import API_NAMES, LocalCa
 from paasd.adapters.log_files import LogFiles
+from paasd.adapters.log_journal import LogJournal
 from paasd.adapters.migrate import check_version, migrate
 from paasd.adapters.probe import NetworkProbe
 from paasd.adapters.router_client import RouterClient
@@ -41,7 +42,7 @@ from paasd.api.server import make_api
 from paasd.failpoints import parse_failpoints
 from paasd.home import Home
 from paasd.ports import Engine
-from paasd.rules import boot_rules, build_rules, disk_rules
+from paasd.rules import boot_rules, build_rules, disk_rules, log_rates
 from paasd.services.access import Access
 from paasd.services.apps import Apps
 from paasd.services.archives import KEPT_SECONDS, Archives
@@ -108,6 +109,7 @@ class Adapters:
     sources: GitRepos
     uploads: FileUploads
     outputs: LogFiles
+    journal: LogJournal
     probe: NetworkProbe
     ca: LocalCa
     web: WebFetch
@@ -151,6 +153,7 @@ async def back_up(services: Services) -> None:
 async def watch_disk(services: Services) -> None:
     """Say how full it is, notice images that went, remove what is not retained."""
     await attempt("uploads", services.archives.sweep())
+    await attempt("old log lines", services.logs.prune())
     await services.disk.look_after()
 
 
@@ -203,7 +206,7 @@ async def serve(settings: Settings, home: Home, listeners: Sequence[socket.socke
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with contextlib.AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
         adapters = await open_adapters(settings, home, stack)
         services = wire(settings, adapters)
         stack.push_async_callback(services.background.close)
@@ -226,7 +229,7 @@ async def serve(settings: Settings, home: Home, listeners: Sequence[socket.socke
         log.info("stopping", reason="signal")
 
 
-async def open_adapters(settings: Settings, home: Home, stack: contextlib.AsyncExitStack) -> Adapters:
+async def open_adapters(settings: Settings, home: Home, stack: AsyncExitStack) -> Adapters:
     """Each adapter, closed again in reverse order."""
     directory = settings.router_directory
     router = await stack.enter_async_context(RouterClient(directory / "control.sock"))
@@ -246,6 +249,7 @@ async def open_adapters(settings: Settings, home: Home, stack: contextlib.AsyncE
         ),
         uploads=FileUploads(home.path, max_bytes=settings.build.max_push_bytes),
         outputs=LogFiles(home.path),
+        journal=LogJournal(home.path, max_bytes=settings.logs.max_bytes, days=settings.logs.days),
         probe=NetworkProbe(),
         ca=LocalCa.open(home.ca),
         web=WebFetch(settings.web.allow_private),
@@ -258,7 +262,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     store, engine, outputs, sources = adapters.store, adapters.engine, adapters.outputs, adapters.sources
     routing = Routing(store, engine, adapters.router, adapters.host, settings.domain, settings.timeouts.of)
     routing.backlog, routing.websockets = settings.traffic.backlog, settings.traffic.websockets
-    logs = AppLogs(engine, adapters.router, background)
+    logs = AppLogs(engine, adapters.router, background, adapters.journal, rates=log_rates(settings))
     points = parse_failpoints(settings.failpoints)
     boot = Boot(engine, adapters.probe, logs, boot_rules(settings), points)
     phase = ReleasePhase(engine, outputs, logs, boot, points)
@@ -337,12 +341,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
 
 
 async def make_runner(
-    settings: Settings,
-    home: Home,
-    adapters: Adapters,
-    services: Services,
-    hook: HookServer,
-    stack: contextlib.AsyncExitStack,
+    settings: Settings, home: Home, adapters: Adapters, services: Services, hook: HookServer, stack: AsyncExitStack
 ) -> web.AppRunner:
     """The API, without a port yet."""
     parts = api_parts(settings, home, adapters, services, hook)

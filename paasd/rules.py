@@ -4,6 +4,7 @@ from paasd.domain.disk import MEGABYTE, DiskRules
 from paasd.domain.dyno import Limits
 from paasd.services.boot import BootRules
 from paasd.services.builds import BuildRules
+from paasd.services.logs import LogRates
 from paasd.settings import Settings, parse_address
 
 
@@ -20,6 +21,11 @@ def disk_rules(settings: Settings) -> DiskRules:
     return DiskRules(
         disk.high, disk.full, disk.build_mb * MEGABYTE, disk.build_inodes, disk.keep_releases, disk.keep_output_days
     )
+
+
+def log_rates(settings: Settings) -> LogRates:
+    """How much an app may print."""
+    return LogRates(lines=settings.logs.lines_per_second)
 
 
 def build_rules(settings: Settings) -> BuildRules:

@@ -106,6 +106,19 @@ class DiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_output_days: Count = 90
 
 
+class LogsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of each app's log: megabytes and days that are kept; lines a second beyond which some are lost."""
+
+    max_mb: Count = 100
+    days: Duration = 7.0
+    lines_per_second: Count = 5000
+
+    @property
+    def max_bytes(self) -> int:
+        """The megabytes in bytes."""
+        return self.max_mb * 1024 * 1024
+
+
 class DockerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The engine's URL (none: Docker's own rules) and the addresses that apps' networks are cut from."""
 
@@ -144,6 +157,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeouts: TimeoutSettings = TimeoutSettings()
     traffic: TrafficSettings = TrafficSettings()
     disk: DiskSettings = DiskSettings()
+    logs: LogsSettings = LogsSettings()
     docker: DockerSection = DockerSection()
     web: WebSettings = WebSettings()
 

@@ -95,6 +95,7 @@ TESTED_ELSEWHERE = {
     "paasd/api/payloads.py": "tests/paasd/api/test_webhooks.py",
     "paasd/services/webhooks.py": "tests/paasd/api/test_webhooks.py",
     "paasd/ports/engine.py": "tests/contracts/test_engine.py",
+    "paasd/ports/journal.py": "tests/paasd/adapters/test_log_journal.py",
     "paasd/ports/outputs.py": "tests/paasd/adapters/test_log_files.py",
     "paasd/ports/probe.py": "tests/paasd/adapters/test_probe.py",
     "paasd/ports/router.py": "tests/contracts/test_router.py",

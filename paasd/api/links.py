@@ -78,6 +78,13 @@ def source_resource(method: str, key: str) -> str:
 
 def log_resource(app_id: str, query: LogQuery) -> str:
     """The path and query of a log stream, which is also what its signature signs."""
-    chosen = {"lines": str(query.lines), "tail": str(int(query.tail))}
-    chosen |= {name: value for name, value in (("source", query.source), ("dyno", query.dyno)) if value is not None}
+    chosen = {"lines": "all" if query.lines is None else str(query.lines), "tail": str(int(query.tail))}
+    optional = {
+        "source": query.source,
+        "dyno": query.dyno,
+        "grep": query.grep,
+        "since": query.since.isoformat() if query.since else None,
+        "release": None if query.release is None else str(query.release),
+    }
+    chosen |= {name: value for name, value in optional.items() if value is not None}
     return f"/streams/{app_id}/logs?{urlencode(chosen)}"

@@ -27,11 +27,16 @@ async def create_session(request: web.Request) -> web.Response:
     body = await read_object(request)
     app = await find_app(request)
     dyno = text_of(body, "dyno") or text_of(body, "dyno_name") or text_of(body, "type")
+    since, release = _since_of(text_of(body, "since")), _release_of(body.get("release"))
+    whole = since is not None or release is not None
     query = LogQuery(
-        lines=_lines_of(body.get("lines")),
+        lines=None if whole and body.get("lines") is None else _lines_of(body.get("lines")),
         tail=flag_of(body, "tail") or False,
         source=text_of(body, "source") or None,
         dyno=dyno or None,
+        grep=text_of(body, "grep") or None,
+        since=since,
+        release=release,
     )
     url = request.app[PARTS].links.log(app.id, query)
     return reply(request, log_session_resource(str(uuid.uuid4()), datetime.now(UTC), url), status=201)
@@ -40,9 +45,19 @@ async def create_session(request: web.Request) -> web.Response:
 async def read(request: web.Request) -> web.StreamResponse:
     """Server-sent events to those who accept them, resumed after Last-Event-ID; lines of text to all others."""
     app_id, asked = request.match_info["app"], request.query
-    lines = asked.get("lines", "")
+    lines, release = asked.get("lines", ""), asked.get("release", "")
+    try:
+        since = datetime.fromisoformat(asked["since"]) if "since" in asked else None
+    except ValueError:
+        since = None  # not an address of ours: its signature will not fit
     query = LogQuery(
-        int(lines) if lines.isdecimal() else 0, asked.get("tail") == "1", asked.get("source"), asked.get("dyno")
+        lines=None if lines == "all" else int(lines) if lines.isdecimal() else 0,
+        tail=asked.get("tail") == "1",
+        source=asked.get("source"),
+        dyno=asked.get("dyno"),
+        grep=asked.get("grep"),
+        since=since,
+        release=int(release) if release.isdecimal() else None,
     )
     check_capability(request, log_resource(app_id, query))
     last = request.headers.get("Last-Event-ID", "")
@@ -81,6 +96,27 @@ def _lines_of(asked: object) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise InvalidParams(f"lines must be a whole number, {RING_LINES} at most; send one or leave it out.")
     return min(int(text), RING_LINES)
+
+
+def _since_of(asked: str | None) -> datetime | None:
+    if not asked:
+        return None
+    try:
+        found: datetime | None = datetime.fromisoformat(asked)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise InvalidParams("since must be a time with its zone, such as 2026-11-23T06:00:00Z.")
+    return found.astimezone(UTC)
+
+
+def _release_of(asked: object) -> int | None:
+    if asked is None or asked == "":
+        return None
+    text = str(asked).removeprefix("v") if isinstance(asked, int | str) and not isinstance(asked, bool) else ""
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 10):
+        raise InvalidParams("release must be a version, such as v4.")
+    return int(text)
 
 
 PUBLIC_ROUTES = (web.get("/streams/{app}/logs", read, allow_head=False),)

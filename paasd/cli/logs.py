@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -20,6 +22,9 @@ from paasd.cli.settings import colors_wanted
 from paasd.cli.text import printable
 
 EVENTS = "text/event-stream"
+DEFAULT_LINES = 100
+SPAN = re.compile(r"([0-9]{1,7})([smhd])")
+UNITS: Mapping[str, int] = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 
@@ -33,30 +38,48 @@ class Position:
 
 
 @click.command(cls=PaasCommand, name="logs", section="Running", example="paas logs --tail")
-@click.option("-n", "--num", type=click.IntRange(1), default=100, help="How many lines to show (100).")
+@click.option("-n", "--num", type=click.IntRange(1), help="How many lines (100; all with --since, --release).")
 @click.option("-t", "--tail", is_flag=True, help="Go on showing lines as they come.")
 @click.option("-s", "--source", metavar="NAME", help="Only lines of this source: app or heroku.")
-@click.option("-d", "--dyno", "--dyno-name", metavar="NAME", help="Only lines of this dyno, as web.1.")
+@click.option("-d", "--dyno", "--dyno-name", "--ps", metavar="NAME", help="Only lines of this dyno, as web.1.")
 @click.option("-p", "--process-type", metavar="TYPE", help="Only lines of this process type, as web.")
+@click.option("-g", "--grep", metavar="TEXT", help="Only lines that hold this text, letter for letter.")
+@click.option("--since", metavar="WHEN", help="Only lines since then: 30s, 10m, 2h, 1d, or 2026-11-23T06:00:00Z.")
+@click.option("-r", "--release", metavar="VERSION", help="Only lines of this release, as v4.")
 @json_option
 @app_options
 def logs(
     session: Session,
     app: str,
-    num: int,
+    num: int | None,
     tail: bool,
     source: str | None,
     dyno: str | None,
     process_type: str | None,
+    grep: str | None,
+    since: str | None,
+    release: str | None,
     as_json: bool,
 ) -> None:
     """Show the app's recent log lines."""
-    request: dict[str, Any] = {"lines": num, "tail": tail}
-    request.update({"source": source} if source else {})
-    request.update({"dyno": dyno or process_type} if dyno or process_type else {})
-    lines = _followed(session.api, app, request) if tail else _recent(session.api, app, request)
-    for line in lines:
+    lines = num if num is not None else None if since or release else DEFAULT_LINES
+    request: dict[str, Any] = {"lines": lines, "tail": tail}
+    chosen = {"source": source, "dyno": dyno or process_type, "grep": grep, "release": release}
+    request.update({name: value for name, value in chosen.items() if value})
+    request.update({"since": _moment(since)} if since else {})
+    shown = _followed(session.api, app, request) if tail else _recent(session.api, app, request)
+    for line in shown:
         _show(line, as_json)
+
+
+def _moment(since: str) -> str:
+    """A span before now, or a time (of this machine's zone, if it names none), as the API takes it."""
+    if (span := SPAN.fullmatch(since.strip())) is not None:
+        return (datetime.now(UTC) - timedelta(seconds=int(span[1]) * UNITS[span[2]])).isoformat()
+    try:
+        return datetime.fromisoformat(since.strip()).astimezone(UTC).isoformat()
+    except ValueError:
+        raise click.BadParameter("write 30s, 10m, 2h, 1d, or a time such as 2026-11-23T06:00:00Z.") from None
 
 
 def _recent(api: Api, app: str, request: dict[str, Any]) -> Iterator[str]:

@@ -127,12 +127,17 @@ class Dyno:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of a log. `source` is "app" or "heroku"; `process` is "web.1", "router", "api", "release.4821"."""
+    """One line of a log. `source` is "app" or "heroku"; `process` is "web.1", "router", "api", "release.4821".
+
+    `release` is the version it belongs to, None where there is none; `dyno` the id of the dyno that printed it, or "".
+    """
 
     at: datetime
     source: str
     process: str
     text: str
+    release: int | None = None
+    dyno: str = ""
 
     def render(self) -> str:
         """The line as Heroku prints it: `2026-11-23T06:00:00.000000+00:00 app[web.1]: text`."""

@@ -3,6 +3,7 @@
 from paasd.ports.authority import Authority
 from paasd.ports.disk import Disks
 from paasd.ports.engine import Artifact, BuildSpec, Engine, EngineInfo, Shell, Size, Terminal, Write
+from paasd.ports.journal import Entry, Journal
 from paasd.ports.outputs import OutputFile, Outputs
 from paasd.ports.probe import Probe, ProbeResult
 from paasd.ports.router import CertificateHolder, Router, RouterHealth, RouterHost
@@ -22,6 +23,8 @@ __all__ = [
     "Disks",
     "Engine",
     "EngineInfo",
+    "Entry",
+    "Journal",
     "LedgerStore",
     "OutputFile",
     "Outputs",

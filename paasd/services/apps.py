@@ -78,7 +78,7 @@ class Apps:
         so these go last, and what needs no engine first."""
         await self.sources.delete(app_id)
         await self.outputs.delete_app(app_id)
-        self.logs.forget(app_id)
+        await self.logs.forget(app_id)
         self.background.forget(app_id)
         dynos = await self.engine.dynos(app_id)
         await asyncio.gather(*(self.engine.stop(dyno.id, grace=DESTROY_GRACE) for dyno in dynos))

@@ -172,7 +172,8 @@ async def carry_out(hands: Stagehands, deploy: Deploy) -> Deploy:
         if isinstance(error, asyncio.CancelledError | DeployFailed) or not isinstance(error, Exception):
             raise
         raise DeployFailed(failure) from error
-    hands.logs.note(deploy.app.id, "api", f"Release v{deploy.release.version} is served")
+    version = deploy.release.version
+    hands.logs.note(deploy.app.id, "api", f"Release v{version} is served", release=version)
     return deploy
 
 
@@ -225,7 +226,8 @@ async def fail(hands: Stagehands, deploy: Deploy, failure: str) -> None:
         await hands.store.transition(deploy.release.id, Status.PENDING, Status.FAILED)
     except PaasError as error:
         log.warning("failed release left to recovery", app=deploy.app.name, reason=error.message)
-    hands.logs.note(deploy.app.id, "api", f"Release v{deploy.release.version} failed: {failure.splitlines()[0]}")
+    version = deploy.release.version
+    hands.logs.note(deploy.app.id, "api", f"Release v{version} failed: {failure.splitlines()[0]}", release=version)
 
 
 def reason(error: BaseException, stage: Stage) -> str:

@@ -1,21 +1,29 @@
-"""The app log: a ring of recent lines per app, fed by dynos, router and daemon, read by any number of log sessions."""
+"""The app log: fed by dynos, router and daemon, kept on the disk, its newest lines in memory for those who tail it.
+
+A dyno that prints more than the daemon can keep up with loses lines, and is told how many: it is never held up.
+"""
 
 import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 
 from paasd.domain.dyno import Dyno, DynoKind, LogLine
 from paasd.domain.errors import NotFound, Unavailable
-from paasd.ports import Engine, Router
+from paasd.ports import Engine, Entry, Journal, Router
 from paasd.services.background import Background
 
 RING_LINES = 1500  # what Heroku keeps
 LINE_CHARACTERS = 10_000  # a longer line is cut
 RING_CHARACTERS = 1_000_000  # so that what an app prints does not become the daemon's memory
+BURST_SECONDS = 2.0  # so much of the rate may come at once
+DROPPED_SECONDS = 1.0  # between two lines that say what was dropped
+PROCESSES = 500  # an app's, whose release is remembered
+ROUTED = re.compile(r" dyno=(\S+)")
 KEEP_ALIVE_SECONDS = 15.0
 ROUTER_RETRY_SECONDS = 2.0
 DRAIN_SECONDS = 5.0
@@ -26,18 +34,37 @@ CONTROL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """What a log session wants. `dyno` is a dyno ("web.1") or a process type ("web")."""
+    """What a log session wants: the newest `lines` (None: all that are kept) that the rest leaves, then those to come.
 
-    lines: int = 100
+    `dyno` is a dyno ("web.1") or a process type ("web"), `grep` a text the line holds, `release` a version.
+    """
+
+    lines: int | None = 100
     tail: bool = False
     source: str | None = None
     dyno: str | None = None
+    grep: str | None = None
+    since: datetime | None = None
+    release: int | None = None
+
+    @property
+    def deep(self) -> bool:
+        """Whether the newest lines may not be enough."""
+        return self.lines is None or any(
+            wanted is not None for wanted in (self.source, self.dyno, self.grep, self.since, self.release)
+        )
 
     def wants(self, line: LogLine) -> bool:
         """Whether this line belongs to the session."""
         if self.source is not None and line.source != self.source:
             return False
-        return self.dyno is None or self.dyno in (line.process, line.process.partition(".")[0])
+        if self.dyno is not None and self.dyno not in (line.process, line.process.partition(".")[0]):
+            return False
+        if self.since is not None and line.at < self.since:
+            return False
+        if self.release is not None and line.release != self.release:
+            return False
+        return self.grep is None or self.grep in line.text
 
 
 @dataclass(slots=True)
@@ -50,26 +77,85 @@ class Ring:
     last_id: int = field(default_factory=lambda: time.time_ns() // 1000)
     grown: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, line: LogLine) -> None:
-        """Under the next number; what is too old or too much goes."""
+    def take_over(self, entries: Sequence[Entry]) -> None:
+        """The newest lines of the disk, into an empty ring."""
+        for number, line in entries:
+            self._hold(number, line)
+            self.last_id = max(self.last_id, number)
+
+    def add(self, line: LogLine) -> int:
+        """Under the next number, which it returns; what is too old or too much goes."""
         self.last_id += 1
-        self.lines.append((self.last_id, line))
+        self._hold(self.last_id, line)
+        self.grown.set()
+        self.grown = asyncio.Event()
+        return self.last_id
+
+    def since(self, number: int) -> list[Entry] | None:
+        """The lines with greater numbers; None when some of them are in the ring no more."""
+        if self.lines and self.lines[0][0] > number + 1:
+            return None
+        behind = 0
+        for entry in reversed(self.lines):
+            if entry[0] <= number:
+                break
+            behind += 1
+        return list(islice(self.lines, len(self.lines) - behind, None))
+
+    def _hold(self, number: int, line: LogLine) -> None:
+        self.lines.append((number, line))
         self.characters += len(line.text)
         while len(self.lines) > RING_LINES or self.characters > RING_CHARACTERS:
             self.characters -= len(self.lines.popleft()[1].text)
-        self.grown.set()
-        self.grown = asyncio.Event()
+
+
+@dataclass(frozen=True, slots=True)
+class LogRates:
+    """What the dynos of one app may print: lines and characters a second, both only on average over some seconds."""
+
+    lines: int = 5_000
+    characters: int = 4_000_000
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What an app may still print, and what it lost."""
+
+    rates: LogRates
+    lines: float = 0.0
+    characters: float = 0.0
+    at: float = -1e9
+    dropped: int = 0
+    since: datetime | None = None
+
+    def admits(self, text: str) -> bool:
+        """Whether there is room for this line, which is taken; else it counts as dropped."""
+        now = time.monotonic()
+        past = min(now - self.at, BURST_SECONDS)
+        self.at = now
+        self.lines = min(self.lines + past * self.rates.lines, BURST_SECONDS * self.rates.lines)
+        most = BURST_SECONDS * self.rates.characters
+        self.characters = min(self.characters + past * self.rates.characters, most)
+        length = min(len(text), LINE_CHARACTERS)
+        if self.lines >= 1 and self.characters >= length:
+            self.lines -= 1
+            self.characters -= length
+            return True
+        self.dropped += 1
+        return False
 
 
 class AppLogs:
-    """Rings by app id."""
+    """Logs by app id."""
 
     def __init__(
         self,
         engine: Engine,
         router: Router,
         background: Background,
+        journal: Journal,
         *,
+        rates: LogRates | None = None,
         keep_alive: float = KEEP_ALIVE_SECONDS,
         router_retry: float = ROUTER_RETRY_SECONDS,
     ) -> None:
@@ -77,44 +163,96 @@ class AppLogs:
         self._engine = engine
         self._router = router
         self._background = background
+        self._journal = journal
+        self._rates = rates or LogRates()
+        self._allowances: dict[str, Allowance] = {}
+        self._releases: dict[str, dict[str, int]] = {}  # by app and process
         self._rings: dict[str, Ring] = {}
         self._keep_alive = keep_alive
         self._router_retry = router_retry
         self._followed: dict[str, asyncio.Task[None]] = {}  # by dyno
-        self._broken_off: dict[str, datetime] = {}  # by dyno whose log broke off: the time of the last line we have
 
     def append(self, app_id: str, line: LogLine) -> None:
-        """Add a line; readers that tail see it at once."""
+        """Add a line; readers that tail see it at once, and it is on the disk when this returns."""
         text = CONTROL.sub("\N{REPLACEMENT CHARACTER}", line.text[:LINE_CHARACTERS])
-        self._rings.setdefault(app_id, Ring()).add(LogLine(line.at, line.source, line.process, text))
+        release = line.release
+        if release is None and (known := self._releases.get(app_id)):
+            routed = ROUTED.search(text) if line.process == "router" else None
+            release = known.get(routed[1] if routed else line.process)
+        line = replace(line, text=text, release=release)
+        number = self._ring(app_id).add(line)
+        self._journal.append(app_id, number, line)
 
-    def note(self, app_id: str, process: str, text: str, *, source: str = "heroku") -> None:
-        """A line of our own: `process` is "api", "web.1", "release.4821"."""
-        self.append(app_id, LogLine(datetime.now(UTC), source, process, text))
+    def note(self, app_id: str, process: str, text: str, *, source: str = "heroku", release: int | None = None) -> None:
+        """A line of our own: `process` is "api", "web.1", "release.4821"; `release` a version, if known."""
+        self.append(app_id, LogLine(datetime.now(UTC), source, process, text, release))
+
+    def belongs(self, app_id: str, process: str, release: int) -> None:
+        """From now on, lines of this process are this release's."""
+        known = self._releases.setdefault(app_id, {})
+        known.pop(process, None)
+        known[process] = release
+        if len(known) > PROCESSES:
+            del known[next(iter(known))]
+
+    def _ring(self, app_id: str) -> Ring:
+        ring = self._rings.get(app_id)
+        if ring is None:
+            ring = self._rings[app_id] = Ring()
+            ring.take_over(self._journal.newest(app_id, RING_LINES))
+        return ring
 
     async def read(
         self, app_id: str, query: LogQuery, *, after: int | None = None
     ) -> AsyncIterator[tuple[int, LogLine] | None]:
         """(id, line) of the newest `lines` lines, or all after an id; then live if tailing, None when it is quiet."""
-        ring = self._rings.setdefault(app_id, Ring())
-        wanted = [entry for entry in ring.lines if query.wants(entry[1])]
-        wanted = wanted[max(0, len(wanted) - query.lines) :] if after is None else [e for e in wanted if e[0] > after]
-        seen = ring.last_id
-        for entry in wanted:
-            yield entry
-        while query.tail:
+        ring = self._ring(app_id)
+        seen = ring.last_id if after is None else after
+        if after is None:
+            for entry in await self._past(app_id, ring, query) if query.lines is not None else ():
+                yield entry
+            seen = seen if query.lines is not None else 0
+        while True:
             grown = ring.grown
-            fresh = [entry for entry in ring.lines if entry[0] > seen]
-            seen = max(seen, ring.last_id)
-            for entry in fresh:
-                if query.wants(entry[1]):
-                    yield entry
-            if fresh:
+            async for fresh in self._fresh(app_id, ring, seen, query.since):
+                for entry in fresh:
+                    seen = max(seen, entry[0])
+                    if query.wants(entry[1]):
+                        yield entry
+            if not query.tail:
+                return
+            if ring.grown is not grown:
                 continue
             try:
                 await asyncio.wait_for(grown.wait(), self._keep_alive)
             except TimeoutError:
                 yield None
+
+    async def _past(self, app_id: str, ring: Ring, query: LogQuery) -> Sequence[Entry]:
+        """The newest lines that are wanted, up to those of now."""
+        count, last = query.lines or 0, ring.last_id
+        found = deque((entry for entry in ring.lines if query.wants(entry[1])), maxlen=count)
+        if len(found) >= count or not query.deep:
+            return found
+        found = deque(maxlen=count)
+        async for batch in self._fresh(app_id, ring, 0, query.since):
+            found.extend(entry for entry in batch if entry[0] <= last and query.wants(entry[1]))
+        return found
+
+    async def _fresh(
+        self, app_id: str, ring: Ring, seen: int, since: datetime | None
+    ) -> AsyncIterator[Sequence[Entry]]:
+        """All lines after a number: from the disk what the ring has no more."""
+        while (fresh := ring.since(seen)) is None:
+            before = seen
+            async for batch in self._journal.read(app_id, after=seen, since=since):
+                seen = max(seen, batch[-1][0])
+                yield batch
+            if seen == before:
+                fresh = [entry for entry in ring.lines if entry[0] > seen]  # the disk has no more of them
+                break
+        if fresh:
+            yield fresh
 
     def follow(self, dyno: Dyno) -> None:
         """Copy a dyno's lines into its app's ring until it ends. Following it already: fine."""
@@ -128,18 +266,32 @@ class AppLogs:
             await asyncio.wait({task}, timeout=DRAIN_SECONDS)
 
     async def _copy(self, dyno: Dyno) -> None:
-        last = self._broken_off.pop(dyno.id, None)
+        # What is on the disk was read: by a daemon before this one, or by us before the engine went away.
+        last = self._journal.position(dyno.app_id, dyno.id)
+        allowance = self._allowances.setdefault(dyno.app_id, Allowance(self._rates))
+        self.belongs(dyno.app_id, dyno.name, dyno.release_version)
         try:
             async for at, text in self._engine.logs(dyno.id, since=last):
-                last = at
-                self.append(dyno.app_id, LogLine(at, "app", dyno.name, text))
-        except NotFound:
-            pass  # it is gone, and its log with it
-        except Unavailable:
-            if last is not None:  # reconcile follows it again, from there, once the engine is back
-                self._broken_off[dyno.id] = last
+                if allowance.admits(text):
+                    line = LogLine(at, "app", dyno.name, text, dyno.release_version, dyno.id)
+                    self.append(dyno.app_id, line)
+                elif allowance.since is None:
+                    allowance.since = at
+                    self._background.spawn(f"dropped lines of {dyno.app_id}", self._tell(dyno.app_id, allowance))
+        except (NotFound, Unavailable):
+            pass  # it is gone, and its log with it; or the engine is, and reconcile follows it again from there
         finally:
             self._followed.pop(dyno.id, None)
+
+    async def _tell(self, app_id: str, allowance: Allowance) -> None:
+        """Say how many lines were dropped within a second: now and then, or a flood would be one of these lines too."""
+        try:
+            await asyncio.sleep(DROPPED_SECONDS)
+        finally:
+            since = (allowance.since or datetime.now(UTC)).isoformat(timespec="microseconds")
+            dropped, allowance.dropped, allowance.since = allowance.dropped, 0, None
+            text = f"Error L10 (output buffer overflow): {dropped} messages dropped since {since}."
+            self.note(app_id, "logplex", text)
 
     async def follow_router(self, lost: Callable[[], Awaitable[None]] | None = None) -> None:
         """Copy the router's request lines into their apps' rings, for ever. `lost` is called when the stream ends."""
@@ -153,6 +305,13 @@ class AppLogs:
                 await lost()
             await asyncio.sleep(self._router_retry)
 
-    def forget(self, app_id: str) -> None:
-        """Drop a destroyed app's ring."""
+    async def prune(self) -> None:
+        """Delete lines that are kept for long enough."""
+        await self._journal.prune()
+
+    async def forget(self, app_id: str) -> None:
+        """Delete a destroyed app's log."""
         self._rings.pop(app_id, None)
+        self._releases.pop(app_id, None)
+        self._allowances.pop(app_id, None)
+        await self._journal.delete_app(app_id)

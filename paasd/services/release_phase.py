@@ -40,6 +40,7 @@ class ReleasePhase:
             return
         name = f"release.{secrets.randbelow(9000) + 1000}"
         spec = self.boot.spec(app, release, name, DynoKind.RELEASE, command)
+        self.logs.belongs(app.id, name, release.version)
         self.logs.note(app.id, name, f"Starting process with command `{command}`")
         try:
             terminal = await self.engine.attach(spec)

@@ -8,6 +8,17 @@ import pytest
 from paasd.domain.app import App
 from tests.paasd.api.world import DEADLINE, World
 
+BAD = [
+    {"lines": -1},
+    {"lines": "many"},
+    {"lines": True},
+    {"tail": "x"},
+    {"dyno": 1},
+    {"since": "yesterday"},
+    {"since": "2026-11-23T06:00:00"},
+    {"release": "four"},
+    {"grep": 1},
+]
 EVENTS = {"Accept": "text/event-stream"}
 
 
@@ -20,7 +31,7 @@ async def session(world: World, body: dict[str, Any]) -> str:
 
 async def app_with_lines(world: World) -> App:
     app = await world.create()
-    world.logs.forget(app.id)
+    await world.logs.forget(app.id)
     for number in range(3):
         world.logs.note(app.id, "web.1", f"web says {number}", source="app")
     world.logs.note(app.id, "router", "at=info")
@@ -64,6 +75,12 @@ async def test_lines(world: World, accept: str) -> None:
         ({"dyno": "web.2"}, 0),
         ({"source": None, "dyno": None, "tail": None, "lines": None, "strange": 1}, 5),
         ({"dyno": "we&b=c d/é"}, 0),
+        ({"grep": "says"}, 3),
+        ({"grep": "says &=", "lines": 7}, 0),
+        ({"since": "2026-11-23T06:00:00Z"}, 5),
+        ({"since": "2999-11-23T06:00:00+01:00"}, 0),
+        ({"release": "v4"}, 0),
+        ({"release": 4, "lines": 3}, 0),
     ],
 )
 async def test_what_is_asked_for(world: World, body: dict[str, Any], expected: int) -> None:
@@ -72,7 +89,7 @@ async def test_what_is_asked_for(world: World, body: dict[str, Any], expected: i
     assert (answer.status, len(answer.raw.splitlines())) == (200, expected)
 
 
-@pytest.mark.parametrize("body", [{"lines": -1}, {"lines": "many"}, {"lines": True}, {"tail": "x"}, {"dyno": 1}])
+@pytest.mark.parametrize("body", BAD)
 async def test_bad_sessions(world: World, body: dict[str, Any]) -> None:
     await world.create()
     answer = await world.call("POST", "/apps/shop/log-sessions", body)
@@ -109,7 +126,7 @@ async def test_a_session_can_not_be_widened(world: World) -> None:
 
 async def test_one_line_is_one_event(world: World) -> None:
     app = await world.create()
-    world.logs.forget(app.id)
+    await world.logs.forget(app.id)
     world.logs.note(app.id, "web.1", "evil\n\nid: 9\rdata: forged", source="app")
     answer = await world.ask("GET", await session(world, {}), headers=EVENTS)
     assert answer.raw.count(b"\nid:") + answer.raw.count(b"\rid:") == 1

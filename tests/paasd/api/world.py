@@ -13,6 +13,7 @@ from aiohttp import web
 
 from paasd.adapters.disk import LocalDisks
 from paasd.adapters.log_files import LogFiles
+from paasd.adapters.log_journal import LogJournal
 from paasd.adapters.store import SqlStore
 from paasd.adapters.uploads import FileUploads
 from paasd.adapters.web_fetch import WebFetch
@@ -147,7 +148,7 @@ def make_parts(
 ) -> ApiParts:
     """The services, wired as the daemon wires them."""
     outputs = LogFiles(home)
-    logs = AppLogs(engine, router, background)
+    logs = AppLogs(engine, router, background, LogJournal(home, max_bytes=100_000_000, days=7))
     routing = Routing(store, engine, router, router, "localhost")
     boot = Boot(engine, FakeProbe(), logs, BootRules(steady=0, probe_interval=0, confirm_interval=0))
     phase = ReleasePhase(engine, outputs, logs, boot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
@@ -80,3 +81,19 @@ def test_tail_goes_on_where_the_connection_ended(paas: Run, wire: Wire) -> None:
 def test_an_expired_address(paas: Run, wire: Wire) -> None:
     wire.text("/logs/secret", b"", status=403)
     assert paas("logs", *ON_SHOP).returncode == 1
+
+
+def test_searching(paas: Run, wire: Wire) -> None:
+    wire.text("/logs/secret", f"{LINE}\n".encode())
+    assert paas("logs", "--grep", "a b", "--since", "2h", "--release", "v4", "--ps", "web.1", *ON_SHOP).returncode == 0
+    body = wire.asked("POST", SESSIONS)[0].body
+    assert isinstance(body, dict)
+    ago = datetime.now(UTC) - datetime.fromisoformat(body.pop("since"))
+    assert 7200 <= ago.total_seconds() < 7200 + 60
+    assert body == {"lines": None, "tail": False, "grep": "a b", "release": "v4", "dyno": "web.1"}
+    assert paas("logs", "--since", "2026-11-23T06:00:00Z", "-n", "5", *ON_SHOP).returncode == 0
+    body = wire.asked("POST", SESSIONS)[1].body
+    assert body == {"lines": 5, "tail": False, "since": "2026-11-23T06:00:00+00:00"}
+    refused = paas("logs", "--since", "yesterday", *ON_SHOP)
+    assert refused.returncode != 0
+    assert "write 30s, 10m, 2h, 1d" in refused.stderr

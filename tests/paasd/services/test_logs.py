@@ -1,10 +1,11 @@
 """The app log: a bounded ring, read from any point, followed live."""
 
 import asyncio
+from datetime import UTC, datetime
 
 from paasd.domain.dyno import LogLine
-from paasd.services.logs import LINE_CHARACTERS, RING_LINES, LogQuery
-from tests.paasd.services.world import DEADLINE, NOW, World, until
+from paasd.services.logs import LINE_CHARACTERS, RING_LINES, LogQuery, LogRates
+from tests.paasd.services.world import DEADLINE, NOW, World, until, wire
 
 
 async def read(world: World, query: LogQuery, after: int | None = None) -> list[str]:
@@ -23,7 +24,7 @@ async def test_the_newest_lines_are_read_and_no_more_than_the_ring_has(world: Wo
     assert await read(world, LogQuery(lines=2)) == [f"line {RING_LINES + 8}", f"line {RING_LINES + 9}"]
     assert len(await read(world, LogQuery(lines=10_000))) == RING_LINES
     assert await read(world, LogQuery(lines=0)) == []
-    assert [line async for line in world.logs.read("nobody's", LogQuery())] == []
+    assert [line async for line in world.logs.read("nobodys", LogQuery())] == []
 
 
 async def test_lines_are_chosen_by_source_dyno_and_type(world: World) -> None:
@@ -64,8 +65,6 @@ async def test_a_tail_goes_on_live_misses_nothing_and_hears_when_it_is_quiet(wor
 
 
 async def test_ids_go_on_after_a_restart_of_the_daemon(world: World) -> None:
-    from tests.paasd.services.world import wire
-
     fill(world, 3)
     (last,) = [entry async for entry in world.logs.read("app", LogQuery(lines=1))]
     assert last is not None
@@ -120,3 +119,88 @@ async def test_the_routers_lines_are_followed_over_its_restarts(world: World) ->
     await until(lambda: "heroku[router]: at=info status=304" in world.lines(app))
     task.cancel()
     await asyncio.wait([task], timeout=DEADLINE)
+
+
+async def test_lines_outlive_the_daemon_and_are_searched_on_the_disk(world: World) -> None:
+    """Bites: without the journal, a new daemon knows none of these, and this one only the newest 1,500."""
+    fill(world, RING_LINES * 2)
+    for each in (world, wire(world.outside)):
+        assert await read(each, LogQuery(lines=2)) == [f"line {RING_LINES * 2 - 2}", f"line {RING_LINES * 2 - 1}"]
+        assert (
+            await read(each, LogQuery(grep="line 7"))
+            == [text for text in (f"line {n}" for n in range(RING_LINES * 2)) if "line 7" in text][-100:]
+        )
+        assert len(await read(each, LogQuery(lines=None))) == RING_LINES * 2
+        assert await read(each, LogQuery(since=datetime.now(UTC))) == []
+        assert len(await read(each, LogQuery(lines=None, since=NOW))) == RING_LINES * 2
+        first = await anext(each.logs.read("app", LogQuery(lines=None)))
+        assert first is not None
+        assert len(await read(each, LogQuery(lines=1), after=first[0])) == RING_LINES * 2 - 1
+
+
+async def test_a_tail_that_falls_behind_reads_on_from_the_disk(world: World) -> None:
+    seen: list[str] = []
+    entries = world.logs.read("app", LogQuery(lines=1, tail=True))
+    fill(world, 1)
+    first = await anext(entries)
+    assert first is not None
+    fill(world, RING_LINES * 3)
+    while len(seen) < RING_LINES * 3:
+        entry = await anext(entries)
+        if entry is not None:
+            seen.append(entry[1].text)
+    assert seen == [f"line {number}" for number in range(RING_LINES * 3)]
+    await entries.aclose()  # type: ignore[attr-defined]
+
+
+async def test_what_a_dyno_printed_is_there_once_after_a_restart(world: World) -> None:
+    """Bites: without the position of the journal, the new daemon copies all of the dyno's lines again."""
+    app = await world.deployed()
+    dyno = await world.dyno(app)
+    world.engine.say(dyno.id, b"before\n")
+    await until(lambda: "app[web.1]: before" in world.lines(app))
+    await world.background.close()
+    world.engine.say(dyno.id, b"meanwhile\n")
+    again = wire(world.outside)
+    await again.recovery.boot()
+    world.engine.say(dyno.id, b"after\n")
+    await until(lambda: "app[web.1]: after" in again.lines(app))
+    said = [line for line in again.lines(app) if line.startswith("app[web.1]: ")]
+    assert said == ["app[web.1]: listening on 5000", "app[web.1]: before", "app[web.1]: meanwhile", "app[web.1]: after"]
+
+
+async def test_lines_know_their_release(world: World) -> None:
+    app = await world.deployed()
+    dyno = await world.dyno(app)
+    world.logs.append(app.id, LogLine(NOW, "heroku", "router", f"at=info dyno={dyno.name} status=200"))
+    world.logs.append(app.id, LogLine(NOW, "heroku", "router", "at=error code=H10"))
+    await until(lambda: "app[web.1]: listening on 5000" in world.lines(app))
+    entries = [e[1] async for e in world.logs.read(app.id, LogQuery(lines=None, release=2)) if e]
+    found = {f"{line.source}[{line.process}]: {line.text}" for line in entries}
+    assert "app[web.1]: listening on 5000" in found
+    assert "heroku[router]: at=info dyno=web.1 status=200" in found
+    assert "heroku[api]: Release v2 is served" in found
+    assert "heroku[web.1]: State changed from starting to up" in found
+    assert not any("H10" in line or "Initial release" in line for line in found)
+
+
+async def test_a_flood_loses_lines_that_are_counted(world: World) -> None:
+    """Bites: with `dropped` not reset or not counted, the sum differs; without the bound, nothing is dropped."""
+    app = await world.deployed()
+    dyno = await world.dyno(app)
+    rates, printed = LogRates(), 30_000
+    await until(lambda: "app[web.1]: listening on 5000" in world.lines(app))
+    world.engine.say(dyno.id, b"flood\n" * printed)
+    query = LogQuery(lines=None, tail=True)
+    kept = dropped = 0
+    async with asyncio.timeout(DEADLINE):
+        async for entry in world.logs.read(app.id, query):
+            if entry is None:
+                continue
+            kept += entry[1].text == "flood"
+            if entry[1].process == "logplex":
+                dropped += int(entry[1].text.partition(": ")[2].split()[0])
+            if kept + dropped == printed:
+                break
+    assert kept >= rates.lines * 2
+    assert dropped > 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from paasd.adapters.disk import LocalDisks
 from paasd.adapters.log_files import LogFiles
+from paasd.adapters.log_journal import LogJournal
 from paasd.adapters.store import SqlStore
 from paasd.adapters.uploads import FileUploads
 from paasd.adapters.web_fetch import WebFetch
@@ -235,7 +236,14 @@ def wire(
     router, host = FakeRouter(outside.plane), FakeRouterHost(outside.plane)
     outputs = LogFiles(outside.home)
     routing = Routing(store, engine, router, host, "localhost")
-    logs = AppLogs(engine, router, background, keep_alive=0.05, router_retry=0.01)
+    logs = AppLogs(
+        engine,
+        router,
+        background,
+        LogJournal(outside.home, max_bytes=100_000_000, days=7),
+        keep_alive=0.05,
+        router_retry=0.01,
+    )
     starter = Boot(engine, FakeProbe(engine), logs, boot)
     phase = ReleasePhase(engine, outputs, logs, starter)
     hands = Stagehands(store, engine, routing, starter, phase, logs, background, DEPLOY)
