@@ -243,6 +243,8 @@ async def open_adapters(settings: Settings, home: Home, stack: AsyncExitStack) -
             directory=directory,
             path=settings.search_path,
             supervised=settings.router_supervised,
+            drain=settings.deploy.drain,
+            websocket_drain=settings.deploy.websocket_drain,
         ),
         sources=GitRepos(
             home.path, path=settings.search_path, hooks=home.hooks, max_push_bytes=settings.build.max_push_bytes
@@ -266,7 +268,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     points = parse_failpoints(settings.failpoints)
     boot = Boot(engine, adapters.probe, logs, boot_rules(settings), points)
     phase = ReleasePhase(engine, outputs, logs, boot, points)
-    rules = DeployRules(settings.deploy.drain, settings.deploy.grace)
+    rules = DeployRules(settings.deploy.drain, settings.deploy.grace, settings.deploy.websocket_drain)
     hands = Stagehands(store, engine, routing, boot, phase, logs, background, rules, points)
     releases = Releases(hands, wait=settings.deploy.wait)
     disk = Disk(store, engine, outputs, LocalDisks(), background, str(settings.home), disk_rules(settings))

@@ -44,12 +44,15 @@ class DynoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeploySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Seconds: requests in flight on old dynos, then SIGTERM to SIGKILL, then how long a write waits for its turn.
+    """Seconds: requests in flight on old dynos (or an old router), then SIGTERM to SIGKILL, then a write's wait.
+
+    `websocket_drain` is what websockets get in place of `drain`.
 
     With `queue` every push waits for the one to its app that is under way, as `git push -o queue` does.
     """
 
     drain: Seconds = 30.0
+    websocket_drain: Seconds = 30.0
     grace: Seconds = 30.0
     wait: Seconds = 50.0
     queue: bool = False

@@ -32,10 +32,21 @@ class DrainTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DrainOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which targets must have no request in flight, and how many seconds to wait for that."""
+    """Which targets must have no request in flight, and how many seconds to wait for that.
+
+    `websockets`: after how many seconds theirs are ended; left out, as `timeout`.
+    """
 
     targets: tuple[DrainTarget, ...]
     timeout: float = 30.0
+    websockets: float | None = None
+
+    def drain(self) -> Drain:
+        """What the workers are asked."""
+        seconds, websockets = (
+            None if given is None else min(max(given, 0.0), _LONGEST_DRAIN) for given in (self.timeout, self.websockets)
+        )
+        return Drain(tuple((target.host, target.port) for target in self.targets), seconds or 0.0, websockets)
 
 
 class About(msgspec.Struct, frozen=True):
@@ -183,11 +194,10 @@ class Control:
             order = msgspec.json.decode(await request.read(), type=DrainOrder)
         except msgspec.DecodeError as error:
             return _refusal(400, f"The drain order can't be read: {error}.")
-        seconds = min(max(order.timeout, 0.0), _LONGEST_DRAIN)
-        drain = Drain(tuple((target.host, target.port) for target in order.targets), seconds)
+        drain = order.drain()
         try:
             own, others = await asyncio.gather(
-                self._own.drained(drain), self._peers.ask(drain, seconds + _DRAIN_MARGIN)
+                self._own.drained(drain), self._peers.ask(drain, drain.longest + _DRAIN_MARGIN)
             )
         except Unreachable as error:
             return _refusal(503, str(error))

@@ -32,10 +32,18 @@ class GiveTable(msgspec.Struct, frozen=True, tag="give_table"):
 
 
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
-    """Answer once these addresses (host, port) have no request in flight, or after `seconds`."""
+    """Answer once these addresses (host, port) have no request in flight, or after `seconds`.
+
+    Their websockets are ended after `websockets` seconds (None: `seconds`), and waited for until then.
+    """
 
     addresses: tuple[tuple[str, int], ...]
     seconds: float
+    websockets: float | None = None
+
+    @property
+    def longest(self) -> float:
+        return max(self.seconds, self.websockets or 0.0)
 
 
 class Tell(msgspec.Struct, frozen=True, tag="tell"):

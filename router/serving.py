@@ -85,10 +85,18 @@ class Serving:
                 return Said(os.getpid(), self._in_flight.count(question.addresses))
 
     async def drained(self, question: Drain) -> Said:
-        """Our answer once the addresses have nothing in flight here, or time is up: then their websockets end, too."""
-        if not await self._in_flight.idle(question.addresses, question.seconds):
-            self._in_flight.end_tunnels(question.addresses)
-        return Said(os.getpid(), self._in_flight.count(question.addresses))
+        """Our answer once the addresses have nothing in flight here, or time is up; websockets have their own."""
+        in_flight, addresses, loop = self._in_flight, question.addresses, asyncio.get_running_loop()
+        patience = question.seconds if question.websockets is None else question.websockets
+        until = loop.time() + patience
+        ending = loop.call_at(until, in_flight.end_tunnels, addresses)
+        try:
+            if not await in_flight.idle(addresses, question.seconds) and in_flight.tunnels_on(addresses):
+                await in_flight.idle(addresses, until - loop.time())
+                in_flight.end_tunnels(addresses)
+        finally:
+            ending.cancel()
+        return Said(os.getpid(), in_flight.count(addresses))
 
     async def _until_idle_clients_asked(self) -> None:
         """Wait a little for clients between two requests to send the next: its answer asks them to close.

@@ -111,7 +111,7 @@ class FakeRouter:
         self.plane.check()
         self.plane.pages[sha256] = body
 
-    async def drain(self, targets: Sequence[Target], *, timeout: float) -> bool:
+    async def drain(self, targets: Sequence[Target], *, timeout: float, websockets: float | None = None) -> bool:
         await self.gates.at("drain")
         self.plane.check()
         self.plane.journal.append("drain " + " ".join(f"{target.dyno} v{target.release}" for target in targets))

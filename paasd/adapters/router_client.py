@@ -73,10 +73,13 @@ class RouterClient:
             if response.status != 200:
                 raise RouterUnavailable(f"The router did not take a page (HTTP {response.status}): see its log.")
 
-    async def drain(self, targets: Sequence[Target], *, timeout: float) -> bool:
+    async def drain(self, targets: Sequence[Target], *, timeout: float, websockets: float | None = None) -> bool:
         """True when the targets have no request in flight, False at the deadline."""
-        order = {"targets": [{"host": t.host, "port": t.port} for t in targets], "timeout": timeout}
-        async with self._call("POST", "/drain", json=order, seconds=timeout + DRAIN_MARGIN) as response:
+        order: dict[str, Any] = {"targets": [{"host": t.host, "port": t.port} for t in targets], "timeout": timeout}
+        if websockets not in (None, timeout):  # a router of an older release refuses what it does not know
+            order["websockets"] = websockets
+        seconds = max(timeout, websockets or 0.0) + DRAIN_MARGIN
+        async with self._call("POST", "/drain", json=order, seconds=seconds) as response:
             return bool((await response.json()).get("drained"))
 
     async def certificates(self) -> Mapping[str, str]:

@@ -10,13 +10,18 @@ from paasd.domain.errors import RouterUnavailable
 from paasd.ports import RouterHealth
 
 START_SECONDS = 15.0
-STOP_SECONDS = 45.0  # longer than the router gives what is in flight
+DRAIN_SECONDS = 30.0
+STOP_MARGIN = 15.0
 LOOK_INTERVAL = 0.05
 LAST_WORDS_BYTES = 2000
 
 
 class RouterProcess:
-    """RouterHost. With `supervised`, somebody else (systemd, a container) starts and stops it, and we only look."""
+    """RouterHost. With `supervised`, somebody else (systemd, a container) starts and stops it, and we only look.
+
+    `drain`, `websocket_drain`: seconds that a process of it which ends gives to requests and to websockets, from its
+    start on. `stop_seconds`: how long `stop` waits for its end; None is longer than both.
+    """
 
     def __init__(
         self,
@@ -26,14 +31,18 @@ class RouterProcess:
         directory: Path,
         path: str,
         supervised: bool,
-        stop_seconds: float = STOP_SECONDS,
+        drain: float = DRAIN_SECONDS,
+        websocket_drain: float = DRAIN_SECONDS,
+        stop_seconds: float | None = None,
     ) -> None:
         self._client = client
         self._listen = listen
         self._directory = directory
         self._path = path
         self._supervised = supervised
-        self._stop_seconds = stop_seconds
+        self._patience = (f"--drain-seconds={drain}", f"--websocket-drain-seconds={websocket_drain}")
+        longest = max(drain, websocket_drain) + STOP_MARGIN
+        self._stop_seconds = longest if stop_seconds is None else stop_seconds
         self._stopped = False
         self._turn = asyncio.Lock()
 
@@ -99,6 +108,7 @@ class RouterProcess:
         command = [
             *(sys.executable, "-m", "router", "--listen", self._listen),
             *("--router-dir", str(self._directory), "--log", str(self._directory / "router.log")),
+            *self._patience,
         ]
         with words.open("wb") as stderr:
             process = subprocess.Popen(  # noqa: ASYNC220 - it must outlive us: no transport may own it

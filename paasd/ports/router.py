@@ -27,8 +27,11 @@ class Router(Protocol):
         """Have it keep a page, before a table names it. May be repeated."""
         ...
 
-    async def drain(self, targets: Sequence[Target], *, timeout: float) -> bool:
-        """True when the targets have no request in flight, False at the deadline."""
+    async def drain(self, targets: Sequence[Target], *, timeout: float, websockets: float | None = None) -> bool:
+        """True when the targets have no request in flight, False at the deadline.
+
+        After `websockets` seconds (None: `timeout`) their websockets are ended, and until then waited for.
+        """
         ...
 
     def log_lines(self) -> AsyncIterator[tuple[str, LogLine]]:

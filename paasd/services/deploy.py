@@ -28,10 +28,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DeployRules:
-    """Seconds given to requests in flight on old dynos, and then between SIGTERM and SIGKILL."""
+    """Seconds given to requests in flight on old dynos, to their websockets, and then between SIGTERM and SIGKILL."""
 
     drain: float = 30.0
     grace: float = 30.0
+    websocket_drain: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ async def swap_back(hands: Stagehands, deploy: Deploy) -> None:
     """Undo of swap_route: the ledger's route again. Drained first, for the new dynos may have requests in flight."""
     if hands.routing.serving.pop(deploy.app.id, None) is not None:
         await hands.routing.publish(deploy.app.id)
-        await hands.routing.drain(deploy.dynos, hands.rules.drain)
+        await hands.routing.drain(deploy.dynos, hands.rules.drain, hands.rules.websocket_drain)
 
 
 async def promote(hands: Stagehands, deploy: Deploy) -> Deploy:
@@ -261,7 +262,7 @@ async def retire(hands: Stagehands, dynos: Sequence[Dyno]) -> None:
     hands.routing.leaving |= ids
     try:
         await hands.failpoints.reach("drain")
-        await hands.routing.drain(dynos, hands.rules.drain)
+        await hands.routing.drain(dynos, hands.rules.drain, hands.rules.websocket_drain)
         for dyno in dynos:
             hands.logs.note(dyno.app_id, dyno.name, "Stopping all processes with SIGTERM")
         await asyncio.gather(*(hands.engine.stop(dyno.id, grace=hands.rules.grace) for dyno in dynos))

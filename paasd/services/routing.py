@@ -171,13 +171,16 @@ class Routing:
             self._doors[app_id] = replace(self._doors.get(app_id) or Door.of(app), hostnames=app.hostnames)
             await self._put()
 
-    async def drain(self, dynos: Sequence[Dyno], timeout: float) -> bool:
-        """Wait until the router has no request in flight on these dynos; False at the deadline or without a router."""
+    async def drain(self, dynos: Sequence[Dyno], timeout: float, websockets: float | None = None) -> bool:
+        """Wait until the router has no request in flight on these dynos; False at the deadline or without a router.
+
+        After `websockets` seconds (None: `timeout`) it ends their websockets.
+        """
         targets = [target for dyno in dynos if (target := target_of(dyno)) is not None]
         if not targets:
             return True
         try:
-            return await self._router.drain(targets, timeout=timeout)
+            return await self._router.drain(targets, timeout=timeout, websockets=websockets)
         except RouterUnavailable:
             return False
 

@@ -1,5 +1,6 @@
 """What a daemon's, a router's or a dyno's end does to the apps, and what nobody may learn or reach."""
 
+import json
 import os
 import re
 import shutil
@@ -234,3 +235,34 @@ def watch_processes(seen: list[bytes], done: threading.Event) -> None:
                 seen.append(path.read_bytes())
             except OSError:
                 continue  # it ended meanwhile
+
+
+@pytest.mark.slow
+def test_timeouts_of_the_file_reach_every_process_of_the_router() -> None:
+    """Bites: with settings.deploy's not given to RouterProcess, or settings.timeouts.of not to Routing."""
+    root = Path(tempfile.mkdtemp(prefix="paasd-"))
+    deploy = {"drain": 11.0, "websocket_drain": 12.5}
+    timeouts = {"first_byte": 45.0, "apps": {"shop": {"connect": 1.5, "idle": 300.0, "park": 2.0}}}
+    try:
+        with running(root, config={"deploy": deploy, "timeouts": timeouts}) as daemon:
+            for name in ("shop", "blog"):
+                assert daemon.call("POST", "/apps", {"name": name})[0] == 201
+            routes = json.loads(ask_router(daemon, "GET", "/table"))["routes"]
+            assert {route["name"]: route["timeouts"] for route in routes} == {
+                "shop": {"connect": 1.5, "first_byte": 45.0, "idle": 300.0, "park": 2.0},
+                "blog": {"connect": 5.0, "first_byte": 45.0, "idle": 55.0, "park": 10.0},
+            }
+            for _ in range(2):  # those it was started with, then an upgrade's
+                said = json.loads(ask_router(daemon, "GET", "/health"))
+                for pid in (said["pid"], *said["workers"]):
+                    line = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+                    assert {"--drain-seconds=11.0", "--websocket-drain-seconds=12.5"} <= set(line)
+                ask_router(daemon, "POST", "/upgrade")
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def ask_router(daemon: Daemon, method: str, path: str) -> str:
+    """What the router's control socket answers."""
+    command = ["curl", "-sS", "-X", method, "--unix-socket", str(daemon.root / "home-router" / "control.sock")]
+    return subprocess.run([*command, f"http://router{path}"], capture_output=True, text=True, check=True).stdout

@@ -165,3 +165,30 @@ async def test_a_drain_s_deadline_ends_the_websockets_of_its_targets_alone(route
         assert await sides[1][0].readexactly(10) == b"still here"
     for _, writer in sides:
         writer.close()
+
+
+async def test_websockets_are_drained_by_a_deadline_of_their_own(router: RouterProcess, start: Start) -> None:
+    """Bites: with `websockets` left out of what the workers are asked, the first answers with one in flight and the
+    second ends a websocket that has time left."""
+    early, late = await start(switching()), await start(switching())
+    await router.publish(route("shop", early), route("blog", late))
+    sides = []
+    for host in (b"shop", b"blog"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+        writer.write(ASK.replace(b"shop", host))
+        await reader.readuntil(b"\r\n\r\n")
+        sides.append((reader, writer))
+    order = b'{"targets":[{"host":"127.0.0.1","port":%d}],"timeout":%b,"websockets":%b}'
+    async with asyncio.timeout(8):
+        _, answer = await router.control("POST", "/drain", order % (early.port, b"60", b"0.05"))
+        assert answer == {"drained": True, "in_flight": 0}
+        assert await sides[0][0].read() == SERVICE_RESTART
+    sides[0][1].close()
+    draining = asyncio.create_task(router.control("POST", "/drain", order % (late.port, b"0.05", b"60")))
+    await asyncio.wait([draining], timeout=0.5)
+    assert not draining.done()
+    sides[1][1].write(b"still here")
+    async with asyncio.timeout(8):
+        assert await sides[1][0].readexactly(10) == b"still here"
+        sides[1][1].close()
+        assert (await draining)[1] == {"drained": True, "in_flight": 0}

@@ -1,4 +1,5 @@
 """RouterProcess: a real router, started once, found again, restarted when it died, left alone when it was stopped."""
+# ruff: noqa: F811 - fixtures are imported by their names
 
 import asyncio
 import os
@@ -17,7 +18,11 @@ import pytest
 from paasd.adapters.router_client import RouterClient
 from paasd.adapters.router_process import RouterProcess, last_words
 from paasd.domain.errors import RouterUnavailable
+from router.frames import SERVICE_RESTART
 from tests.daemon import free_port, stop_router, wait_until
+from tests.router.conftest import Start, start  # noqa: F401 - a fixture
+from tests.router.process import route
+from tests.router.test_tunnel import ASK, switching
 
 Make = Callable[..., RouterProcess]
 
@@ -43,12 +48,10 @@ async def client(directory: Path) -> AsyncIterator[RouterClient]:
 def make(directory: Path, client: RouterClient) -> Make:
     """Hosts for one router's folder; each is a daemon's whole knowledge of it."""
 
-    def host(*, listen: str | None = None, supervised: bool = False, stop_seconds: float = 45.0) -> RouterProcess:
+    def host(*, listen: str | None = None, supervised: bool = False, **seconds: float) -> RouterProcess:
         address = listen or f"127.0.0.1:{free_port()}"
         path = os.environ["PATH"]
-        return RouterProcess(
-            client, listen=address, directory=directory, path=path, supervised=supervised, stop_seconds=stop_seconds
-        )
+        return RouterProcess(client, listen=address, directory=directory, path=path, supervised=supervised, **seconds)
 
     return host
 
@@ -149,6 +152,22 @@ async def test_one_that_takes_long_to_stop_is_told_in_a_sentence(make: Make) -> 
     await host.ensure()
     with pytest.raises(RouterUnavailable, match=r"after 0 seconds and goes on with them; ask again"):
         await host.stop()
+
+
+async def test_the_daemon_s_patience_is_its_own(make: Make, client: RouterClient, start: Start) -> None:
+    """After an upgrade, too. Bites: without `_patience` in the command, the websocket stays for half a minute."""
+    listen = free_port()
+    host = make(listen=f"127.0.0.1:{listen}", drain=20.0, websocket_drain=0.1)
+    await host.ensure()
+    await client.publish([route("shop", await start(switching()))])
+    for end in (host.upgrade, host.stop):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listen)
+        writer.write(ASK)
+        await reader.readuntil(b"\r\n\r\n")
+        await end()
+        async with asyncio.timeout(10):
+            assert await reader.read() == SERVICE_RESTART
+        writer.close()
 
 
 async def test_one_that_somebody_else_runs_is_not_ours_to_start(make: Make, directory: Path) -> None:

@@ -174,7 +174,7 @@ class FakeRouter:
         self._check()
         self.kept[sha256] = body
 
-    async def drain(self, targets: Sequence[Target], *, timeout: float) -> bool:
+    async def drain(self, targets: Sequence[Target], *, timeout: float, websockets: float | None = None) -> bool:
         self._check()
         return True
 
