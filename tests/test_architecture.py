@@ -59,6 +59,8 @@ FUNCTION_LINES = 50
 
 # Modules without a test file of their own name: where they are tested instead, or why there is nothing to test.
 TESTED_ELSEWHERE = {
+    "paasd/cli/attach.py": "tests/acceptance/test_run.py",
+    "paasd/cli/one_off.py": "tests/acceptance/test_run.py",
     "paasd/adapters/database.py": "tests/paasd/adapters/test_store.py",
     "paasd/adapters/docker_api.py": "tests/paasd/adapters/test_docker_engine.py",
     "paasd/adapters/docker_faults.py": "tests/paasd/adapters/test_docker_engine.py",
