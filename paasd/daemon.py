@@ -331,6 +331,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         routing=services.routing,
         disk=services.disk,
         outputs=adapters.outputs,
+        requests=adapters.store,
         secret=home.url_secret(),
         public_url=settings.api_url,
         domain=settings.domain,
