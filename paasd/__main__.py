@@ -1,5 +1,6 @@
 """`paasd`: serve, token, doctor, backup, restore. Each imports what it needs when called: the small ones are quick."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def serve(config: Path | None, takeover: bool, **options: Any) -> None:
     from paasd.home import HomeError
     from paasd.logging import configure
 
+    os.umask(0o077)  # whatever the shell had: git, SQLite and the router make files here, too
     settings = settings_or_exit(options, config)
     configure(settings.log)
     try:

@@ -1,4 +1,6 @@
-"""The firewall rules that keep dynos and builds from this host's own services.
+"""The firewall rules that keep dynos and builds from this host's own services, and from what only this host may hear.
+
+The latter is told at a link-local address in every cloud: whoever reaches it is given the machine's own credentials.
 
 Each carries the comment `paasd-gateway`; whoever takes paasd off the machine removes them by that.
 """
@@ -9,6 +11,9 @@ import shutil
 import sys
 
 COMMENT = "paasd-gateway"
+INPUT = "INPUT"
+FORWARD = "DOCKER-USER"  # of FORWARD the only part that stays before the rules Docker adds for each network
+LINK_LOCAL = "169.254.0.0/16"
 EXPOSED = "Dynos and builds can reach this host's own services through their gateway"
 
 
@@ -29,8 +34,8 @@ class Firewall:
             return
         async with self._closing:
             for rule in self._rules(build_bridge):
-                if await _run(program, "-C", "INPUT", *rule) is not None:
-                    await _run(program, "-I", "INPUT", *rule)
+                if await _run(program, "-C", *rule) is not None:
+                    await _run(program, "-I", *rule)
 
     async def problem(self, build_bridge: str | None) -> str | None:
         """None when all rules are in force, else a sentence saying why not. Changes nothing."""
@@ -43,22 +48,23 @@ class Firewall:
         if os.geteuid() != 0:
             return f"{EXPOSED} unless the firewall stops them, which only root may see to; {_by_hand(rules)}."
         for rule in rules:
-            refusal = await _run(program, "-C", "INPUT", *rule)
+            refusal = await _run(program, "-C", *rule)
             if refusal is not None:
                 return f"{EXPOSED}: a firewall rule is missing ({refusal}); start paasd as root, or {_by_hand([rule])}."
         return None
 
     def _rules(self, build_bridge: str | None) -> list[list[str]]:
         drop = ["-m", "conntrack", "--ctstate", "NEW", "-m", "comment", "--comment", COMMENT, "-j", "DROP"]
-        rules = [["-s", self._pool, *drop]]
+        rules = [[INPUT, "-s", self._pool, *drop], [FORWARD, "-s", self._pool, "-d", LINK_LOCAL, *drop]]
         if build_bridge is not None:
             # Builds have the host's own resolv.conf, which may name a resolver on this host; dynos have the engine's.
-            rules += [["-i", build_bridge, "-p", kind, "!", "--dport", "53", *drop] for kind in ("tcp", "udp")]
+            rules += [[INPUT, "-i", build_bridge, "-p", kind, "!", "--dport", "53", *drop] for kind in ("tcp", "udp")]
+            rules.append([FORWARD, "-i", build_bridge, "-d", LINK_LOCAL, *drop])
         return rules
 
 
 def _by_hand(rules: list[list[str]]) -> str:
-    return "run " + " and ".join(f"`sudo iptables -I INPUT {' '.join(rule)}`" for rule in rules)
+    return "run " + " and ".join(f"`sudo iptables -I {' '.join(rule)}`" for rule in rules)
 
 
 def _iptables() -> str | None:

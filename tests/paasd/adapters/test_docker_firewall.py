@@ -10,9 +10,10 @@ import pytest
 
 from paasd.adapters.docker_firewall import COMMENT, Firewall
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0, reason="only root may see and set firewall rules"
-)
+pytestmark = [
+    pytest.mark.docker,  # one of the chains is Docker's
+    pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may see and set firewall rules"),
+]
 
 POOL = "10.254.77.0/28"  # nobody's: what these tests take away, no other test's dynos need
 BRIDGE = "paasd-none0"
@@ -32,8 +33,8 @@ asyncio.run(ask())
 
 
 def rules() -> list[str]:
-    """Ours among the host's rules for what comes in."""
-    found = subprocess.run(["iptables", "-w", "5", "-S", "INPUT"], capture_output=True, text=True, check=True)
+    """Ours among the host's rules for what comes in and for what passes through."""
+    found = subprocess.run(["iptables", "-w", "5", "-S"], capture_output=True, text=True, check=True)
     return sorted(rule for rule in found.stdout.splitlines() if POOL in rule or BRIDGE in rule)
 
 
@@ -60,6 +61,8 @@ async def test_closing_adds_each_rule_once_and_again_when_it_is_gone(firewall: F
     await asyncio.gather(firewall.close(BRIDGE), firewall.close(BRIDGE))
     closed = rules()
     assert [rule.partition(" -m conntrack")[0] for rule in closed] == [
+        f"-A DOCKER-USER -d 169.254.0.0/16 -i {BRIDGE}",
+        f"-A DOCKER-USER -s {POOL} -d 169.254.0.0/16",
         f"-A INPUT -i {BRIDGE} -p tcp -m tcp ! --dport 53",
         f"-A INPUT -i {BRIDGE} -p udp -m udp ! --dport 53",
         f"-A INPUT -s {POOL}",
