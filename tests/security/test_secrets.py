@@ -18,7 +18,7 @@ from tests.acceptance.test_daemon_life import watch_processes
 from tests.daemon import BIN, Daemon, running
 from tests.faults.soak.killer import router_processes
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(150)]
 
 CANARY = "canary-91c2e04d7f"
 LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
@@ -28,7 +28,7 @@ LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
     "S06", "a config var, a token and a push URL's password: in no argv, log, image, error, audit or backup"
 )
 def test_secrets_stay_where_they_belong(shop: Shop, tmp_path: Path) -> None:
-    """Bites: with `path_qs` in place of `path` in the access log, the daemon's log has the token."""
+    """Bites: with `str(request.rel_url)` in place of `raw_path` in the access log, the daemon's log has the token."""
     token, done = shop.daemon.token, threading.Event()
     seen = list[bytes]()
     watching = threading.Thread(target=watch_processes, args=(seen, done))
