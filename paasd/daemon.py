@@ -311,7 +311,8 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
     _, router_port = parse_address(settings.router, "router")
     points = parse_failpoints(settings.failpoints)
     access, audit = services.access, Audit(adapters.store)
-    git = GitHttp(access.authenticate, services.apps.find, access.admit, audit.push, adapters.sources, hook, points)
+    finders = access.authenticate, services.apps.find, access.admit, audit.push
+    git = GitHttp(*finders, adapters.sources, hook, points, services.disk.admit_build)
     return ApiParts(
         access=access,
         authorizations=Authorizations(adapters.store),
@@ -331,7 +332,6 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         routing=services.routing,
         disk=services.disk,
         outputs=adapters.outputs,
-        requests=adapters.store,
         secret=home.url_secret(),
         public_url=settings.api_url,
         domain=settings.domain,

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from paasd.adapters.archives import imported
+from paasd.adapters.disk_faults import disk_errors, remedy_of
 from paasd.adapters.git_command import Child, Git, GitFailed
 from paasd.adapters.sources import TreeLimits, extract
 from paasd.domain.errors import BuildFailed, StoreUnavailable
@@ -27,6 +28,7 @@ LOOSE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{38,62}")
 PACKED = re.compile(r"pack/pack-[0-9a-f]+\.(pack|rev|idx)")
 PACK_ORDER = ("pack", "rev", "idx")  # git looks for the idx, so it comes last
 INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
+REPOSITORY = "The app's git repository"
 RECEIVE = (
     "receive.fsckObjects=true",
     # harmless faults of old tools, common in the history of real projects
@@ -79,12 +81,14 @@ class GitRepos:
         repo = self._repo(app_id)
         if _is_whole(repo):
             return
-        repo.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with disk_errors(REPOSITORY):
+            repo.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._run("init", "--bare", "--quiet", "--template=", "--initial-branch=main", "--", str(repo))
 
     async def delete(self, app_id: str) -> None:
         """Absent: fine. It vanishes at once and is removed after that."""
-        await asyncio.to_thread(self._delete, self._repo(app_id))
+        with disk_errors(REPOSITORY):
+            await asyncio.to_thread(self._delete, self._repo(app_id))
 
     async def adopt(self, app_id: str, quarantine: Path, sha: str, build_id: str) -> Commit:
         """Copy a push's objects out of git's quarantine and pin the commit as refs/builds/<build_id>.
@@ -93,7 +97,8 @@ class GitRepos:
         """
         repo, sha = self._repo(app_id), _checked(SHA, sha)
         ref = f"refs/builds/{_checked(ID, build_id)}"
-        await asyncio.to_thread(_link_objects, quarantine, repo / "objects")
+        with disk_errors(REPOSITORY):
+            await asyncio.to_thread(_link_objects, quarantine, repo / "objects")
         commit = await self._commit(repo, sha)
         await self._run(f"--git-dir={repo}", "update-ref", "--", ref, sha, settings=DURABLE)
         return commit
@@ -133,9 +138,12 @@ class GitRepos:
     async def unpack(self, app_id: str, sha: str) -> AsyncIterator[Path]:
         """The commit's tree in a directory of its own, removed on leaving. BuildFailed for what may not be in it."""
         repo, sha = self._repo(app_id), _checked(SHA, sha)
-        directory = self._fresh("source-")
+        with disk_errors("The unpacked source"):
+            directory = self._fresh("source-")
         try:
-            yield await extract(self._git, repo, sha, directory, self._limits)
+            with disk_errors("The unpacked source"):
+                tree = await extract(self._git, repo, sha, directory, self._limits)
+            yield tree
         finally:
             # shielded: a second cancellation must not leave it behind
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True))
@@ -156,7 +164,8 @@ class GitRepos:
         elif service != "git-upload-pack":
             raise ValueError(f"no such git service: {service}")
         elif advertise:
-            await asyncio.to_thread(_settle_head, repo)
+            with disk_errors(REPOSITORY):
+                await asyncio.to_thread(_settle_head, repo)
         child = await self._git.start(
             service.removeprefix("git-"),
             "--stateless-rpc",
@@ -189,9 +198,7 @@ class GitRepos:
             return await self._git.run(*arguments, settings=settings)
         except GitFailed as error:
             reason = INVISIBLE.sub(" ", error.stderr).strip()[:300] or f"status {error.code}"
-            raise StoreUnavailable(
-                f"The app's git repository could not be written ({reason}); see `paasd doctor`."
-            ) from error
+            raise StoreUnavailable(f"{REPOSITORY} can't be written ({reason}): {remedy_of(reason)}.") from error
 
     def _repo(self, app_id: str) -> Path:
         return self._apps / _checked(ID, app_id) / "repo.git"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import structlog
 
-from paasd.domain.errors import NotFound, StoreUnavailable
+from paasd.adapters.disk_faults import disk_errors
+from paasd.domain.errors import NotFound
 from paasd.ports import OutputFile
 
 log = structlog.get_logger(__name__)
@@ -39,12 +40,8 @@ class LogFiles:
         before = self._growing.get(path)
         if before is not None:
             await before.close()
-        try:
+        with disk_errors(f"The output of {key[0]} {key[1]}"):
             descriptor = _create(path)
-        except OSError as error:
-            raise StoreUnavailable(
-                f"The output of {key[0]} {key[1]} can't be kept ({error.strerror}); see `paasd doctor`."
-            ) from error
         growing = self._growing[path] = _Growing(path, descriptor, self._max_bytes, self._growing)
         return growing
 

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from paasd.adapters.disk_faults import ROOM, remedy_of
 from paasd.adapters.git_command import Child, Git, GitFailed
-from paasd.domain.errors import BuildFailed
+from paasd.domain.errors import BuildFailed, StoreUnavailable
 
 GITLINK = b"160000"
 WAIT_SECONDS = 10.0  # from the last entry to the end
@@ -42,6 +43,8 @@ async def extract(git: Git, repo: Path, sha: str, directory: Path, limits: TreeL
         )
     except GitFailed as error:
         reason = _first_line(error.stderr)
+        if remedy_of(error.stderr) is ROOM:
+            raise StoreUnavailable(f"The unpacked source can't be kept ({reason}): {ROOM}.") from error
         raise BuildFailed(f"The source can't be checked out: {reason}; mend it and push again.") from error
     await asyncio.to_thread(_settle, tree)
     return tree

@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 from aiohttp import ClientPayloadError, web
 
+from paasd.api.git_advice import Advice
 from paasd.api.hook import HookServer
 from paasd.domain.access import Account, Actor, Permission, Scope, Token
 from paasd.domain.app import App
@@ -68,7 +69,8 @@ class Repositories(Protocol):
 
 class GitHttp:
     """The routes of git. `authenticate` takes a token and raises Unauthorized, `find_app` a name and NotFound;
-    `admit` raises NotFound or Forbidden for who may not, `record` keeps that somebody pushed."""
+    `admit` raises NotFound or Forbidden for who may not, `record` keeps that somebody pushed, `room` raises DiskFull
+    where a push could not be taken: asked before git sends anything, since its own words for that help nobody."""
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class GitHttp:
         repositories: Repositories,
         hook: HookServer,
         failpoints: Failpoints | None = None,
+        room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._authenticate = authenticate
         self._find_app = find_app
@@ -87,6 +90,7 @@ class GitHttp:
         self._repositories = repositories
         self._hook = hook
         self._failpoints = failpoints or Failpoints()
+        self._room = room
 
     def routes(self) -> list[web.RouteDef]:
         """To be added to the application."""
@@ -104,6 +108,8 @@ class GitHttp:
             return web.Response(status=403, text="This git is too old for paasd; use git 1.6.6 or newer.\n")
         try:
             app, _ = await self._admit(request, service)
+            if service == RECEIVE and self._room is not None:
+                await self._room()
             protocol = _protocol(request, service)
             greeting = b"" if "version=2" in protocol.get("GIT_PROTOCOL", "").split(":") else _greeting(service)
             response = _response(f"application/x-{service}-advertisement")
@@ -122,7 +128,7 @@ class GitHttp:
             with self._hook.expect(app, actor) as variables:
                 async with self._repositories.serve(app.id, RECEIVE, advertise=False, environment=variables) as child:
                     begun = partial(self._failpoints.reach, "receive-pack")
-                    return await _converse(request, response, child, begun=begun)
+                    return await _converse(request, response, child, begun=begun, advice=Advice())
         except PaasError as error:
             return _refusal(error)
 
@@ -152,6 +158,7 @@ async def _converse(
     greeting: bytes = b"",
     limit: int | None = None,
     begun: Callable[[], Awaitable[None]] | None = None,
+    advice: Advice | None = None,
 ) -> web.StreamResponse:
     """The request's body to the process, its output to the response, until both are over."""
     said = bytearray()
@@ -160,7 +167,7 @@ async def _converse(
         async with asyncio.TaskGroup() as group:
             group.create_task(_listen(child, said))
             group.create_task(_feed(request, child, limit, begun))
-            await _relay(child, response, greeting)
+            await _relay(child, response, greeting, advice)
             code = await child.wait(LAST_SECONDS)
             if code:
                 log.warning("git ended badly", path=request.path, code=code, said=said.decode("utf-8", "replace"))
@@ -196,11 +203,16 @@ async def _feed(
         child.stdin.write_eof()
 
 
-async def _relay(child: Child, response: web.StreamResponse, greeting: bytes) -> None:
+async def _relay(child: Child, response: web.StreamResponse, greeting: bytes, advice: Advice | None) -> None:
     if greeting:
         await response.write(greeting)
     while chunk := await child.stdout.read(CHUNK_BYTES):
-        await response.write(chunk)
+        if advice is not None:
+            chunk = advice.passed(chunk)
+        if chunk:
+            await response.write(chunk)
+    if advice is not None and (rest := advice.rest()):
+        await response.write(rest)
 
 
 async def _listen(child: Child, said: bytearray) -> None:

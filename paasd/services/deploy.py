@@ -5,6 +5,7 @@ recovery, so that it can never block the next deploy.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +14,7 @@ import structlog
 
 from paasd.domain.app import App
 from paasd.domain.dyno import Dyno, DynoKind, DynoSpec
-from paasd.domain.errors import DeployCancelled, DeployFailed, PaasError
+from paasd.domain.errors import DeployCancelled, DeployFailed, NotFound, PaasError, Unavailable
 from paasd.domain.release import Release, Stage, Status
 from paasd.failpoints import Failpoints
 from paasd.ports import Engine, OutputFile, Store, Write
@@ -24,6 +25,8 @@ from paasd.services.release_phase import ReleasePhase
 from paasd.services.routing import Routing
 
 log = structlog.get_logger(__name__)
+
+RECORD_AGAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Stagehands:
     background: Background
     rules: DeployRules
     failpoints: Failpoints = field(default_factory=Failpoints)
+    ending: set[str] = field(default_factory=set)
+    """Ids of releases whose end the store could not take yet: somebody here still tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,14 +226,36 @@ async def take_back(hands: Stagehands, deploy: Deploy, begun: Sequence[Step]) ->
 
 
 async def fail(hands: Stagehands, deploy: Deploy, failure: str) -> None:
-    """Mark the release failed with its reason. A store that is down leaves that to recovery."""
+    """Mark the release failed with its reason; a store that is down is told again until it takes it."""
     try:
-        await hands.store.add_stage(deploy.release.id, Stage.FAILED, failure)
-        await hands.store.transition(deploy.release.id, Status.PENDING, Status.FAILED)
+        await record_failure(hands, deploy.release.id, failure)
     except PaasError as error:
-        log.warning("failed release left to recovery", app=deploy.app.name, reason=error.message)
+        log.warning("failed release is recorded later", app=deploy.app.name, reason=error.message)
+        hands.ending.add(deploy.release.id)
+        hands.background.spawn(f"end {deploy.release.id}", keep_failing(hands, deploy.release, failure))
     version = deploy.release.version
     hands.logs.note(deploy.app.id, "api", f"Release v{version} failed: {failure.splitlines()[0]}", release=version)
+
+
+async def record_failure(hands: Stagehands, release_id: str, failure: str) -> None:
+    """Both records of a failed release."""
+    await hands.store.add_stage(release_id, Stage.FAILED, failure)
+    await hands.store.transition(release_id, Status.PENDING, Status.FAILED)
+
+
+async def keep_failing(hands: Stagehands, release: Release, failure: str) -> None:
+    """Until the store takes it. While the release is pending, no other of its app can be recorded."""
+    try:
+        while True:
+            await asyncio.sleep(RECORD_AGAIN_SECONDS)
+            with contextlib.suppress(Unavailable):
+                if (await hands.store.release(release.app_id, release.id)).status is Status.PENDING:
+                    await record_failure(hands, release.id, failure)
+                return
+    except NotFound:
+        return  # its app was destroyed meanwhile
+    finally:
+        hands.ending.discard(release.id)
 
 
 def reason(error: BaseException, stage: Stage) -> str:

@@ -56,6 +56,7 @@ class Settling:
             *(
                 attempt(f"settle v{release.version}", self._settle_in_turn(release))
                 for release in await store.pending_releases()
+                if release.id not in self._hands.ending
             )
         )
 

@@ -127,7 +127,7 @@ async def test_move_branch(place: Place) -> None:
     assert place.git("rev-parse", "main") == sha
     with pytest.raises(BuildFailed):
         await place.repos.move_branch(APP_ID, "main", "0123456789" * 4)
-    with pytest.raises(StoreUnavailable, match="could not be written"):
+    with pytest.raises(StoreUnavailable, match="can't be written"):
         await place.repos.move_branch(APP_ID, "a..b", sha)
 
 

@@ -15,7 +15,8 @@ from paasd.domain.errors import (
     StoreUnavailable,
 )
 from paasd.domain.release import Status
-from tests.paasd.services.world import DEADLINE, Output, World, cancelled, nothing_happened, wire
+from paasd.services import deploy
+from tests.paasd.services.world import DEADLINE, Output, World, cancelled, nothing_happened, until, wire
 
 
 async def test_an_engine_that_dies_fails_the_release_and_its_undos_without_locking_the_app(world: World) -> None:
@@ -68,15 +69,20 @@ async def test_a_router_that_is_down_fails_the_swap(world: World) -> None:
     await nothing_happened(world)
 
 
-async def test_a_store_that_fails_at_the_end_leaves_the_release_to_recovery(world: World) -> None:
+async def test_a_store_that_fails_at_the_end_is_told_the_reason_as_soon_as_it_works(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bites: without keep_failing the release stays pending until some later round, and gets another reason."""
+    monkeypatch.setattr(deploy, "RECORD_AGAIN_SECONDS", 0.05)
     app = await world.deployed()
     world.store.gates.errors["stage failed"] = StoreUnavailable("The disk is full; make room.")
     with pytest.raises(DynoUnhealthy):
         await world.push(app, "web: crash")
+    await world.recovery.reconcile()
     assert (await world.release(app, 3)).status is Status.PENDING
     del world.store.gates.errors["stage failed"]
-    await world.recovery.reconcile()
-    assert "daemon restarted during await healthy" in await world.failure(app, 3)
+    await until(lambda: not world.recovery._hands.ending)
+    assert "daemon restarted" not in await world.failure(app, 3)
     await world.push(app)
     assert world.answer() == "v4"
 
