@@ -237,8 +237,14 @@ class ClientConnection(RequestHandler):
         super().connection_lost(exc)
 
     def _end_body(self) -> None:
-        """The parser leaves a body it can't read on without an end: whoever reads it must hear of it."""
-        if self._current_request is not None:
+        """The parser leaves a body it can't read on without an end: whoever reads it must hear of it.
+
+        A request that nobody has begun to serve is not served at all: what is answered is the error behind it.
+        """
+        if len(self._messages) > 1:
+            if not self._messages[-2][1].is_eof():
+                del self._messages[-2]
+        elif self._current_request is not None:
             content = self._current_request.content
             if not content.is_eof() and content.exception() is None:
                 content.set_exception(RequestPayloadError("The request's body is not well-formed."))

@@ -6,6 +6,7 @@ a moment ago, by an app that has been seen to keep idle connections for much lon
 
 import asyncio
 import errno
+import re
 import socket
 from collections.abc import Callable
 from typing import Protocol
@@ -22,6 +23,9 @@ _ASIDE_FOR = 5.0
 _YOUNG = 0.1
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL))  # files, ports of our own
 _LONG = 1.0
+_FINAL_HEAD = re.compile(
+    rb"(?:HTTP/1\.1 1[^\r\n]*\r\n(?:[^\r\n]+\r\n)*+\r\n)*+HTTP/1\.[01] [2-5][^\r\n]*\r\n(?:[^\r\n]+\r\n)*+\r\n"
+)
 
 
 class Passing(Protocol):
@@ -122,8 +126,18 @@ class UpstreamConnection(ResponseHandler):
         if self.idle:  # nothing was asked: what comes could be taken for the next request's answer
             self.close()
             return
+        if self._skip_payload and self.received == 0:
+            data = self._head_alone(data)
         self.received += len(data)
         super().data_received(data)
+
+    def _head_alone(self, data: bytes) -> bytes:
+        """To HEAD there is no body, though some apps send one: it is no answer to anything, and ends the connection."""
+        head = _FINAL_HEAD.match(data)
+        if head is None or head.end() == len(data):
+            return data
+        self._should_close = True
+        return head[0]
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.reset = exc is not None
@@ -136,6 +150,8 @@ class UpstreamConnection(ResponseHandler):
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException = _EXC_SENTINEL) -> None:
         payload = self._payload
+        if exc_cause is not _EXC_SENTINEL:  # aiohttp tells it only to who waits already
+            exc.__cause__ = exc_cause
         super().set_exception(exc, exc_cause)
         # A body that can't be read on must end for its reader too, not only for the next head's.
         if payload is not None and not payload.is_eof() and payload.exception() is None:

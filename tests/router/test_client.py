@@ -1,4 +1,4 @@
-"""The client's side: what it leans on in aiohttp is looked for at the start."""
+"""The client's side: what it leans on in aiohttp is looked for at the start, and what it mends of it."""
 
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from router.inflight import InFlight
 from router.proxy import Proxy
 from router.state import TableInForce
 from router.upstream import Upstreams
+from tests.router.conftest import Start
+from tests.router.process import Parsed, RouterProcess, route
+from tests.router.recorder import Recorder
 
 
 def serving(directory: Path) -> ClientServer:
@@ -34,3 +37,26 @@ async def test_another_aiohttp_closes_the_lane_loudly(
     monkeypatch.delattr(RequestHandler, "_process_keepalive")
     assert serving(tmp_path).lane is None
     assert "has no _process_keepalive: every request takes the slow path" in capsys.readouterr().err
+
+
+async def test_a_body_that_breaks_before_its_request_is_begun_is_answered_at_once(tmp_path: Path, start: Start) -> None:
+    """Two reads follow on each other with no turn for a handler in between, as "|" has it here.
+
+    Bites: with `_end_body` looking at the request that is served alone, the request is sent on and its body never ends.
+    """
+    (tmp_path / "sitecustomize.py").write_text(
+        "from router.client import ClientConnection as connection\n"
+        "take = connection.data_received\n"
+        "connection.data_received = lambda self, data: [take(self, part) for part in data.split(b'|')]\n"
+    )
+    router, recorder = RouterProcess(tmp_path / "router"), Recorder()
+    router.environment["PYTHONPATH"] = str(tmp_path)
+    router.start()
+    try:
+        await router.publish(route("shop", await start(recorder)))
+        head = b"POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        assert Parsed(await router.raw(head + b"|5;a\n|b\r\nhello\r\n0\r\n\r\n")).status == 400
+        assert recorder.raw == b""
+        assert len(await router.log_lines("code=H26 .* status=400 ")) == 1
+    finally:
+        router.stop()
