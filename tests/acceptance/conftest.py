@@ -15,7 +15,14 @@ def daemon() -> Iterator[Daemon]:
     """With short deadlines for what tests provoke, and Heroku's figures otherwise."""
     root = Path(tempfile.mkdtemp(prefix="paasd-"))
     try:
-        with running(root, config={"dynos": {"boot_timeout": 6.0}, "deploy": {"wait": 5.0, "grace": 5.0}}) as daemon:
+        with running(
+            root,
+            config={
+                "dynos": {"boot_timeout": 6.0},
+                "deploy": {"wait": 5.0, "grace": 5.0},
+                "web": {"allow_private": ["127.0.0.9/32"]},
+            },
+        ) as daemon:
             yield daemon
     finally:
         shutil.rmtree(root, ignore_errors=True)

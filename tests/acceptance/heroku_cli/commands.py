@@ -32,12 +32,8 @@ THIRD = """
 """
 SOON = "not built yet"
 LATER: Mapping[str, str] = {  # by the beginning of a name
-    "apps:diff": SOON,
-    "buildpacks": SOON,
-    "domains:": SOON,
+    "domains:update": "it chooses a certificate, and those of your own are not built yet",
     "drains:": SOON,
-    "features:": SOON,
-    "webhooks": SOON,
     "releases:retry": SOON,
     "addons:": "add-ons are not built yet",
     "certs:": "certificates of your own are not built yet; `*.localhost` has its own (`paas ca`)",
@@ -47,7 +43,11 @@ LATER: Mapping[str, str] = {  # by the beginning of a name
 DIFFERS: Mapping[str, str] = {
     "addons": "answers that there are none",
     "apps:open": "prints the address where there is no browser",
+    "buildpacks:add": "kept and shown; builds go by Dockerfile or requirements.txt, and say so",
+    "buildpacks:set": "kept and shown; builds go by Dockerfile or requirements.txt, and say so",
     "certs": "answers that there are none",
+    "features:disable": "`preboot` is always on, and this is refused with the reason",
+    "features:enable": "`preboot` is always on",
     "local": "needs no server",
     "local:run": "needs no server",
     "local:version": "needs no server",

@@ -29,8 +29,11 @@ class Terminal:
     hosts: Path
     ran: set[str] = field(default_factory=set)
 
-    def __call__(self, *command: str, code: int = 0, answer: str = "", **variables: str) -> str:
-        """What it printed, without warnings; AssertionError for another exit code or a foreign host."""
+    def __call__(self, *command: str, code: int = 0, answer: str = "", refused: bool = False, **variables: str) -> str:
+        """What it printed, without warnings; AssertionError for another exit code or a foreign host.
+
+        `refused`: it works by saying why not.
+        """
         self.hosts.write_text("")
         more = {"NODE_OPTIONS": f"--require={RECORDER}", "HOSTS_FILE": str(self.hosts), **variables}
         shell = Shell(self.shell.home, self.shell.cwd, {**self.shell.env, **more})
@@ -40,7 +43,7 @@ class Terminal:
         assert foreign == set(), f"heroku {' '.join(command)} asks {foreign}"
         name = ALIASES.get(command[0], command[0])
         assert name in COMMANDS, f"{name} is not in commands.py"
-        if code == 0:
+        if code == 0 or refused:
             self.ran.add(name)
         return WARNING.sub("", text)
 
