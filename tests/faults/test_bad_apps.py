@@ -1,0 +1,102 @@
+"""A02, A06: a release whose dynos bind nothing of use, or whose release command does not end well, is never served.
+
+The release before it answers all the while, its failure says why, nothing is left over, and the next push is taken at
+once. Bites: with the exit code not looked at in `ReleasePhase.run`, what fails is served; with the question for
+127.0.0.1 left out of `Boot._why_not_bound`, the loopback row does not name it.
+"""
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.load import Aim, under_load
+from tests.acceptance.shop import HELLO, PROCFILE, Shop, open_shop
+from tests.faults.history import RecordedDaemon
+from tests.faults.test_crash import clean, wrong
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(150)]
+
+Record = Callable[[str, object], None]
+RATE = 50.0
+BOOT_SECONDS = 4.0
+LISTEN = "import os, socket, time\nserver = socket.socket(socket.{family})\nserver.bind(({address}, {port}))\n"
+LISTEN += "server.listen()\ntime.sleep(9999)\n"
+PORT = 'int(os.environ["PORT"])'
+RELEASE = f"release: {{command}}\n{PROCFILE}"
+GOOD = {"Procfile": PROCFILE, "server.py": (HELLO / "server.py").read_text()}
+
+BINDS = [
+    pytest.param("import time; time.sleep(9999)", r"failed to bind to \$PORT", id="nothing"),
+    pytest.param(LISTEN.format(family="AF_INET", address='"0.0.0.0"', port=8123), "listens on 8123", id="other port"),
+    pytest.param(
+        LISTEN.format(family="AF_INET", address='"127.0.0.1"', port=PORT),
+        r"bound to 127\.0\.0\.1 .* must be 0\.0\.0\.0:\$PORT",
+        id="loopback",
+    ),
+]
+COMMANDS = [
+    pytest.param("sleep 9999", 5, id="sleeps"),
+    pytest.param("trap '' TERM; while true; do sleep 1; done", 5, id="ignores SIGTERM"),
+    pytest.param("echo no such table; exit 1", 0, id="fails"),
+]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """An app that serves, its release command given five seconds and its dynos few to boot."""
+    root = Path(tempfile.mkdtemp(prefix="paasd-"))
+    deploy = {"wait": 20.0, "grace": 2.0, "drain": 2.0}
+    daemon = RecordedDaemon(root, config={"deploy": deploy, "dynos": {"boot_timeout": BOOT_SECONDS}})
+    try:
+        daemon.start()
+        shop = open_shop(daemon, tmp_path_factory.mktemp("bad"), "bad")
+        assert shop.call("PATCH", "", {"release_timeout": 5})[0] == 200
+        shop.deploy()
+        yield shop
+    finally:
+        daemon.clear_away()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.row("A02", "dynos that bind nothing, another port, 127.0.0.1")
+@pytest.mark.parametrize(("program", "says"), BINDS)
+def test_what_binds_nothing_of_use(
+    shop: Shop, program: str, says: str, tmp_path: Path, record_property: Record
+) -> None:
+    said = refused(shop, {"server.py": program}, tmp_path, record_property)
+    assert re.search(says, said), said
+
+
+@pytest.mark.row("A06", "release commands that sleep, ignore SIGTERM, fail")
+@pytest.mark.parametrize(("command", "seconds"), COMMANDS)
+def test_release_commands_that_do_not_end_well(
+    shop: Shop, command: str, seconds: int, tmp_path: Path, record_property: Record
+) -> None:
+    began = time.monotonic()
+    said = refused(shop, {"Procfile": RELEASE.format(command=command)}, tmp_path, record_property)
+    assert time.monotonic() - began >= seconds
+    assert "release command" in said.lower(), said
+
+
+def refused(shop: Shop, files: dict[str, str], tmp_path: Path, record: Record) -> str:
+    """What a push of `files` said, which was not served; what served before did all the time, and then the next one."""
+    before = shop.standing().releases[-1][0]
+    with under_load(Aim(shop.daemon.router_port, shop.name, RATE), tmp_path) as load:
+        code, said = shop.push(files)
+        assert code != 0, said
+        assert shop.call("GET", f"/releases/{before + 1}")[1]["status"] == "failed"
+        assert shop.served() == f"v{before}"
+        clean(shop)
+        shop.deploy({**GOOD, "again.txt": str(before)})
+        assert shop.served() == f"v{before + 2}"
+        report = load.stop()
+    assert [sample for sample in report.samples if sample.failure] == []
+    assert wrong(shop) == []
+    record("requests", len(report.samples))
+    record("failed", len(report.failed))
+    return said
