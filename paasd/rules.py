@@ -1,18 +1,24 @@
 """From the settings to the rules that the services go by."""
 
+from dataclasses import replace
+
 from paasd.domain.disk import MEGABYTE, DiskRules
-from paasd.domain.dyno import Limits
+from paasd.domain.dyno import DEFAULT_SIZE, Limits
 from paasd.services.boot import BootRules
 from paasd.services.builds import BuildRules
 from paasd.services.logs import LogRates
-from paasd.settings import Settings, parse_address
+from paasd.settings import Settings, SizeSettings, parse_address
 
 
 def boot_rules(settings: Settings) -> BootRules:
     """How dynos are brought up."""
     dynos = settings.dynos
     limits = Limits(dynos.memory_mb * 1024 * 1024, dynos.cpus, dynos.pids, dynos.open_files)
-    return BootRules(port=dynos.port, timeout=dynos.boot_timeout, limits=limits)
+    sizes = {
+        name: replace(limits, memory=size.memory_mb * 1024 * 1024, cpus=size.cpus)
+        for name, size in {DEFAULT_SIZE: SizeSettings(dynos.memory_mb, dynos.cpus), **settings.sizes}.items()
+    }
+    return BootRules(port=dynos.port, timeout=dynos.boot_timeout, limits=limits, sizes=sizes)
 
 
 def disk_rules(settings: Settings) -> DiskRules:

@@ -43,6 +43,21 @@ class DynoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     boot_timeout: Duration = 60.0
 
 
+class SizeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A dyno's memory and CPUs (none: no bound) in one size."""
+
+    memory_mb: Annotated[int, Meta(ge=6)]
+    cpus: Duration | None = None
+
+
+SizeName = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9-]{0,30}$")]
+SIZES: Mapping[str, SizeSettings] = {  # Heroku's, but for their share of processors
+    "Standard-2X": SizeSettings(1024),
+    "Performance-M": SizeSettings(2560),
+    "Performance-L": SizeSettings(14336),
+}
+
+
 class DeploySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds: requests in flight on old dynos (or an old router), then SIGTERM to SIGKILL, then a write's wait.
 
@@ -156,6 +171,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate_limit: Count = 4500  # calls an hour that a token has, as on Heroku
     build: BuildSettings = BuildSettings()
     dynos: DynoSettings = DynoSettings()
+    # beside Standard-1X, which is as `dynos` says
+    sizes: Mapping[SizeName, SizeSettings] = msgspec.field(default_factory=lambda: dict(SIZES))
     deploy: DeploySettings = DeploySettings()
     timeouts: TimeoutSettings = TimeoutSettings()
     traffic: TrafficSettings = TrafficSettings()
@@ -213,6 +230,7 @@ def load(options: Mapping[str, Any], config: Path | None) -> Settings:
         raise SettingsError(str(error)) from error
     _check_pool(settings.docker)
     _check_networks(settings.web)
+    _check_sizes(settings)
     for name in ("api", "router"):
         host, _ = parse_address(getattr(settings, name), name)
         if not settings.insecure_http and not is_loopback(host):
@@ -305,6 +323,14 @@ def _check_pool(docker: DockerSection) -> None:
         raise SettingsError(
             f"The setting docker.subnet_prefix is /{docker.subnet_prefix}, wider than the pool {pool}; "
             "write a larger number, or choose a wider pool."
+        )
+
+
+def _check_sizes(settings: Settings) -> None:
+    lower = [name.lower() for name in settings.sizes]
+    if "standard-1x" in lower or len(set(lower)) < len(lower):
+        raise SettingsError(
+            "The setting sizes names a size twice, or Standard-1X: that one is as dynos.memory_mb and dynos.cpus say."
         )
 
 

@@ -130,7 +130,7 @@ class FakeEngine:
         now = datetime.now(UTC)
         dyno = Dyno(
             spec.id, spec.name, spec.kind, spec.app_id, spec.release_id, spec.release_version, DynoState.STARTING,
-            None, spec.port, spec.command, now,
+            None, spec.port, spec.command, now, size=spec.size,
         )  # fmt: skip
         self._running[spec.id] = Running(dyno, Behaviour(), spec)
 
@@ -345,6 +345,7 @@ class FakeEngine:
         dyno = Dyno(
             spec.id, spec.name, spec.kind, spec.app_id, spec.release_id, spec.release_version, DynoState.UP,
             self._address(), spec.port, spec.command, found.dyno.created_at if found else now, now,
+            size=spec.size,
         )  # fmt: skip
         running = self._running[spec.id] = Running(dyno, behaviour, spec)
         self._tell(running, "start")

@@ -9,7 +9,7 @@ from typing import Any
 
 from paasd.adapters.docker_api import DockerSettings
 from paasd.adapters.docker_streams import parse_time
-from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit
+from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, DynoSpec, DynoState, Exit
 from paasd.ports import Artifact
 
 HOME = "paasd.home"
@@ -20,6 +20,7 @@ DYNO = "paasd.dyno"
 KIND = "paasd.kind"
 PORT = "paasd.port"
 ID = "paasd.id"
+SIZE = "paasd.size"
 COMMAND = "paasd.command"
 BUILD = "paasd.build"
 CREATED = "paasd.created"
@@ -57,6 +58,7 @@ def labels(spec: DynoSpec, home: str) -> dict[str, str]:
         DYNO: spec.name,
         KIND: spec.kind.value,
         ID: spec.id,
+        SIZE: spec.size,
     }
     if spec.port is not None:
         found[PORT] = str(spec.port)
@@ -111,6 +113,7 @@ def read_dyno(container: Mapping[str, Any]) -> Dyno:
         created_at=parse_time(container["Created"]),
         started_at=_time(state["StartedAt"]),
         exit=ended,
+        size=marks.get(SIZE, DEFAULT_SIZE),
     )
 
 

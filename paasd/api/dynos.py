@@ -120,18 +120,21 @@ def _of_type(formation: Wanted, kind: str) -> tuple[Formation, str | None]:
 async def _scale(request: web.Request, app: App, updates: list[dict[str, Any]]) -> Wanted:
     before = await _formation(request, app)
     changes: dict[str, int] = {}
+    sizes: dict[str, str] = {}
     for update in updates:
         kind = update.get("type")
         if not isinstance(kind, str):
             raise InvalidParams("Each update needs the type of the dynos it is about; send a string such as web.")
         wanted, _ = _of_type(before, kind)
-        _check_size(update, wanted)
+        if (size := _size_of(update)) is not None:
+            sizes[kind] = size
         if update.get("quantity") is not None:
             changes[kind] = quantity_after(changes.get(kind, wanted.quantity), update["quantity"])
-    if not changes:
+    if not changes and not sizes:
         return before
     note(request, formation={kind: [before[kind][0].quantity, quantity] for kind, quantity in changes.items()})
-    after = await request.app[PARTS].dynos.scale(request[ACTOR], app, changes)
+    note(request, sizes={kind: [before[kind][0].size, size[:64]] for kind, size in sizes.items()})
+    after = await request.app[PARTS].dynos.scale(request[ACTOR], app, changes, sizes)
     return {wanted.type: (wanted, command) for wanted, command in after}
 
 
@@ -152,12 +155,14 @@ async def _deploy_image(request: web.Request, app: App, updates: list[dict[str, 
     return [formation_resource(entry, release.processes.commands[entry.type], app) for entry in wanted]
 
 
-def _check_size(update: dict[str, Any], wanted: Formation) -> None:
+def _size_of(update: dict[str, Any]) -> str | None:
+    """By its name, as a string or within an object; None where none is asked for. Raises InvalidParams."""
     asked = update.get("size") or update.get("dyno_size")
     if isinstance(asked, dict):
         asked = asked.get("name")
-    if asked is not None and str(asked).lower() != wanted.size.lower():
-        raise InvalidParams(f"Dynos come in one size here, {wanted.size}; leave the size out.")
+    if asked is None or isinstance(asked, str):
+        return asked
+    raise InvalidParams("size must be the name of a size, such as standard-2x; send it as a string.")
 
 
 ROUTES = (

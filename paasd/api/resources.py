@@ -21,7 +21,6 @@ Resource = dict[str, Any]
 NAMESPACE = uuid.UUID("5f1d3f4e-6c0b-4c64-9d0e-0f6f70616173")  # ours: ids of things that have a name but no id
 STACK = "paasd-bookworm"
 REGION = "local"
-DYNO_SIZE = "Standard-1X"
 BUILT_IN_SINCE = "2026-01-01T00:00:00Z"
 
 
@@ -259,7 +258,7 @@ def dyno_resource(dyno: Dyno, app: App, *, extended: bool = False) -> Resource:
         "id": dyno_uuid(dyno),
         "name": dyno.name,
         "release": {"id": dyno.release_id, "version": dyno.release_version},
-        "size": DYNO_SIZE,
+        "size": dyno.size,
         "state": dyno.state.value,
         "type": dyno.type,
         "updated_at": stamp(dyno.started_at or dyno.created_at),

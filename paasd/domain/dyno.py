@@ -1,9 +1,11 @@
 """Dynos: what should run (Formation, DynoSpec), what runs (Dyno), and what it says (LogLine)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from paasd.domain.errors import InvalidParams
 
 DEFAULT_SIZE = "Standard-1X"
 
@@ -45,6 +47,21 @@ class Formation:
     size: str = DEFAULT_SIZE
 
 
+def sizes_of(formation: Iterable[Formation]) -> dict[str, str]:
+    """Process type -> size."""
+    return {entry.type: entry.size for entry in formation}
+
+
+def check_size(asked: str, known: Collection[str]) -> str:
+    """The size's name as it is written here: "Standard-2X" for "standard-2x". Raises InvalidParams."""
+    for name in known:
+        if name.lower() == asked.lower():
+            return name
+    raise InvalidParams(
+        f"There is no size {asked[:64]!a}; there are {', '.join(known)} (see `sizes` in paasd.yaml).", resource="size"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class DynoSpec:
     """A dyno to be started. Starting the same `id` twice is the same dyno.
@@ -65,6 +82,7 @@ class DynoSpec:
     env: Mapping[str, str] = field(repr=False)
     port: int | None = None
     limits: Limits = field(default_factory=Limits)
+    size: str = DEFAULT_SIZE
 
     @property
     def type(self) -> str:
@@ -113,6 +131,7 @@ class Dyno:
     created_at: datetime
     started_at: datetime | None = None
     exit: Exit | None = None
+    size: str = DEFAULT_SIZE
 
     @property
     def type(self) -> str:

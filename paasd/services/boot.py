@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from paasd.domain.app import App
-from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, Limits
+from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, DynoSpec, Limits
 from paasd.domain.errors import DynoUnhealthy, NotFound
 from paasd.domain.release import Release
 from paasd.failpoints import Failpoints
@@ -30,6 +30,7 @@ class BootRules:
     steady: float = 2.0  # a dyno that serves nothing is healthy when it still runs after this long
     last_lines: float = 2.0  # how long the log of a dyno that did not come up is read
     limits: Limits = field(default_factory=Limits)
+    sizes: Mapping[str, Limits] = field(default_factory=dict)  # those of other sizes than the default, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,21 @@ class Boot:
     rules: BootRules
     failpoints: Failpoints = field(default_factory=Failpoints)
 
-    def specs(self, app: App, release: Release, quantities: Mapping[str, int]) -> tuple[DynoSpec, ...]:
+    def specs(
+        self, app: App, release: Release, quantities: Mapping[str, int], sizes: Mapping[str, str] | None = None
+    ) -> tuple[DynoSpec, ...]:
         """A spec for each dyno of the formation; every call makes new ids, so old and new stand side by side."""
+        formation, commands, of = DynoKind.FORMATION, release.processes.commands, sizes or {}
         return tuple(
-            self.spec(app, release, f"{kind}.{number}", DynoKind.FORMATION, release.processes.commands[kind])
+            self.spec(app, release, f"{kind}.{number}", formation, commands[kind], of.get(kind, DEFAULT_SIZE))
             for kind, quantity in quantities.items()
-            if kind in release.processes.commands
+            if kind in commands
             for number in range(1, quantity + 1)
         )
 
-    def spec(self, app: App, release: Release, name: str, kind: DynoKind, command: str | None) -> DynoSpec:
+    def spec(
+        self, app: App, release: Release, name: str, kind: DynoKind, command: str | None, size: str = DEFAULT_SIZE
+    ) -> DynoSpec:
         """One dyno of a release. The release must have an artifact."""
         port = self.rules.port if name.partition(".")[0] == WEB else None
         return DynoSpec(
@@ -66,7 +72,8 @@ class Boot:
             command=command,
             env=environment(app, release, name, self.rules.port),
             port=port,
-            limits=self.rules.limits,
+            limits=self.rules.sizes.get(size, self.rules.limits),
+            size=size,
         )
 
     async def start(self, specs: Sequence[DynoSpec]) -> tuple[Dyno, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from paasd.domain.app import App
-from paasd.domain.dyno import Dyno, DynoKind, DynoSpec
+from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, DynoSpec, sizes_of
 from paasd.domain.errors import DeployCancelled, DeployFailed, NotFound, PaasError, Unavailable
 from paasd.domain.release import Release, Stage, Status
 from paasd.failpoints import Failpoints
@@ -69,6 +69,7 @@ class Deploy:
     kept: OutputFile | None = None
     specs: tuple[DynoSpec, ...] = ()
     dynos: tuple[Dyno, ...] = ()
+    release_size: str = DEFAULT_SIZE
     previous: tuple[Dyno, ...] = field(default=(), repr=False)
 
     async def say(self, text: str) -> None:
@@ -85,7 +86,7 @@ async def run_release_phase(hands: Stagehands, deploy: Deploy) -> Deploy:
     command = deploy.release.processes.release
     if deploy.kept is not None and command is not None:
         await deploy.say(f"-----> Running the release command: {command}")
-        await hands.release_phase.run(deploy.app, deploy.release, deploy.kept, deploy.output)
+        await hands.release_phase.run(deploy.app, deploy.release, deploy.kept, deploy.output, deploy.release_size)
     return deploy
 
 
@@ -161,9 +162,11 @@ STEPS: tuple[Step, ...] = (
 
 async def carry_out(hands: Stagehands, deploy: Deploy) -> Deploy:
     """All of STEPS. On failure the release is `failed` with its reason, the old one serves on, the error is raised."""
-    deploy = replace(deploy, specs=hands.boot.specs(deploy.app, deploy.release, deploy.release.formation))
     begun: list[Step] = []
     try:
+        sizes = sizes_of(await hands.store.formation(deploy.app.id))
+        specs = hands.boot.specs(deploy.app, deploy.release, deploy.release.formation, sizes)
+        deploy = replace(deploy, specs=specs, release_size=sizes.get("release", DEFAULT_SIZE))
         await deploy.say(f"-----> Releasing v{deploy.release.version}")
         for step in STEPS:
             if not step.applies(deploy):

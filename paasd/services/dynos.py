@@ -1,12 +1,12 @@
 """The dynos of an app as people see them: listing, scaling, restarting."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from paasd.domain.access import Actor
 from paasd.domain.app import App
-from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, Formation
+from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, Formation, check_size, sizes_of
 from paasd.domain.errors import InvalidParams, NotFound
 from paasd.ports import Engine, Store
 from paasd.services.background import Background
@@ -15,6 +15,7 @@ from paasd.services.releases import Releases
 from paasd.services.routing import Routing
 
 QUANTITY_MAX = 100
+RELEASE = "release"
 
 
 class Mending(Protocol):
@@ -22,6 +23,10 @@ class Mending(Protocol):
 
     async def converge(self, app: App) -> None:
         """Start what is missing, stop what is too much."""
+        ...
+
+    async def resize(self, app: App) -> None:
+        """Fresh dynos in the place of those that run in another size than is wanted."""
         ...
 
     async def replace(self, app: App, dynos: Sequence[Dyno]) -> None:
@@ -40,6 +45,7 @@ class Dynos:
     logs: AppLogs
     background: Background
     mending: Mending
+    sizes: Collection[str] = (DEFAULT_SIZE,)
 
     async def of(self, app: App) -> Sequence[Dyno]:
         """Those of the release that is served, and release-phase dynos under way; not those being retired."""
@@ -57,29 +63,46 @@ class Dynos:
         if served is None:
             return []
         quantities = await self.releases.formation(app, served)
-        sizes = {entry.type: entry.size for entry in await self.store.formation(app.id)}
-        return [
+        sizes = sizes_of(await self.store.formation(app.id))
+        entries = [
             (Formation(kind, quantities[kind], sizes.get(kind, DEFAULT_SIZE)), command)
             for kind, command in served.processes.commands.items()
         ]
+        if (command := served.processes.release) is not None:
+            entries.append((Formation(RELEASE, 0, sizes.get(RELEASE, DEFAULT_SIZE)), command))
+        return entries
 
-    async def scale(self, actor: Actor, app: App, changes: Mapping[str, int]) -> Sequence[tuple[Formation, str | None]]:
-        """Set quantities; returns once they are kept and dynos were started or told. Raises NotFound, InvalidParams."""
+    async def scale(
+        self, actor: Actor, app: App, changes: Mapping[str, int], sizes: Mapping[str, str] | None = None
+    ) -> Sequence[tuple[Formation, str | None]]:
+        """Set quantities, and sizes by their names; returns once they are kept and dynos were started or told.
+
+        Dynos of another size than they were are replaced without losing a request. Raises NotFound, InvalidParams.
+        """
         known = [entry for entry, _ in await self.formation(app)]
-        for kind, quantity in changes.items():
+        asked = {kind: check_size(size, self.sizes) for kind, size in (sizes or {}).items()}
+        for kind in (*changes, *asked):
             if kind not in {entry.type for entry in known}:
                 raise NotFound(
                     f"Couldn't find that process type ({kind}); {app.name} has "
                     f"{', '.join(entry.type for entry in known) or 'none: deploy first'}.",
                     resource="formation",
                 )
+        for kind, quantity in changes.items():
             if not 0 <= quantity <= QUANTITY_MAX:
                 raise InvalidParams(f"Quantity of {kind} must be from 0 to {QUANTITY_MAX}.")
-        wanted = [Formation(entry.type, changes.get(entry.type, entry.quantity), entry.size) for entry in known]
+            if kind == RELEASE and quantity:
+                raise InvalidParams("The release command runs once for each release; its quantity stays 0.")
+        wanted = [
+            Formation(entry.type, changes.get(entry.type, entry.quantity), asked.get(entry.type, entry.size))
+            for entry in known
+        ]
         await self.store.set_formation(app.id, wanted)
         text = ", ".join(f"{entry.type}@{entry.quantity}:{entry.size}" for entry in wanted)
         self.logs.note(app.id, "api", f"Scaled to {text} by user {actor.email}", source="app")
         await self.mending.converge(app)
+        if asked:
+            self.background.spawn(f"resize dynos of {app.name}", self.mending.resize(app))
         return await self.formation(app)
 
     async def restart(self, app: App, name_or_type: str | None) -> None:

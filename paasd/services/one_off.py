@@ -228,4 +228,5 @@ def _waiting(spec: DynoSpec) -> Dyno:
         port=None,
         command=spec.command,
         created_at=datetime.now(UTC),
+        size=spec.size,
     )

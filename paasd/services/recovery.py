@@ -11,7 +11,7 @@ from time import monotonic
 import structlog
 
 from paasd.domain.app import App
-from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState
+from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, sizes_of
 from paasd.domain.errors import DynoUnhealthy, NotFound, PaasError, Unavailable
 from paasd.domain.release import Release
 from paasd.ports import RouterHost, Sources
@@ -75,6 +75,7 @@ class Recovery:
         self._seen: dict[str, dict[str, tuple[str, str]]] = {}  # by app and name: release and id of what ran last
         self._noted: deque[str] = deque(maxlen=NOTED_MAX)
         self._admitting: set[str] = set()
+        self._resized: deque[tuple[str, str]] = deque(maxlen=NOTED_MAX)
         self._settled = asyncio.Event()
 
     async def boot(self) -> None:
@@ -98,6 +99,7 @@ class Recovery:
     async def _look_after(self, app: App, places: asyncio.Semaphore) -> None:
         async with places:
             await attempt(f"converge {app.name}", self.converge(app))
+            await attempt(f"sizes of {app.name}", self.resize(app))
             await attempt(f"branch of {app.name}", self.settling.move_branch(app))
 
     async def ensure_router(self) -> None:
@@ -156,7 +158,8 @@ class Recovery:
     async def _wanted(self, app: App, release: Release | None) -> Sequence[DynoSpec]:
         if release is None or release.artifact is None:
             return ()
-        return self._hands.boot.specs(app, release, await self._releases.formation(app, release))
+        sizes = sizes_of(await self._hands.store.formation(app.id))
+        return self._hands.boot.specs(app, release, await self._releases.formation(app, release), sizes)
 
     def _sort_out(
         self, release: Release | None, names: set[str], observed: Sequence[Dyno]
@@ -301,6 +304,25 @@ class Recovery:
                 except PaasError as error:
                     self._hands.logs.note(app.id, "api", f"Restart given up: {error.message.splitlines()[0]}")
         await self.converge(app)
+
+    async def resize(self, app: App) -> None:
+        """Have dynos that run in another size than is wanted replaced; those that could not be stay as they are."""
+        release = await self._hands.store.current_release(app.id)
+        sizes = {spec.name: spec.size for spec in await self._wanted(app, release)}
+        other = [
+            dyno
+            for dyno in await self._hands.engine.dynos(app.id)
+            if dyno.kind is DynoKind.FORMATION
+            and dyno.running
+            and release is not None
+            and dyno.release_id == release.id
+            and dyno.id not in self._hands.routing.leaving
+            and sizes.get(dyno.name, dyno.size) != dyno.size
+        ]
+        asked = {(dyno.id, sizes[dyno.name]) for dyno in other}
+        if asked - set(self._resized):
+            self._resized.extend(asked)
+            await self.replace(app, other)
 
     async def _replace(self, app: App, release: Release, going: Sequence[Dyno]) -> None:
         routing, ids = self._hands.routing, {dyno.id for dyno in going}

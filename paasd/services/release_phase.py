@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from paasd.domain.app import App
-from paasd.domain.dyno import DynoKind, Exit
+from paasd.domain.dyno import DEFAULT_SIZE, DynoKind, Exit
 from paasd.domain.errors import ReleasePhaseFailed
 from paasd.domain.release import Release
 from paasd.failpoints import Failpoints
@@ -30,7 +30,7 @@ class ReleasePhase:
         """Where the output will be kept: there from the moment the release is known, so that it can be followed."""
         return await self.outputs.open(app.id, ("releases", str(release.version)))
 
-    async def run(self, app: App, release: Release, kept: OutputFile, output: Write) -> None:
+    async def run(self, app: App, release: Release, kept: OutputFile, output: Write, size: str = DEFAULT_SIZE) -> None:
         """Run the release command to its end. Raises ReleasePhaseFailed unless it exits 0.
 
         Its output goes to `kept` byte for byte, to `output` as it comes, and to the app's log. Closes `kept`.
@@ -39,7 +39,7 @@ class ReleasePhase:
         if command is None:
             return
         name = f"release.{secrets.randbelow(9000) + 1000}"
-        spec = self.boot.spec(app, release, name, DynoKind.RELEASE, command)
+        spec = self.boot.spec(app, release, name, DynoKind.RELEASE, command, size)
         self.logs.belongs(app.id, name, release.version)
         self.logs.note(app.id, name, f"Starting process with command `{command}`")
         try:

@@ -20,6 +20,8 @@ def test_settings_reach_the_rules(tmp_path: Path) -> None:
     boot, build = boot_rules(settings), build_rules(settings)
     assert (boot.port, boot.timeout) == (3000, 4)
     assert (boot.limits.memory, boot.limits.cpus, boot.limits.pids, boot.limits.open_files) == (64 << 20, 0.5, 9, 99)
+    sizes = {name: (size.memory >> 20, size.cpus, size.pids) for name, size in boot.sizes.items()}
+    assert (sizes["Standard-1X"], sizes["Standard-2X"]) == ((64, 0.5, 9), (1024, None, 9))
     assert (build.timeout, build.parallel) == (7, 3)
     assert build.web_url.format(app="shop") == "http://shop.apps.example:8081/"
     disk = disk_rules(settings)

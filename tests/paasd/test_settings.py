@@ -190,3 +190,12 @@ def test_timeouts_are_of_all_apps_or_of_one(tmp_path: Path) -> None:
     file.write_text("timeouts: {apps: {shop: {first: 120}}}")
     with pytest.raises(SettingsError, match="first"):
         load({"home": str(tmp_path)}, file)
+
+
+def test_sizes(tmp_path: Path) -> None:
+    sizes = load({}, config(tmp_path, "sizes: {Big: {memory_mb: 4096, cpus: 2}}")).sizes
+    assert {name: (size.memory_mb, size.cpus) for name, size in sizes.items()} == {"Big": (4096, 2.0)}
+    twice, spaced = "{a: {memory_mb: 9}, A: {memory_mb: 9}}", "{a b: {memory_mb: 9}}"
+    for text in ("{Standard-1x: {memory_mb: 9}}", twice, spaced, "{a: 1}"):
+        with pytest.raises(SettingsError, match="sizes"):
+            load({}, config(tmp_path, f"sizes: {text}"))

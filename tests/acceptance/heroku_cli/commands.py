@@ -34,7 +34,6 @@ SOON = "not built yet"
 LATER: Mapping[str, str] = {  # by the beginning of a name
     "domains:update": "it chooses a certificate, and those of your own are not built yet",
     "drains:": SOON,
-    "releases:retry": SOON,
     "addons:": "add-ons are not built yet",
     "certs:": "certificates of your own are not built yet; `*.localhost` has its own (`paas ca`)",
     "pg:": "add-ons are not built yet",
@@ -52,6 +51,8 @@ DIFFERS: Mapping[str, str] = {
     "local:run": "needs no server",
     "local:version": "needs no server",
     "pipelines": "answers that there are none",
+    "ps:type": "sizes are those of `sizes` in paasd.yaml; the CLI prints Heroku's prices beside names it knows",
+    "releases:retry": "ends with 0 even if the release fails afterwards, as with Heroku",
     "releases:rollback": "ends with 0 even if the release fails afterwards, as with Heroku; `paas rollback` does not",
 }
 

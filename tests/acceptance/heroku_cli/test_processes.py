@@ -6,6 +6,7 @@ import pytest
 
 from tests.acceptance.heroku_cli.conftest import Terminal
 from tests.acceptance.shop import Shop
+from tests.daemon import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.heroku_cli, pytest.mark.timeout(300)]
 
@@ -20,8 +21,19 @@ def test_dynos(shop: Shop, heroku: Terminal) -> None:
     assert "done" in heroku("ps:restart", "--dyno-name", "web.2")
     assert "done" in heroku("ps:stop", "--dyno-name", "web.3")
     assert "web" in heroku("ps:type")
+    assert "Standard-2X" in heroku("ps:type", "web=standard-2x")
+    assert "web=3:Standard-2X" in heroku("ps:scale")
+    wait_until(lambda: memories(shop) == {1024**3}, 60, "the dynos are not larger")
+    assert "now running web at 1:Standard-1X" in heroku("ps:scale", "web=1:standard-1x")
+    wait_until(lambda: memories(shop) == {512 * 1024**2}, 60, "the dyno is not smaller")
+    assert "There is no size" in heroku("ps:type", "gigantic", code=2)
     assert "now running web at 1" in heroku("ps:scale", "web=1")
     assert "Error ID: not_found" in heroku("ps:scale", "nothing=1", code=2)
+
+
+def memories(shop: Shop) -> set[int]:
+    """Bytes that its running dynos may have."""
+    return {int(shop.inspect(name, "{{.HostConfig.Memory}}")) for name in shop.containers(all=False)}
 
 
 def test_one_off_dynos(shop: Shop, heroku: Terminal) -> None:

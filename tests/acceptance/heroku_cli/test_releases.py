@@ -34,6 +34,19 @@ def test_maintenance(shop: Shop, heroku: Terminal) -> None:
 
 
 @pytest.mark.slow
+def test_a_release_is_tried_again(shop: Shop, heroku: Terminal) -> None:
+    shop.deploy({"Procfile": "release: echo again\n" + PROCFILE})
+    newest = shop.call("GET", "/releases")[1][-1]
+    assert re.search(r"^ +release +Standard-2X", heroku("ps:type", "standard-2x"), re.MULTILINE)
+    said = heroku("releases:retry")
+    assert f"Retrying v{newest['version']} on" in said
+    assert "again\n" in said
+    retried = shop.released(newest["version"] + 1)
+    assert (retried["status"], retried["slug"]) == ("succeeded", newest["slug"])
+    assert retried["description"].startswith(f"Retry of v{newest['version']}")
+
+
+@pytest.mark.slow
 def test_the_app_is_opened(shop: Shop, heroku: Terminal) -> None:
     address = f"http://{shop.name}.localhost:{shop.daemon.router_port}/"
     assert heroku("apps:open", BROWSER="true") == f"Opening {address}...\n"

@@ -82,6 +82,7 @@ async def test_a_dyno_carries_its_story_in_labels(bench: Bench) -> None:
     marks = inspect(spec.id)["Config"]["Labels"]
     assert {name: value for name, value in marks.items() if name not in ("paasd.stack", "paasd.local")} == {
         "paasd.home": bench.home,
+        "paasd.size": "Standard-1X",
         "paasd.app": bench.app_id,
         "paasd.release": spec.release_id,
         "paasd.version": "4",

@@ -87,7 +87,7 @@ class FakeEngine:
             spec.id,
             Dyno(
                 spec.id, spec.name, spec.kind, spec.app_id, spec.release_id, spec.release_version, DynoState.UP,
-                "127.0.0.1", spec.port, spec.command, now, now,
+                "127.0.0.1", spec.port, spec.command, now, now, size=spec.size,
             ),
         )  # fmt: skip
 

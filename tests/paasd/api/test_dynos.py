@@ -140,3 +140,21 @@ async def test_an_image_that_can_not_be_meant(world: World) -> None:
         answer = await world.call("PATCH", "/apps/shop/formation", {"updates": updates})
         assert (answer.status, updates) == (status, updates)
     assert len(await world.get("/apps/shop/releases")) == 1
+
+
+async def test_sizes(world: World) -> None:
+    app = await world.create()
+    await world.deployed(app)
+    bodies: list[dict[str, object]] = [
+        {"updates": [{"type": "web", "size": "standard-2x"}]},
+        {"updates": [{"type": "web", "dyno_size": {"name": "Standard-2X"}, "quantity": "+0"}]},
+    ]
+    for body in bodies:
+        (entry,) = (await world.call("PATCH", "/apps/shop/formation", body)).json
+        assert (entry["size"], entry["dyno_size"]["name"], entry["quantity"]) == ("Standard-2X", "Standard-2X", 1)
+    assert (await world.call("PATCH", "/apps/shop/formation/web", {"size": "standard-1x"})).json[
+        "size"
+    ] == "Standard-1X"
+    for wrong in ("huge", 7, {"name": 7}):
+        answer = await world.call("PATCH", "/apps/shop/formation", {"updates": [{"type": "web", "size": wrong}]})
+        assert answer.status == 422

@@ -163,6 +163,9 @@ def make_parts(
             if served is not None and served.artifact is not None:
                 await boot.start(boot.specs(app, served, await releases.formation(app, served)))
 
+        async def resize(self, app: App) -> None:
+            """No dyno is of any size here."""
+
         async def replace(self, app: App, dynos: Sequence[Dyno]) -> None:
             for dyno in dynos:
                 await engine.stop(dyno.id)
@@ -183,7 +186,7 @@ def make_parts(
         ),
         ledger=Ledger(store),
         releases=releases,
-        dynos=Dynos(store, engine, routing, releases, logs, background, Starting()),
+        dynos=Dynos(store, engine, routing, releases, logs, background, Starting(), ("Standard-1X", "Standard-2X")),
         domains=Domains(store, routing, logs, "localhost", frozenset({"paas.example.org"})),
         one_offs=OneOffs(store, engine, boot, logs, background),
         logs=logs,

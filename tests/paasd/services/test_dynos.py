@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from paasd.domain.app import App
 from paasd.domain.dyno import DynoKind, Formation
-from paasd.domain.errors import InvalidParams, NotFound
+from paasd.domain.errors import DynoUnhealthy, InvalidParams, NotFound
 from tests.paasd.services.world import DEADLINE, Output, World, cancelled, until
 
 
@@ -131,3 +132,55 @@ async def test_a_restart_the_router_does_not_hear_of_stops_nothing_it_serves(wor
     assert (await world.dyno(app)).id == before
     world.plane.start()
     assert world.answer() == "v2"
+
+
+async def test_another_size_starts_fresh_dynos_and_loses_no_request(world: World) -> None:
+    """Bites: resize left out of Dynos.scale and of Recovery._look_after."""
+    app = await world.deployed(procfile="web: serve\nworker: hang\nrelease: migrate")
+    await world.dynos.scale(world.actor, app, {"worker": 1})
+    before = (await world.dyno(app)).id
+    shown = await world.dynos.scale(world.actor, app, {}, {"web": "standard-2x"})
+    assert {entry.type: (entry.quantity, entry.size) for entry, _ in shown} == {
+        "web": (1, "Standard-2X"), "worker": (1, "Standard-1X"), "release": (0, "Standard-1X"),
+    }  # fmt: skip
+    await until(lambda: sizes_are(world, app, {"web.1": "Standard-2X", "worker.1": "Standard-1X"}))
+    await world.settled(app)
+    assert (await world.dyno(app)).id != before
+    assert world.answer() == "v2"
+    await world.push(app, "web: serve\nrelease: migrate")
+    await world.settled(app)
+    assert await sizes_are(world, app, {"web.1": "Standard-2X"})
+
+
+async def sizes_are(world: World, app: App, wanted: dict[str, str]) -> bool:
+    return {dyno.name: dyno.size for dyno in await world.dynos.of(app) if dyno.running} == wanted
+
+
+async def test_a_daemon_that_was_killed_before_it_resized_does_so_after(world: World) -> None:
+    app = await world.deployed()
+    await world.store.set_formation(app.id, [Formation("web", 1, "Standard-2X")])
+    await world.recovery.reconcile()
+    await until(lambda: sizes_are(world, app, {"web.1": "Standard-2X"}))
+    await world.settled(app)
+
+
+async def test_a_size_that_does_not_come_up_is_tried_once(world: World) -> None:
+    app = await world.deployed()
+    before = (await world.dyno(app)).id
+    world.engine.gates.errors["start"] = DynoUnhealthy("Not enough memory; buy some.")
+    await world.dynos.scale(world.actor, app, {}, {"web": "Standard-2X"})
+    await until(lambda: any("Restart given up: Not enough memory" in line for line in world.lines(app)))
+    await world.recovery.reconcile()
+    assert sum("Restart given up" in line for line in world.lines(app)) == 1
+    assert ((await world.dyno(app)).id, world.answer()) == (before, "v2")
+
+
+async def test_sizes_and_quantities_that_can_not_be_meant(world: World) -> None:
+    app = await world.deployed(procfile="web: serve\nrelease: migrate")
+    with pytest.raises(InvalidParams, match="There is no size 'huge'; there are Standard-1X, Standard-2X"):
+        await world.dynos.scale(world.actor, app, {}, {"web": "huge"})
+    with pytest.raises(NotFound):
+        await world.dynos.scale(world.actor, app, {}, {"clock": "Standard-2X"})
+    with pytest.raises(InvalidParams, match="once for each release"):
+        await world.dynos.scale(world.actor, app, {"release": 1})
+    await world.dynos.scale(world.actor, app, {"release": 0}, {"release": "Standard-2X"})

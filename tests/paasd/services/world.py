@@ -254,7 +254,7 @@ def wire(
     archives = Archives(sources, uploads, fetch, outputs, builds, background, disk, 10_000_000)
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, host, sources, apps, releases, builds, RECOVERY)
-    dynos = Dynos(store, engine, routing, releases, logs, background, recovery)
+    dynos = Dynos(store, engine, routing, releases, logs, background, recovery, ("Standard-1X", "Standard-2X"))
     maintenance = Maintenance(store, routing, logs, fetch, background)
     world = World(
         outside, store, engine, outside.plane, router, host, sources, outputs, background, Access(store), apps, builds,
