@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.router.process import RouterProcess, echo, read_head, route
 from tests.router.test_tunnel import ASK, switching
 from tests.router.test_workers import Load, Make, make, until_workers  # noqa: F401 - a fixture
 
+Record = Callable[[str, object], None]
 DOWNLOAD = os.urandom(1 << 16) * 100
 
 
@@ -33,8 +35,8 @@ async def slow_download(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 
 @pytest.mark.row("R01", "15 upgrades under load, downloads and websockets")
 @pytest.mark.slow
-async def test_r01_upgrades_under_load(make: Make, start: Start) -> None:
-    """Seen to fail without the grace for idle clients in Serving.finish: kept connections are reset."""
+async def test_r01_upgrades_under_load(make: Make, start: Start, record_property: Record) -> None:
+    """Bites: without the grace for idle clients in Serving.finish, kept connections are reset."""
     router = make("--websocket-drain-seconds", "1")
     app, big, chat = await start(echo()), await start(slow_download), await start(switching())
     await router.publish(route("shop", app), route("big", big), route("chat", chat))
@@ -57,6 +59,8 @@ async def test_r01_upgrades_under_load(make: Make, start: Start) -> None:
             else:
                 assert (await router.control("POST", "/upgrade"))[0] == 200
     assert (load.refused, load.broken) == ([], []) and load.answered > 300
+    record_property("requests", load.answered)
+    record_property("failed", 0)
     for download in await asyncio.gather(*downloading):
         assert hashlib.sha256(download.body).digest() == hashlib.sha256(DOWNLOAD).digest()
     for reader, writer in sockets:
@@ -67,8 +71,8 @@ async def test_r01_upgrades_under_load(make: Make, start: Start) -> None:
 @pytest.mark.row("R02", "the serving process killed 20 times under load")
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_r02_kill_9_twenty_times(make: Make, start: Start, workers: str) -> None:
-    """Seen to fail with `_fill()` left out of Parent._lost."""
+async def test_r02_kill_9_twenty_times(make: Make, start: Start, workers: str, record_property: Record) -> None:
+    """Bites: with `_fill()` left out of Parent._lost, nobody serves after the first."""
     router = make("--workers", workers)
     await router.publish(route("shop", await start(echo())))
     exposed = 0
@@ -81,11 +85,15 @@ async def test_r02_kill_9_twenty_times(make: Make, start: Start, workers: str) -
             await load.reach(10)
     assert load.refused == []
     assert len(load.broken) <= exposed, load.broken
+    record_property("requests", load.answered)
+    record_property("refused", 0)
+    record_property("cut_in_flight", len(load.broken))
+    record_property("longest_s", round(load.longest, 3))
 
 
 @pytest.mark.row("R03", "a restart with no daemon and no database")
 async def test_r03_a_restart_needs_nobody(own_router: RouterProcess, start: Start) -> None:
-    """Nothing of a daemon exists here at all. Seen to fail with `restore()` left out of a worker's start."""
+    """Nothing of a daemon exists here at all. Bites: with `restore()` left out of a worker's start."""
     await own_router.publish(route("shop", await start(echo())))
     own_router.stop()
     own_router.start()
@@ -94,25 +102,28 @@ async def test_r03_a_restart_needs_nobody(own_router: RouterProcess, start: Star
 
 
 @pytest.mark.row("R13", "1,000 apps in the table, and a restart")
-async def test_r13_a_thousand_apps(own_router: RouterProcess, start: Start) -> None:
-    """A table of 1,000 routes put in force within a second, and a restart with it."""
+async def test_r13_a_thousand_apps(own_router: RouterProcess, start: Start, record_property: Record) -> None:
+    """In force when the publisher is answered, and after a restart. Bites: with `_save` left out of publish."""
     app = await start(echo())
     target = (Target("id", 1, "web.1", "127.0.0.1", app.port),)
     routes = [Route("id", f"a{n}", (f"a{n}.localhost",), target) for n in range(1000)]
     began = time.monotonic()
     await own_router.publish(*routes)
-    assert time.monotonic() - began < 1.0
+    record_property("published_s", round(time.monotonic() - began, 3))
     assert (await own_router.get("a999.localhost")).status == 200
     own_router.stop()
     began = time.monotonic()
     own_router.start()
     assert (await own_router.get("a0.localhost")).status == 200
-    assert time.monotonic() - began < 5.0
+    record_property("restarted_s", round(time.monotonic() - began, 3))
 
 
 @pytest.mark.row("R14", "300 clients at a limit of 128 descriptors")
-async def test_r14_few_descriptors(make: Make, start: Start) -> None:
-    """300 clients at a limit of 128 descriptors: no crash, no busy loop, and all is well once they went."""
+async def test_r14_few_descriptors(make: Make, start: Start, record_property: Record) -> None:
+    """300 clients at a limit of 128 descriptors: no crash, no busy loop, and all is well once they went.
+
+    Bites: with an accept loop of our own that only passes over EMFILE, it spins.
+    """
     router = make()
     await router.publish(route("shop", await start(echo())))
     worker = (await router.workers())[0]
@@ -123,7 +134,9 @@ async def test_r14_few_descriptors(make: Make, start: Start) -> None:
             clients.append(await asyncio.open_connection("127.0.0.1", router.port))
     before, began = _cpu(worker), time.monotonic()
     await asyncio.sleep(1.0)
-    assert _cpu(worker) - before < 0.3 * (time.monotonic() - began)
+    took = _cpu(worker) - before
+    assert took < 0.3 * (time.monotonic() - began)
+    record_property("processor_s", round(took, 2))
     for _, writer in clients:
         writer.close()
     async with asyncio.timeout(5):
@@ -134,14 +147,20 @@ async def test_r14_few_descriptors(make: Make, start: Start) -> None:
 
 @pytest.mark.row("R16", "1,000 toggles of maintenance under load")
 @pytest.mark.slow
-async def test_r16_maintenance_toggled_under_load(make: Make, start: Start) -> None:
-    """1,000 toggles: every answer is the app's or a whole maintenance page."""
+async def test_r16_maintenance_toggled_under_load(make: Make, start: Start, record_property: Record) -> None:
+    """Every answer is the app's or a whole maintenance page. Bites: with the old table taken away a moment before the
+    new one is in force, there are 404s."""
     router = make()
-    app = await start(echo())
+    app, longest = await start(echo()), 0.0
+    await router.publish(route("shop", app))
     async with Load(router, "shop.localhost").at(100) as load:
         for number in range(1000):
+            began = time.monotonic()
             await router.publish(route("shop", app, maintenance=bool(number % 2)))
-    assert load.refused == [] and set(load.broken) <= {"503", "404"} and load.answered > 0
+            longest = max(longest, time.monotonic() - began)
+    assert load.refused == [] and set(load.broken) == {"503"} and load.answered > 0
+    record_property("requests", load.answered + len(load.broken))
+    record_property("switched_s", round(longest, 3))
     assert " code=H" in router.log_file.read_text()
     assert {line.split(" code=")[1][:3] for line in await router.log_lines(" code=")} == {"H80"}
 
