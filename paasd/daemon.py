@@ -309,10 +309,9 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
 def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Services, hook: HookServer) -> ApiParts:
     """What the API is made of."""
     _, router_port = parse_address(settings.router, "router")
-    points = parse_failpoints(settings.failpoints)
     access, audit = services.access, Audit(adapters.store)
     finders = access.authenticate, services.apps.find, access.admit, audit.push
-    git = GitHttp(*finders, adapters.sources, hook, points, services.disk.admit_build)
+    git = GitHttp(*finders, adapters.sources, hook, parse_failpoints(settings.failpoints), services.disk.admit_build)
     return ApiParts(
         access=access,
         authorizations=Authorizations(adapters.store),
@@ -332,6 +331,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         routing=services.routing,
         disk=services.disk,
         outputs=adapters.outputs,
+        requests=adapters.store,
         secret=home.url_secret(),
         public_url=settings.api_url,
         domain=settings.domain,

@@ -167,9 +167,9 @@ class Shell:
     cwd: Path
     env: dict[str, str] = field(default_factory=dict)
 
-    def run(self, *command: str, ok: bool = True, seconds: float = 120.0) -> str:
+    def run(self, *command: str, ok: bool = True, seconds: float = 120.0, answer: str = "") -> str:
         """Its stdout and stderr together; AssertionError when the exit code is not the expected one."""
-        code, text = self.attempt(*command, seconds=seconds)
+        code, text = self.attempt(*command, seconds=seconds, answer=answer)
         assert (code == 0) is ok, f"{' '.join(command)} ended with {code}:\n{text}"
         return text
 

@@ -6,9 +6,11 @@ Vendor errors become the project's here and nowhere else; a caller cancelled at 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, event, exc
+from sqlalchemy import URL, Connection, Executable, event, exc
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -25,6 +27,17 @@ REMEDIES = {
     "SQLITE_CORRUPT": "stop paasd and restore the file from a backup",
     "SQLITE_NOTADB": "stop paasd and restore the file from a backup",
 }
+
+
+@dataclass(slots=True)
+class Along:
+    """What the next transaction of a context writes besides; one that rolls back leaves it to the one after."""
+
+    statement: Executable
+    due: bool = True
+
+
+ALONG: ContextVar[Along | None] = ContextVar("ALONG", default=None)
 
 
 class Database:
@@ -52,8 +65,14 @@ class Database:
         Raises StoreUnavailable; NotFound or Conflict for a broken constraint. Any error rolls back.
         """
         with _vendor_errors(self.path):
-            async with self._one_writer, self._writer.begin() as connection:
-                yield connection
+            async with self._one_writer:
+                along = ALONG.get()
+                async with self._writer.begin() as connection:
+                    yield connection
+                    if along is not None and along.due:
+                        await connection.execute(along.statement)
+                if along is not None:
+                    along.due = False
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

@@ -13,6 +13,7 @@ from paasd.adapters.store_apps import AppTables
 from paasd.adapters.store_audit import AuditTables
 from paasd.adapters.store_domains import DomainTables
 from paasd.adapters.store_releases import ReleaseTables
+from paasd.adapters.store_requests import RequestTables
 from paasd.adapters.store_upkeep import UpkeepTables
 from paasd.adapters.store_webhooks import WebhookTables
 from paasd.adapters.tables import releases
@@ -21,7 +22,9 @@ from paasd.domain.errors import StoreUnavailable
 from paasd.migrations import HEAD
 
 
-class SqlStore(AccessTables, AppTables, DomainTables, UpkeepTables, ReleaseTables, AuditTables, WebhookTables):
+class SqlStore(
+    AccessTables, AppTables, DomainTables, UpkeepTables, ReleaseTables, AuditTables, WebhookTables, RequestTables
+):
     """A database that `migrate` has brought up to date, and the key its config vars are sealed with.
 
     Open it with `async with`; all methods raise StoreUnavailable. Any number of tasks may use it at once.

@@ -345,3 +345,15 @@ Index(
     sqlite_where=text("status IN ('pending', 'retrying')"),
     postgresql_where=text("status IN ('pending', 'retrying')"),
 )
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("account_id", String(36), primary_key=True),
+    Column("number", String(36), primary_key=True),
+    Column("method", String(8), primary_key=True),
+    Column("path", String, primary_key=True),
+    Column("answer", LargeBinary, nullable=False),  # with the body's digest, sealed by adapters/secrets.py
+    _time("created_at"),
+)
+Index("ix_requests_created_at", requests.c.created_at)

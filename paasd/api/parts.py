@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from paasd.api.links import Links
-from paasd.ports import Outputs
+from paasd.ports import Outputs, RequestStore
 from paasd.services.access import Access
 from paasd.services.apps import Apps
 from paasd.services.archives import Archives
@@ -52,6 +52,7 @@ class ApiParts:
     routing: Routing
     disk: Disk
     outputs: Outputs
+    requests: RequestStore
     secret: bytes = field(repr=False)
     public_url: str
     domain: str = "localhost"

@@ -61,7 +61,8 @@ def make_api(parts: ApiParts) -> web.Application:
     public += parts.extra_routes
     api[PARTS] = parts
     api[openapi.VERSION] = parts.version
-    api[REPLAYS], api[GUESSES], api[LOGINS], api[RATES] = Replays(), Guesses(), Logins(), Rates(parts.rate_limit)
+    api[REPLAYS] = Replays(parts.requests)
+    api[GUESSES], api[LOGINS], api[RATES] = Guesses(), Logins(), Rates(parts.rate_limit)
     api[PUBLIC] = frozenset(route.handler for route in public)
     api.on_response_prepare.append(set_headers)
     api.add_routes(public)

@@ -8,7 +8,7 @@ from paasd.ports.outputs import OutputFile, Outputs
 from paasd.ports.probe import Probe, ProbeResult
 from paasd.ports.router import CertificateHolder, Router, RouterHealth, RouterHost
 from paasd.ports.sources import Sources
-from paasd.ports.store import AccessStore, AppStore, AuditStore, LedgerStore, Store, UpkeepStore
+from paasd.ports.store import AccessStore, AppStore, AuditStore, LedgerStore, RequestStore, Store, UpkeepStore
 from paasd.ports.uploads import Uploads
 from paasd.ports.web import Web, WebReply
 
@@ -30,6 +30,7 @@ __all__ = [
     "Outputs",
     "Probe",
     "ProbeResult",
+    "RequestStore",
     "Router",
     "RouterHealth",
     "RouterHost",

@@ -1,6 +1,7 @@
 """Port Store: the ledger and what belongs to it, in parts by subject. A write has reached the disk when it returns."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from paasd.domain.release import (
     StageRecord,
     Status,
 )
+from paasd.domain.request import Answered, Asked
 from paasd.domain.upkeep import Page, PageKind, Upkeep
 from paasd.domain.webhook import Delivery, Event, Happening, Webhook
 
@@ -320,7 +322,27 @@ class LedgerStore(Protocol):
         ...
 
 
-class Store(AccessStore, AppStore, DomainStore, UpkeepStore, LedgerStore, AuditStore, WebhookStore, Protocol):
+class RequestStore(Protocol):
+    """Calls that a client may send again, for a day. What belongs together: account, number, method and path."""
+
+    def once(self, asked: Asked) -> AbstractContextManager[None]:
+        """The first write in here, of whichever task that is begun in here, is one with the note that it was asked."""
+        ...
+
+    async def answered(self, asked: Asked) -> Answered | None:
+        """None when it was never carried out as far as a write, or longer ago than answers are kept."""
+        ...
+
+    async def keep_answer(self, asked: Asked, answer: Answered) -> None: ...
+
+    async def forget_request(self, asked: Asked) -> None:
+        """It failed, and may be tried again."""
+        ...
+
+
+class Store(
+    AccessStore, AppStore, DomainStore, UpkeepStore, LedgerStore, AuditStore, WebhookStore, RequestStore, Protocol
+):
     """All of it. Every method raises StoreUnavailable."""
 
     async def __aenter__(self) -> "Store": ...

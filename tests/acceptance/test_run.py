@@ -1,5 +1,11 @@
 """`heroku run` in each of its ways, with the official CLI against real containers."""
 
+import fcntl
+import os
+import pty
+import select
+import struct
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,3 +41,58 @@ def test_a_command_in_a_dyno_of_its_own_and_inside_another(daemon: Daemon, user:
     wait_until(lambda: [name for name in shop.containers() if ".run." in name] == [], 30, "a one-off dyno stayed")
     assert shop.served() == "v2"
     shell.run("heroku", "apps:destroy", "--confirm", "runner")
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(180)
+def test_the_same_with_paas_which_tells_the_exit_status(daemon: Daemon, user: User) -> None:
+    """Bites: leave the words that ask for the status out, and every command ends with 255."""
+    shell = user(HELLO)
+    shop = Shop(daemon, shell, "by-paas").create()
+    shop.deploy()
+    code, said = shell.attempt("paas", "run", "--", 'echo "hello from $DYNO"; exit 3')
+    assert (code, said.splitlines()[-1].startswith("hello from run.")) == (3, True), said
+    assert shell.run("paas", "run", "--", "cat", answer="typed\n").splitlines()[-1] == "typed"
+    big = shell.run("paas", "run", "--", "head", "-c", "3000000", "/dev/zero")
+    assert big.count("\0") == 3_000_000
+    assert shell.run("paas", "exec", "web.1", "echo inside $DYNO").splitlines()[-1] == "inside web.1"
+    code, said = shell.attempt("paas", "exec", "web.9", "true")
+    assert (code, "Couldn't find that dyno" in said) == (1, True)
+    assert "done, run." in shell.run("paas", "run:detached", "--", "echo on its own")
+    assert "now running web at 2" in shell.run("paas", "ps:scale", "web+1")
+    assert "Restarting web.2" in shell.run("paas", "ps:restart", "web.2")
+    assert "Stopping web.2" in shell.run("paas", "ps:stop", "web.2")
+    assert "web=2:" in shell.run("paas", "ps:scale")
+    assert "is no change" in shell.run("paas", "ps:scale", "web", ok=False)
+    shell.run("paas", "apps:destroy", "--confirm", "by-paas")
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(120)
+def test_paas_run_at_a_terminal(daemon: Daemon, user: User) -> None:
+    """Keys go to the command as they are typed, its terminal is as large as ours, and ours is as it was afterwards."""
+    shell = user(HELLO)
+    shop = Shop(daemon, shell, "at-terminal").create()
+    shop.deploy()
+    child, terminal = pty.fork()
+    if child == 0:  # pragma: no cover - another program from here on
+        os.chdir(shell.cwd)
+        # The engine tells a terminal its size just after the start.
+        command = 'until [ "$(stty size)" != "0 0" ]; do sleep 0.1; done; stty size; read word; echo got $word; exit 4'
+        os.execvpe("paas", ["paas", "run", command], shell.environment())
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+    said, asked = b"", False
+    while True:
+        assert select.select([terminal], [], [], 60)[0], said
+        try:
+            chunk = os.read(terminal, 65536)
+        except OSError:
+            break
+        said += chunk
+        if b"33 101" in said and not asked:
+            asked = True
+            os.write(terminal, b"typed\r")
+    os.close(terminal)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert (status, b"got typed" in said) == (4, True), said
+    shell.run("paas", "apps:destroy", "--confirm", "at-terminal")

@@ -118,7 +118,7 @@ class MortalDaemon:
             images=world.images, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
             one_offs=OneOffs(world.store, world.engine, world.releases._hands.boot, world.logs, world.background),
             domains=Domains(world.store, world.routing, world.logs, "localhost"),
-            logs=world.logs, routing=world.routing, outputs=world.outputs,
+            logs=world.logs, routing=world.routing, outputs=world.outputs, requests=world.store,
             disk=Disk(
                 world.store, world.engine, world.outputs, LocalDisks(), world.background, "/", DiskRules()
             ),

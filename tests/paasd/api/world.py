@@ -195,6 +195,7 @@ def make_parts(
         routing=routing,
         disk=disk,
         outputs=outputs,
+        requests=store,
         secret=b"s" * 32,
         public_url=url,
         router_port=8080,

@@ -1,0 +1,97 @@
+"""`run`, `run:detached`, `run:inside`: a command in a dyno of its own, or inside one that runs."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Any
+
+import click
+
+from paasd.cli import attach, output
+from paasd.cli.client import path
+from paasd.cli.errors import CliError, print_warning
+from paasd.cli.output import Styled
+from paasd.cli.session import PaasCommand, Session, app_options, json_option
+
+SECTION = "Running"
+WORDS: dict[str, Any] = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+UNKNOWN_STATUS = 255
+
+
+@click.command(cls=PaasCommand, name="run", section=SECTION, example="paas run bash", context_settings=WORDS)
+@click.option("--no-tty", is_flag=True, help="No terminal, also where there is one.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@app_options
+def run(session: Session, app: str, no_tty: bool, command: tuple[str, ...]) -> None:
+    """Run a command in a one-off dyno; ends with its exit status."""
+    _attached(session, app, path("apps", app, "dynos"), command, no_tty)
+
+
+@click.command(
+    cls=PaasCommand,
+    name="run:inside",
+    section=SECTION,
+    example="paas run:inside web.1 bash",
+    aliases=("exec", "ps:exec"),
+    context_settings=WORDS,
+)
+@click.option("--no-tty", is_flag=True, help="No terminal, also where there is one.")
+@click.argument("dyno")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@app_options
+def run_inside(session: Session, app: str, no_tty: bool, dyno: str, command: tuple[str, ...]) -> None:
+    """Run a command inside a running dyno; ends with its exit status."""
+    _attached(session, app, path("apps", app, "dynos", dyno), command, no_tty)
+
+
+@click.command(
+    cls=PaasCommand,
+    name="run:detached",
+    section=SECTION,
+    example="paas run:detached ./nightly",
+    context_settings=WORDS,
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@json_option
+@app_options
+def run_detached(session: Session, app: str, command: tuple[str, ...], as_json: bool) -> None:
+    """Run a command in a one-off dyno on its own."""
+    line = _line(command)
+    with output.action(f"Running {line} on ", Styled(app, output.APP)) as step:
+        dyno = session.api.post(path("apps", app, "dynos"), {"command": line, "attach": False})
+        step.done(f"done, {dyno['name']}")
+    if as_json:
+        output.print_json(dyno)
+    else:
+        click.echo(f"Its output is in the log: paas logs -a {app} --dyno {dyno['name']}", err=True)
+
+
+def _attached(session: Session, app: str, where: str, command: tuple[str, ...], no_tty: bool) -> None:
+    terminal = attach.on_terminal() and not no_tty
+    line = _line(command)
+    body: dict[str, Any] = {"command": line + attach.ASKS_STATUS, "attach": True, "env": attach.environment(terminal)}
+    if not terminal:
+        body["force_no_tty"] = True
+    home = session.settings.home
+    authority = home / "ca" / "ca.pem" if home is not None else None
+    with output.action(f"Running {line} on ", Styled(app, output.APP)) as step:
+        dyno = session.api.post(where, body)
+        step.done(f"up, {dyno['name']}")
+    if authority is not None and not authority.exists():
+        authority = None
+    status = attach.attach(dyno["attach_url"], authority, terminal=terminal)
+    if status is None:
+        print_warning(f"The connection ended before {dyno['name']} did; `paas ps -a {app}` shows whether it runs on.")
+        status = UNKNOWN_STATUS
+    sys.exit(status)
+
+
+def _line(command: tuple[str, ...]) -> str:
+    """One word is a shell's line as it is; several are words, each as it was typed."""
+    if not "".join(command).strip():
+        raise CliError("There is no command to run: name one, such as bash.")
+    return command[0] if len(command) == 1 else shlex.join(command)
+
+
+COMMANDS = (run, run_inside, run_detached)
