@@ -120,28 +120,29 @@ class GitHttp:
 
     async def receive_pack(self, request: web.Request) -> web.StreamResponse:
         """A push. Its deploy runs inside the hook that git-receive-pack calls."""
+        response = _response(f"application/x-{RECEIVE}-result")
         try:
             app, actor = await self._admit(request, RECEIVE)
             _check_type(request, RECEIVE)
             await self._record(app, actor)
-            response = _response(f"application/x-{RECEIVE}-result")
             with self._hook.expect(app, actor) as variables:
                 async with self._repositories.serve(app.id, RECEIVE, advertise=False, environment=variables) as child:
                     begun = partial(self._failpoints.reach, "receive-pack")
                     return await _converse(request, response, child, begun=begun, advice=Advice())
         except PaasError as error:
-            return _refusal(error)
+            return _cut(request, response, error) if response.prepared else _refusal(error)
 
     async def upload_pack(self, request: web.Request) -> web.StreamResponse:
         """A clone or a fetch."""
+        response = _response(f"application/x-{UPLOAD}-result")
         try:
             app, _ = await self._admit(request, UPLOAD)
             _check_type(request, UPLOAD)
-            response, protocol = _response(f"application/x-{UPLOAD}-result"), _protocol(request, UPLOAD)
+            protocol = _protocol(request, UPLOAD)
             async with self._repositories.serve(app.id, UPLOAD, advertise=False, environment=protocol) as child:
                 return await _converse(request, response, child, limit=FETCH_REQUEST_BYTES)
         except PaasError as error:
-            return _refusal(error)
+            return _cut(request, response, error) if response.prepared else _refusal(error)
 
     async def _admit(self, request: web.Request, service: str) -> tuple[App, Actor]:
         account, token = await self._authenticate(_token(request))
@@ -218,6 +219,13 @@ async def _relay(child: Child, response: web.StreamResponse, greeting: bytes, ad
 async def _listen(child: Child, said: bytearray) -> None:
     while chunk := await child.stderr.read(CHUNK_BYTES):
         said += chunk[: SAID_BYTES - len(said)]
+
+
+def _cut(request: web.Request, response: web.StreamResponse, error: PaasError) -> web.StreamResponse:
+    """An answer that has begun can't become another."""
+    log.warning("a git service broke off", path=request.path, reason=error.message)
+    _hang_up(request)
+    return response
 
 
 def _hang_up(request: web.Request) -> None:
