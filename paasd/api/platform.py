@@ -19,7 +19,8 @@ PREBOOT: Resource = {
     "state": "general",
     "updated_at": BUILT_IN_SINCE,
 }
-HEROKU_STACKS = ("container", "cnb", "heroku-20", "heroku-22", "heroku-24", "heroku-26")
+# The last is what heroku3 asks for when nobody told it anything.
+HEROKU_STACKS = ("container", "cnb", "heroku-20", "heroku-22", "heroku-24", "heroku-26", "cedar")
 HEROKU_REGIONS = (
     *("us", "eu", "dublin", "frankfurt", "london", "montreal", "mumbai", "oregon", "singapore", "sydney", "tokyo"),
     "virginia",
