@@ -270,7 +270,11 @@ class Platform(RuleBasedStateMachine):
                 "current": [entry["version"] for entry in releases if entry["current"]],
                 "config": (await get("GET", f"{path}/config-vars"))[1],
                 "maintenance": (await get("GET", path))[1]["maintenance"],
-                "formation": {e["type"]: e["quantity"] for e in (await get("GET", f"{path}/formation"))[1]},
+                "formation": {
+                    entry["type"]: entry["quantity"]
+                    for entry in (await get("GET", f"{path}/formation"))[1]
+                    if entry["type"] != "release"  # listed for the clients' sake, as on Heroku; it has no dynos
+                },
                 "dynos": sorted((d["name"], d["state"]) for d in (await get("GET", f"{path}/dynos"))[1]),
                 "engine": sorted(known.pop(app["id"], [])),
                 "answer": self.daemon.world.answer(app["name"]),
