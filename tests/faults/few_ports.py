@@ -1,6 +1,6 @@
 """R15: a router where this machine has 51 ports to give. `unshare --net python -m tests.faults.few_ports DIR` prints
-JSON: the answers' statuses while requests come on connections of their own and apps keep theirs, then while apps close
-each, then once those are over.
+JSON: the answers' statuses of requests in turn, which connections that are kept carry; of 90 at once, for which there
+are too few ports; and once those are over.
 """
 
 import asyncio
@@ -10,9 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.router.process import Parsed, RouterProcess, Upstream, answering, echo, route
+from tests.router.process import Parsed, RouterProcess, Upstream, echo, read_head, route
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+
+
+async def answer_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Once all that come at once are there."""
+    await read_head(reader)
+    await asyncio.sleep(2)
+    writer.write(OK)
 
 
 def take_ports_away() -> None:
@@ -23,10 +30,10 @@ def take_ports_away() -> None:
 
 
 async def main(directory: Path) -> None:
-    keeping, closing = await Upstream(echo()).start(), await Upstream(answering(OK)).start()
+    keeping, holding = await Upstream(echo()).start(), await Upstream(answer_late).start()
     router = RouterProcess(directory / "router", "--connect-timeout", "1")
     router.start()
-    await router.publish(route("keeps", keeping), route("closes", closing))
+    await router.publish(route("keeps", keeping), route("holds", holding))
     reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
 
     async def ask(host: str, count: int) -> dict[str, int]:
@@ -40,11 +47,24 @@ async def main(directory: Path) -> None:
             seen[f"{got.status} {json.loads(body)['code']}" if got.status >= 500 else str(got.status)] += 1
         return dict(seen)
 
-    said = {"kept": await ask("keeps", 400), "closed": await ask("closes", 400), "still": await ask("keeps", 50)}
+    async def hold(address: str) -> str:
+        """One request on a connection from this address: the clients' ports must not be those that run out."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", router.port, local_addr=(address, 0))
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: holds.localhost\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
+        )
+        got = Parsed(await reader.read())
+        writer.close()
+        return f"{got.status} {json.loads(got.body)['code']}" if got.status >= 500 else str(got.status)
+
+    said: dict[str, dict[str, int]] = {"kept": await ask("keeps", 400)}
+    at_once = [hold(address) for address in ("127.0.0.2", "127.0.0.3") for _ in range(45)]
+    said["held"] = dict(collections.Counter(await asyncio.gather(*at_once)))
+    said["still"] = await ask("keeps", 50)
     writer.close()
     router.stop()
     await keeping.stop()
-    await closing.stop()
+    await holding.stop()
     sys.stdout.write(json.dumps(said))
 
 
