@@ -45,7 +45,7 @@ class Position:
 @click.option("-p", "--process-type", metavar="TYPE", help="Only lines of this process type, as web.")
 @click.option("-g", "--grep", metavar="TEXT", help="Only lines that hold this text, letter for letter.")
 @click.option("--since", metavar="WHEN", help="Only lines since then: 30s, 10m, 2h, 1d, or 2026-11-23T06:00:00Z.")
-@click.option("-r", "--release", metavar="VERSION", help="Only lines of this release, as v4.")
+@click.option("--release", metavar="VERSION", help="Only lines of this release, as v4.")
 @json_option
 @app_options
 def logs(

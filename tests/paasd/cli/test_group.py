@@ -52,3 +52,10 @@ def test_version(paas: Run) -> None:
 def test_completion(paas: Run) -> None:
     ran = paas(_PAAS_COMPLETE="bash_complete", COMP_WORDS="paas rel", COMP_CWORD="1")
     assert "plain,releases:info" in ran.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_option_is_there_twice(name: str) -> None:
+    """Bites: give `logs --release` the -r that is the remote's."""
+    words = [word for parameter in build().commands[name].params for word in parameter.opts]
+    assert sorted(words) == sorted(set(words))
