@@ -97,6 +97,10 @@ bench-api: setup ## what an API call costs at 1, 100 and 1,000 apps and with 10,
 bench-router: python-env ## the router against nginx, HAProxy, Caddy and a naive proxy: interleaved rounds, ratios
 	$(BIN)/python -m bench.router $(ARGS)
 
+.PHONY: suites
+suites: python-env ## h1spec, smuggler and Autobahn through the router; name where they are (ARGS='--h1spec DIR')
+	$(BIN)/python -m bench.suites $(ARGS)
+
 .PHONY: bench-hazards
 bench-hazards: python-env ## ambiguous requests through the router, nginx and HAProxy: who reads what differently
 	$(BIN)/python -m bench.router_differential

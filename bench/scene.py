@@ -87,7 +87,8 @@ class Scene:
 def scene() -> Iterator[Scene]:
     """The app is live inside. SIGTERM and Ctrl-C clear up too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with tempfile.TemporaryDirectory(prefix="paasd-bench-") as name, running(Path(name)) as daemon:
+    config = {"disk": {"keep_releases": 1000}}  # a bench goes back to any release: none is to expire on the way
+    with tempfile.TemporaryDirectory(prefix="paasd-bench-") as name, running(Path(name), config=config) as daemon:
         root = Path(name)
         shell = shell_for(daemon, root / "user", ROOT / "examples" / APP)
         shell.commit("First")
