@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -281,3 +282,14 @@ def running(root: Path, **settings: Any) -> Iterator[Daemon]:
         yield daemon
     finally:
         daemon.clear_away()
+
+
+@contextlib.contextmanager
+def running_alone(config: Mapping[str, Any]) -> Iterator[Daemon]:
+    """The same, in a short temporary folder of its own."""
+    root = Path(tempfile.mkdtemp(prefix="paasd-"))
+    try:
+        with running(root, config=config) as daemon:
+            yield daemon
+    finally:
+        shutil.rmtree(root, ignore_errors=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.shop import PROCFILE, Shop, open_shop
-from tests.daemon import BIN, Daemon, free_port, running, wait_until
+from tests.daemon import BIN, Daemon, free_port, running, running_alone, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(150)]
 
@@ -27,12 +27,8 @@ CANARY = "canary-7f3a9b51c2"
 @pytest.fixture(scope="module")
 def own() -> Iterator[Daemon]:
     """A daemon to stop and kill, which no other module shares."""
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    try:
-        with running(root, config={"dynos": {"boot_timeout": 30.0}, "deploy": {"wait": 5.0, "grace": 5.0}}) as daemon:
-            yield daemon
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with running_alone({"dynos": {"boot_timeout": 30.0}, "deploy": {"wait": 5.0, "grace": 5.0}}) as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="module")

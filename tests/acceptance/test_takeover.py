@@ -2,11 +2,9 @@
 
 import json
 import os
-import shutil
 import socket
 import sqlite3
 import subprocess
-import tempfile
 import threading
 import time
 import urllib.request
@@ -18,7 +16,7 @@ import pytest
 
 from bench.load import Aim, under_load
 from tests.acceptance.shop import PROCFILE, Shop, open_shop
-from tests.daemon import BIN, Daemon, running, wait_until
+from tests.daemon import BIN, Daemon, running_alone, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(150)]
 
@@ -26,12 +24,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(150)]
 @pytest.fixture(scope="module")
 def own() -> Iterator[Daemon]:
     """A daemon that no other module shares."""
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    try:
-        with running(root, config={"deploy": {"wait": 5.0, "grace": 5.0}}) as daemon:
-            yield daemon
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with running_alone({"deploy": {"wait": 5.0, "grace": 5.0}}) as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="module")

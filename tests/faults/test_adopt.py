@@ -5,9 +5,7 @@ and again from the end of the last stream, a line stands twice.
 """
 
 import re
-import shutil
 import subprocess
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,7 +15,7 @@ import pytest
 
 from bench.load import Aim, under_load
 from tests.acceptance.shop import Shop, open_shop
-from tests.daemon import Daemon, running, wait_until
+from tests.daemon import Daemon, running_alone, wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -29,12 +27,8 @@ RECONCILED_SECONDS = 10.0
 @pytest.fixture
 def daemon() -> Iterator[Daemon]:
     """One to kill."""
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    try:
-        with running(root, config={"deploy": {"grace": 1.0, "drain": 2.0}}) as daemon:
-            yield daemon
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with running_alone({"deploy": {"grace": 1.0, "drain": 2.0}}) as daemon:
+        yield daemon
 
 
 def containers(daemon: Daemon) -> dict[str, str]:

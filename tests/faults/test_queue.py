@@ -1,10 +1,8 @@
 """One push at a time: one waits its turn, one is cancelled, one is left by Ctrl-C; each frees the app at once."""
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.shop import HELLO, Shop, open_shop
-from tests.daemon import Daemon, running, wait_until
+from tests.daemon import Daemon, running_alone, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(150)]
 
@@ -23,12 +21,8 @@ SLOW = "FROM paasd/stack:bookworm\nRUN echo marked-{mark} && sleep 600\n"
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
     """One with few seconds to wait for anything."""
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    try:
-        with running(root, config={"deploy": {"wait": 5.0, "grace": 1.0, "drain": 1.0}}) as daemon:
-            yield daemon
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with running_alone({"deploy": {"wait": 5.0, "grace": 1.0, "drain": 1.0}}) as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="module")

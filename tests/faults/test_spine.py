@@ -1,17 +1,14 @@
 """kill -9 of the daemon at points of a deploy: the release is finished or failed, and what is served is current."""
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.acceptance.shop import PROCFILE, Shop, open_shop
-from tests.daemon import Daemon, running, wait_until
+from tests.daemon import Daemon, running_alone, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(150)]
 
@@ -19,12 +16,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(150)]
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
     """One to kill, with its apps and router."""
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    try:
-        with running(root, config={"deploy": {"wait": 5.0, "grace": 2.0, "drain": 2.0}}) as daemon:
-            yield daemon
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with running_alone({"deploy": {"wait": 5.0, "grace": 2.0, "drain": 2.0}}) as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="module")

@@ -1,25 +1,18 @@
 """A daemon of their own for the security rows, and two apps: one attacks, the other is attacked."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.acceptance.shop import Shop, open_shop
-from tests.daemon import Daemon, running
+from tests.daemon import Daemon, running_alone
 
 
 @pytest.fixture(scope="package")
 def daemon() -> Iterator[Daemon]:
     """With short grace."""
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    try:
-        with running(root, config={"deploy": {"wait": 20.0, "grace": 2.0, "drain": 2.0}}) as daemon:
-            yield daemon
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with running_alone({"deploy": {"wait": 20.0, "grace": 2.0, "drain": 2.0}}) as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="package")
