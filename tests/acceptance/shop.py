@@ -55,6 +55,10 @@ class Shop:
         """(status, JSON) of a call below /apps/NAME."""
         return self.daemon.call(method, f"/apps/{self.name}{path}", body)
 
+    def builds(self) -> dict[str, dict[str, Any]]:
+        """Every build there is by its id. Which is new, those before tell: two can begin in one second."""
+        return {build["id"]: build for build in self.call("GET", "/builds")[1]}
+
     def get(self, path: str = "/") -> tuple[int, Any]:
         """(status, JSON) of what the app answers, or the error page's text."""
         status, text = self.daemon.get(self.name, path)

@@ -6,6 +6,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,10 @@ def shop(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return shop
 
 
-def push(shop: Shop, *options: str) -> "subprocess.Popen[str]":
-    """`git push` of what is committed, in a process group of its own, as at a terminal."""
-    return subprocess.Popen(
+@contextmanager
+def push(shop: Shop, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """`git push` of what is committed, in a process group of its own, as at a terminal; it ends with the block."""
+    with subprocess.Popen(
         ["git", "push", *options, "paasd", "HEAD:main"],
         cwd=shop.shell.cwd,
         env=shop.shell.environment(),
@@ -43,60 +45,72 @@ def push(shop: Shop, *options: str) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-
-
-@contextmanager
-def building(shop: Shop) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """A push whose build step runs, and would for ten minutes; and the mark of that step's process. Afterwards the app
-    takes the next push at once, and what it was made slow by is taken out.
-    """
-    mark = uuid.uuid4().hex  # this machine may run the same test twice at once
-    shop.shell.commit("Slow", {"Dockerfile": SLOW.format(mark=mark)})
-    with push(shop) as pushing:
+    ) as pushing:
         try:
-            wait_until(lambda: processes(mark), 60, "the build step did not begin", pushing)
-            yield pushing, mark
+            yield pushing
         finally:
             if pushing.poll() is None:
                 os.killpg(pushing.pid, signal.SIGKILL)
-    shop.deploy({"Dockerfile": (HELLO / "Dockerfile").read_text()})
 
 
-def processes(mark: str) -> bool:
-    """Whether the marked build step's process is there."""
-    for command in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if f"echo marked-{mark} ".encode() in command.read_bytes():
-                return True
-        except OSError:
-            continue
-    return False
+@dataclass(frozen=True)
+class Building:
+    """A push whose build step runs, and would for ten minutes."""
+
+    shop: Shop
+    pushing: "subprocess.Popen[str]"
+    mark: str
+    builds: frozenset[str]
+
+    def step_runs(self) -> bool:
+        """Whether its marked process is there."""
+        for command in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if f"echo marked-{self.mark} ".encode() in command.read_bytes():
+                    return True
+            except OSError:
+                continue
+        return False
+
+    def outcome(self) -> tuple[str, str]:
+        """(status, failure) of the build that was not there before the push."""
+        [build] = [build for id, build in self.shop.builds().items() if id not in self.builds]
+        return build["status"], build["failure"]
 
 
-def newest_build(shop: Shop) -> tuple[str, str]:
-    found = max(shop.call("GET", "/builds")[1], key=lambda build: build["created_at"])
-    return found["status"], found["failure"]
+@contextmanager
+def building(shop: Shop) -> Iterator[Building]:
+    """Afterwards the app takes the next push at once, and what it was made slow by is taken out."""
+    mark = uuid.uuid4().hex  # this machine may run the same test twice at once
+    before = frozenset(shop.builds())
+    shop.shell.commit("Slow", {"Dockerfile": SLOW.format(mark=mark)})
+    try:
+        with push(shop) as pushing:
+            under_way = Building(shop, pushing, mark, before)
+            wait_until(under_way.step_runs, 60, "the build step did not begin", pushing)
+            yield under_way
+    finally:
+        shop.deploy({"Dockerfile": (HELLO / "Dockerfile").read_text()})
 
 
 def test_a_cancelled_build_ends_and_frees_the_app(shop: Shop) -> None:
     """Bites: `holder.work.cancel()` left out of Builds.cancel."""
-    with building(shop) as (pushing, mark):
+    with building(shop) as build:
         assert "Stopping build" in shop.shell.run("paas", "builds:cancel", "-a", shop.name)
-        wait_until(lambda: not processes(mark), 30, "the build step's process went on")
-        said, _ = pushing.communicate(timeout=30)
-        assert newest_build(shop) == ("failed", "Cancelled by owner@localhost.")
+        wait_until(lambda: not build.step_runs(), 30, "the build step's process went on")
+        said, _ = build.pushing.communicate(timeout=30)
+        assert build.outcome() == ("failed", "Cancelled by owner@localhost.")
     assert "Build cancelled by owner@localhost; push again" in said
-    assert pushing.returncode != 0
+    assert build.pushing.returncode != 0
 
 
 def test_ctrl_c_in_the_push_ends_its_build_and_frees_the_app(shop: Shop) -> None:
     """Bites: `deploy.cancel()` left out of HookServer._attend."""
-    with building(shop) as (pushing, mark):
-        os.killpg(pushing.pid, signal.SIGINT)
-        wait_until(lambda: not processes(mark), 30, "the build step's process went on")
-        wait_until(lambda: newest_build(shop)[0] == "failed", 30, "the build stayed pending")
-        pushing.communicate(timeout=10)
+    with building(shop) as build:
+        os.killpg(build.pushing.pid, signal.SIGINT)
+        wait_until(lambda: not build.step_runs(), 30, "the build step's process went on")
+        wait_until(lambda: build.outcome()[0] == "failed", 30, "the build stayed pending")
+        build.pushing.communicate(timeout=10)
 
 
 def test_a_push_that_waits_is_deployed_after_the_one_before_it(shop: Shop) -> None:
