@@ -61,7 +61,9 @@ class ClientConnection(RequestHandler):
     """One client's connection. `feeder`, while bytes just pass, is the transport to hold back when this one is full.
 
     A request takes the fast lane (`_passage` is set) or aiohttp's parser and a handler; what comes in behind it waits.
-    The lane is tried only between two messages: `_boundary` says that aiohttp's parser holds no part of one.
+    The lane is tried only between two messages: `_boundary` says that aiohttp's parser holds no part of one. After one
+    that a handler served, aiohttp's loop is back at waiting a turn later: a client quick to ask again is held that
+    long (`_turning`), or its connection would never come to the lane.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class ClientConnection(RequestHandler):
         self._fresh = True
         self._about: bytes | None = None
         self._boundary = True
+        self._turning = False
         self._passage: Passage | None = None
         self._handed: Handed | None = None
         self._behind = b""
@@ -86,7 +89,7 @@ class ClientConnection(RequestHandler):
 
     @property
     def busy(self) -> bool:
-        return self._passage is not None or self._current_request is not None or bool(self._messages)
+        return self._passage is not None or self._current_request is not None or bool(self._messages) or self._turning
 
     def send(self, data: bytes) -> None:
         """Write, or raise ConnectionResetError when the client has gone."""
@@ -127,21 +130,40 @@ class ClientConnection(RequestHandler):
         self._loop.call_later(_LINGER, self.force_close)
 
     def data_received(self, data: bytes) -> None:
-        if self._passage is not None:
+        if self._passage is not None or self._turning:
             self._wait_behind(data)
             return
-        lane, waiter = self._lane, self._waiter
-        # aiohttp waits for a message, so that none is in the works.
         if (
-            self._boundary and lane is not None and waiter is not None and not waiter.done()
+            self._boundary and self._lane is not None
             and not (self._messages or self._paused or self._force_close or self._close)
         ):  # fmt: skip
-            if self._about is None:
-                self._about = lane.about(self)
-            self._passage = lane.enter(self, self._about, data)
-            if self._passage is not None:
+            if self._waiter is None and self._current_request is None:
+                self._turning, self._behind = True, data
+                self._loop.call_soon(self._turned)
+                return
+            if self._enter(self._lane, data):
                 return
         self._parse(data)
+
+    def _turned(self) -> None:
+        self._turning = False
+        data, self._behind = self._behind, b""
+        if self.transport is None:
+            return
+        if len(data) > _BEHIND:
+            self._resume_transport_reading()
+        lane = self._lane
+        if lane is None or self._messages or self._paused or self._force_close or not self._enter(lane, data):
+            self._parse(data)
+
+    def _enter(self, lane: Lane, data: bytes) -> bool:
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return False  # only while aiohttp waits for a message is none in the works
+        if self._about is None:
+            self._about = lane.about(self)
+        self._passage = lane.enter(self, self._about, data)
+        return self._passage is not None
 
     def passed(self, now: float) -> None:
         """The lane is free again."""

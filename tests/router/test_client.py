@@ -1,5 +1,7 @@
 """The client's side: what it leans on in aiohttp is looked for at the start, and what it mends of it."""
 
+import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from router.proxy import Proxy
 from router.state import TableInForce
 from router.upstream import Upstreams
 from tests.router.conftest import Start
-from tests.router.process import Parsed, RouterProcess, route
+from tests.router.process import Parsed, RouterProcess, echo, route
 from tests.router.recorder import Recorder
 
 
@@ -37,6 +39,38 @@ async def test_another_aiohttp_closes_the_lane_loudly(
     monkeypatch.delattr(RequestHandler, "_process_keepalive")
     assert serving(tmp_path).lane is None
     assert "has no _process_keepalive: every request takes the slow path" in capsys.readouterr().err
+
+
+async def test_a_client_quick_to_ask_again_takes_the_lane(tmp_path: Path, start: Start) -> None:
+    """Its next request is there before aiohttp's loop is back at waiting. Bites: leave `_turning` out."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import asyncio\n"
+        "from router.proxy import Proxy\n"
+        "serve = Proxy.serve\n"
+        "async def quickly(self, request):\n"
+        "    sent = await serve(self, request)\n"
+        "    if request.path == '/first':\n"
+        "        for part in (b'GET /second HTTP/1.1\\r\\nHost: ', b'shop.localhost\\r\\n\\r\\n'):\n"
+        "            asyncio.get_running_loop().call_soon(request.protocol.data_received, part)\n"
+        "    return sent\n"
+        "Proxy.serve = quickly\n"
+    )
+    router = RouterProcess(tmp_path / "router")
+    router.environment["PYTHONPATH"] = str(tmp_path)
+    router.start()
+    try:
+        await router.publish(route("shop", await start(echo())))
+        reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+        writer.write(b"GET /first HTTP/1.1\r\nHost: shop.localhost\r\n\r\n")
+        async with asyncio.timeout(5):
+            for path in ("first", "second"):
+                length = re.search(rb"(?i)content-length: (\d+)", await reader.readuntil(b"\r\n\r\n"))
+                assert length is not None
+                assert f"GET /{path} HTTP/1.1".encode() in await reader.readexactly(int(length[1]))
+        writer.close()
+        assert "paasd_router_lane_hits_total 1" in await router.metrics()
+    finally:
+        router.stop()
 
 
 async def test_a_body_that_breaks_before_its_request_is_begun_is_answered_at_once(tmp_path: Path, start: Start) -> None:
