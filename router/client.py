@@ -61,9 +61,10 @@ class ClientConnection(RequestHandler):
     """One client's connection. `feeder`, while bytes just pass, is the transport to hold back when this one is full.
 
     A request takes the fast lane (`_passage` is set) or aiohttp's parser and a handler; what comes in behind it waits.
-    The lane is tried only between two messages: `_boundary` says that aiohttp's parser holds no part of one. After one
-    that a handler served, aiohttp's loop is back at waiting a turn later: a client quick to ask again is held that
-    long (`_turning`), or its connection would never come to the lane.
+    The lane is tried only between two messages: `_boundary` says that aiohttp's parser holds no part of one.
+
+    After one that a handler served, aiohttp's loop is back at waiting a turn later: a request that is here before it is
+    held that long (`_turning`), or the connection of a client quick to ask again would never come to the lane.
     """
 
     def __init__(
@@ -132,28 +133,26 @@ class ClientConnection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         if self._passage is not None or self._turning:
             self._wait_behind(data)
-            return
-        if (
+        elif (
             self._boundary and self._lane is not None
             and not (self._messages or self._paused or self._force_close or self._close)
         ):  # fmt: skip
             if self._waiter is None and self._current_request is None:
                 self._turning, self._behind = True, data
-                self._loop.call_soon(self._turned)
-                return
-            if self._enter(self._lane, data):
-                return
-        self._parse(data)
+                self._loop.call_soon(self._turned, self._lane)
+            elif not self._enter(self._lane, data):
+                self._parse(data)
+        else:
+            self._parse(data)
 
-    def _turned(self) -> None:
+    def _turned(self, lane: Lane) -> None:
         self._turning = False
         data, self._behind = self._behind, b""
         if self.transport is None:
             return
         if len(data) > _BEHIND:
             self._resume_transport_reading()
-        lane = self._lane
-        if lane is None or self._messages or self._paused or self._force_close or not self._enter(lane, data):
+        if self._paused or self._force_close or self._close or not self._enter(lane, data):
             self._parse(data)
 
     def _enter(self, lane: Lane, data: bytes) -> bool:

@@ -138,6 +138,8 @@ class Exchange:
         upstreams = self._fabric.upstreams
         if fresh:
             upstreams.doubt(address)
+        elif address in upstreams.too_few:
+            upstreams.too_few.discard(address)
         elif (kept := upstreams.kept(address, once=not self._replayable)) is not None:
             self._call.connect = 0.0
             return kept

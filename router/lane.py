@@ -33,6 +33,8 @@ class Lane:
         self._choose = fabric.choose
         self._kept = fabric.upstreams.kept
         self._entered = fabric.in_flight.enter
+        self._too_few = fabric.upstreams.too_few
+        self._on = fabric.in_flight.on
         self.leave = fabric.in_flight.leave
         self.note = log.note
         self.reader = grammar.Reader()
@@ -67,6 +69,8 @@ class Lane:
             return None
         connection = self._kept((target.host, target.port), once=False)
         if connection is None or connection.transport is None:
+            if self._on((target.host, target.port)):
+                self._too_few.add((target.host, target.port))
             return None
         self.hits += 1
         number, now = next(self._count), connection.now()

@@ -169,7 +169,11 @@ class UpstreamConnection(ResponseHandler):
 
 
 class Upstreams:
-    """All idle connections, newest first out; `serves` says whether a target may be kept for."""
+    """All idle connections, newest first out; `serves` says whether a target may be kept for.
+
+    `too_few`: targets whose connections were all at work when the fast lane wanted one: the next request makes
+    one more. What that lane can't take costs many times more, so that there are to be as many as are wanted at once.
+    """
 
     def __init__(self, serves: Callable[[Address], bool], connect_timeout: float) -> None:
         self._serves = serves
@@ -177,6 +181,7 @@ class Upstreams:
         self._idle: dict[Address, list[UpstreamConnection]] = {}
         self._aside: dict[Address, float] = {}
         self._patient: set[Address] = set()
+        self.too_few: set[Address] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
     @property
@@ -267,6 +272,7 @@ class Upstreams:
         """Close what is kept for targets that are no longer routed to."""
         for address in addresses:
             self._aside.pop(address, None)
+            self.too_few.discard(address)
             self._patient.discard(address)
             for connection in self._idle.pop(address, []):
                 connection.close()

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from router.proxy import Proxy
 from router.state import TableInForce
 from router.upstream import Upstreams
 from tests.router.conftest import Start
-from tests.router.process import Parsed, RouterProcess, echo, route
+from tests.router.process import Parsed, RouterProcess, route
 from tests.router.recorder import Recorder
 
 
@@ -41,36 +43,82 @@ async def test_another_aiohttp_closes_the_lane_loudly(
     assert "has no _process_keepalive: every request takes the slow path" in capsys.readouterr().err
 
 
-async def test_a_client_quick_to_ask_again_takes_the_lane(tmp_path: Path, start: Start) -> None:
-    """Its next request is there before aiohttp's loop is back at waiting. Bites: leave `_turning` out."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import asyncio\n"
-        "from router.proxy import Proxy\n"
-        "serve = Proxy.serve\n"
-        "async def quickly(self, request):\n"
-        "    sent = await serve(self, request)\n"
-        "    if request.path == '/first':\n"
-        "        for part in (b'GET /second HTTP/1.1\\r\\nHost: ', b'shop.localhost\\r\\n\\r\\n'):\n"
-        "            asyncio.get_running_loop().call_soon(request.protocol.data_received, part)\n"
-        "    return sent\n"
-        "Proxy.serve = quickly\n"
-    )
-    router = RouterProcess(tmp_path / "router")
-    router.environment["PYTHONPATH"] = str(tmp_path)
+@asynccontextmanager
+async def patched(directory: Path, program: str) -> AsyncIterator[RouterProcess]:
+    """A router that runs `program` first."""
+    (directory / "sitecustomize.py").write_text(program)
+    router = RouterProcess(directory / "router")
+    router.environment["PYTHONPATH"] = str(directory)
     router.start()
     try:
-        await router.publish(route("shop", await start(echo())))
-        reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
-        writer.write(b"GET /first HTTP/1.1\r\nHost: shop.localhost\r\n\r\n")
-        async with asyncio.timeout(5):
-            for path in ("first", "second"):
-                length = re.search(rb"(?i)content-length: (\d+)", await reader.readuntil(b"\r\n\r\n"))
-                assert length is not None
-                assert f"GET /{path} HTTP/1.1".encode() in await reader.readexactly(int(length[1]))
-        writer.close()
-        assert "paasd_router_lane_hits_total 1" in await router.metrics()
+        yield router
     finally:
         router.stop()
+
+
+async def answers(router: RouterProcess, *requests: bytes, awaited: int) -> list[bytes]:
+    """The bodies of so many answers on one connection, on which each request is sent after the answer before it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+    bodies = []
+    async with asyncio.timeout(5):
+        for request in [*requests, *[b""] * (awaited - len(requests))]:
+            writer.write(request)
+            length = re.search(rb"(?i)content-length: (\d+)", await reader.readuntil(b"\r\n\r\n"))
+            assert length is not None
+            bodies.append(await reader.readexactly(int(length[1])))
+    writer.close()
+    return bodies
+
+
+FIRST, SECOND, THIRD = (
+    b"GET /%b HTTP/1.1\r\nHost: shop.localhost\r\n\r\n" % path for path in (b"first", b"second", b"third")
+)
+QUICKLY = """
+import asyncio
+from router.proxy import Proxy
+serve = Proxy.serve
+async def quickly(self, request):
+    sent = await serve(self, request)
+    if request.path == "/first":
+        for part in (b"GET /second HTTP/1.1\\r\\nHost: ", b"shop.localhost\\r\\n\\r\\n"):
+            asyncio.get_running_loop().call_soon(request.protocol.data_received, part)
+    return sent
+Proxy.serve = quickly
+"""
+AT_WORK = """
+from router.lane import Lane
+from router.upstream import Upstreams
+enter = Lane.enter
+def at_work(self, client, about, data):
+    if b"/second" not in data:
+        return enter(self, client, about, data)
+    upstreams = self._kept.__self__
+    idle, upstreams._idle = upstreams._idle, {}
+    self._on = lambda address: 1
+    try:
+        return enter(self, client, about, data)
+    finally:
+        upstreams._idle = idle  # answers that are read before the request is looked at again
+Lane.enter = at_work
+"""
+
+
+async def test_a_client_quick_to_ask_again_takes_the_lane(tmp_path: Path, start: Start) -> None:
+    """Its next request is there before aiohttp's loop is back at waiting. Bites: leave `_turning` out."""
+    async with patched(tmp_path, QUICKLY) as router:
+        await router.publish(route("shop", await start(Recorder())))
+        assert await answers(router, FIRST, awaited=2) == [b"first", b"2"]
+        assert "paasd_router_lane_hits_total 1" in await router.metrics()
+
+
+async def test_there_come_to_be_as_many_connections_as_are_wanted_at_once(tmp_path: Path, start: Start) -> None:
+    """Bites: leave `too_few` out of Exchange, and the careful path takes the one that the lane needs."""
+    recorder = Recorder()
+    async with patched(tmp_path, AT_WORK) as router:
+        await router.publish(route("shop", await start(recorder)))
+        assert await answers(router, FIRST, SECOND, THIRD, awaited=3) == [b"first", b"2", b"3"]
+        assert len(recorder.connections) == 2
+        assert "paasd_router_lane_hits_total 1" in await router.metrics()
 
 
 async def test_a_body_that_breaks_before_its_request_is_begun_is_answered_at_once(tmp_path: Path, start: Start) -> None:
@@ -78,19 +126,15 @@ async def test_a_body_that_breaks_before_its_request_is_begun_is_answered_at_onc
 
     Bites: with `_end_body` looking at the request that is served alone, the request is sent on and its body never ends.
     """
-    (tmp_path / "sitecustomize.py").write_text(
+    program = (
         "from router.client import ClientConnection as connection\n"
         "take = connection.data_received\n"
         "connection.data_received = lambda self, data: [take(self, part) for part in data.split(b'|')]\n"
     )
-    router, recorder = RouterProcess(tmp_path / "router"), Recorder()
-    router.environment["PYTHONPATH"] = str(tmp_path)
-    router.start()
-    try:
+    recorder = Recorder()
+    async with patched(tmp_path, program) as router:
         await router.publish(route("shop", await start(recorder)))
         head = b"POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         assert Parsed(await router.raw(head + b"|5;a\n|b\r\nhello\r\n0\r\n\r\n")).status == 400
         assert recorder.raw == b""
         assert len(await router.log_lines("code=H26 .* status=400 ")) == 1
-    finally:
-        router.stop()
