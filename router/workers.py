@@ -13,9 +13,6 @@ from pathlib import Path
 from router.channel import Broken, Frames, Kind
 
 _HELLO_SECONDS = 2.0
-# The event loop asks for 256 KiB to read into, again and again. By glibc's own rules each piece is asked of the kernel
-# and given back to it, its pages cleared every time: a third of what passing a large answer on costs.
-_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1024**2), "MALLOC_TRIM_THRESHOLD_": str(4 * 1024**2)}
 
 
 class State(StrEnum):
@@ -71,8 +68,7 @@ def spawn(
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             for descriptor in kept:
                 os.set_inheritable(descriptor, True)
-            environment = _MALLOC | os.environ  # noqa: TID251 - passed on, not read
-            os.execve(sys.executable, command, environment)  # noqa: S606 - an argument list, no shell
+            os.execv(sys.executable, command)  # noqa: S606 - an argument list, no shell
         finally:
             os._exit(127)
     theirs.close()
