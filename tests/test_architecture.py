@@ -18,7 +18,7 @@ ANYWHERE = {"msgspec", "structlog"}
 MAY_IMPORT: dict[str, set[str]] = {
     "paasd.domain": set(),
     "paasd.ports": {"paasd.domain", "router.table"},
-    "paasd.builders": {"paasd.domain"},
+    "paasd.builders": {"paasd.domain", "yaml"},
     "paasd.services": {
         *("paasd.ports", "paasd.domain", "paasd.builders", "paasd.failpoints", "router.table", "idna", *ANYWHERE),
     },
@@ -59,6 +59,7 @@ FUNCTION_LINES = 50
 
 # Modules without a test file of their own name: where they are tested instead, or why there is nothing to test.
 TESTED_ELSEWHERE = {
+    "paasd/builders/recipe.py": "tests/paasd/builders/test_detect.py",
     "paasd/cli/attach.py": "tests/acceptance/test_run.py",
     "paasd/cli/one_off.py": "tests/acceptance/test_run.py",
     "paasd/adapters/database.py": "tests/paasd/adapters/test_store.py",

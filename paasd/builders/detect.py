@@ -1,11 +1,13 @@
 """What turns a source into a build recipe. Builders are asked in order; the first to take it plans the build."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 from paasd.builders import dockerfile, python
-from paasd.builders.source import read_text
+from paasd.builders.recipe import Recipe
+from paasd.builders.source import Source
+from paasd.domain.app_json import AppJson, parse_app_json
 from paasd.domain.errors import BuildFailed
 from paasd.domain.manifest import read_manifest
 from paasd.domain.release import ProcessTypes
@@ -13,31 +15,85 @@ from paasd.domain.release import ProcessTypes
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a source is built. `reasons` are lines for the build log: which builder, and why."""
+    """How a source is built, `root` being the directory of it. `reasons` are lines for the build log."""
 
+    root: Path
     builder: str
     stack: str | None
     processes: ProcessTypes
     dockerfile: str
     dockerfile_classic: str | None
     reasons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
-Builder = Callable[[Path, str], "dockerfile.Recipe | None"]
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """One way to build. `looks_for` says what it takes a source by, for whoever pushed one that nobody takes."""
 
-BUILDERS: tuple[tuple[str, Builder], ...] = (("dockerfile", dockerfile.plan), ("python", python.plan))
+    name: str
+    looks_for: str
+    plan: Callable[[Source], Recipe | None]
 
 
-def detect(source: Path, *, app_id: str) -> Plan:
-    """The plan for an app's source directory. Raises BuildFailed naming what was looked for if no builder takes it."""
-    for name, builder in BUILDERS:
-        recipe = builder(source, app_id)
-        if recipe is None:
-            continue
-        procfile, app_json = read_text(source, "Procfile"), read_text(source, "app.json")
-        processes = read_manifest(procfile, app_json, has_dockerfile=name == "dockerfile")
-        return Plan(name, recipe.stack, processes, recipe.dockerfile, recipe.dockerfile_classic, recipe.reasons)
+BUILDERS: tuple[Builder, ...] = (
+    Builder("dockerfile", "a Dockerfile (or heroku.yml with build.docker.web)", dockerfile.plan),
+    Builder("python", "Python (requirements.txt)", python.plan),
+)
+SUBDIRECTORY = "PROJECT_PATH"
+
+
+def detect(source: Source) -> Plan:
+    """The plan for an app's source. Raises BuildFailed naming what was looked for if no builder takes it."""
+    top = parse_app_json(source.text("app.json"))
+    source, place = below(source, top)
+    app = parse_app_json(source.text("app.json")) if place and source.has("app.json") else top
+    for builder in BUILDERS:
+        recipe = builder.plan(source)
+        if recipe is not None:
+            return make_plan(source, builder, recipe, app, place)
+    where = f"in {place}" if place else "at the repository's top"
+    hint = "" if place else f"; if the app is in a folder, name it: heroku config:set {SUBDIRECTORY}=folder"
     raise BuildFailed(
-        "Nothing here can be built: neither a Dockerfile nor a requirements.txt was found at the repository's top; "
-        "add one, and a Procfile with a line such as `web: gunicorn app:app --bind 0.0.0.0:$PORT`."
+        f"Nothing here can be built. Looked {where} for {', '.join(builder.looks_for for builder in BUILDERS)}: "
+        f"none is there{hint}."
     )
+
+
+def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, place: str) -> Plan:
+    """The plan by the recipe of the builder that took the source."""
+    processes = read_manifest(
+        source.text("Procfile"), app, defaults=recipe.defaults, fallback=recipe.fallback, advice=recipe.advice
+    )
+    if processes.release is None and recipe.release is not None:
+        processes = replace(processes, release=recipe.release)
+    return Plan(
+        root=source.root,
+        builder=builder.name,
+        stack=recipe.stack,
+        processes=processes,
+        dockerfile=recipe.dockerfile,
+        dockerfile_classic=recipe.dockerfile_classic,
+        reasons=(*([f"Building {place} ({SUBDIRECTORY})"] if place else []), *recipe.reasons),
+        warnings=recipe.warnings,
+    )
+
+
+def below(source: Source, app: AppJson) -> tuple[Source, str]:
+    """The source that PROJECT_PATH leads to and that path, "" for all of it: a config var, else app.json's env.
+
+    Raises BuildFailed when it leads to no directory of the source.
+    """
+    told = app.env.get(SUBDIRECTORY)
+    place = source.config.get(SUBDIRECTORY) or (told.value if told is not None else None) or ""
+    path = PurePosixPath(place)
+    if not path.parts:
+        return source, ""
+    if path.is_absolute() or ".." in path.parts or "\0" in place:
+        raise BuildFailed(f"{SUBDIRECTORY} is {place[:100]!a}; name a folder of the repository, such as apps/web.")
+    root = source.root
+    for part in path.parts:
+        root = root / part
+        if root.is_symlink() or not root.is_dir():
+            raise BuildFailed(f"{SUBDIRECTORY} is {place[:100]!a}, but there is no such folder in the repository.")
+    return replace(source, root=root), str(path)

@@ -5,8 +5,8 @@ import json
 import re
 from pathlib import Path
 
-from paasd.builders.dockerfile import Recipe
-from paasd.builders.source import read_text
+from paasd.builders.recipe import Recipe
+from paasd.builders.source import Source, read_text
 from paasd.builders.stack import PYTHON, STACK, STACK_IMAGE, UV_IMAGE
 from paasd.domain.errors import BuildFailed
 
@@ -43,14 +43,14 @@ USER app
 """
 
 
-def plan(source: Path, app_id: str) -> Recipe | None:
+def plan(source: Source) -> Recipe | None:
     """The recipe for a Python source, or None when it has no requirements.txt."""
-    text = read_text(source, REQUIREMENTS)
+    text = source.text(REQUIREMENTS)
     if text is None:
         return None
-    copies = copy_lines(source, text)
+    copies = copy_lines(source.root, text)
     return Recipe(
-        HEAD + copies + WITH_UV % {"app_id": app_id} + TAIL,
+        HEAD + copies + WITH_UV % {"app_id": source.app_id} + TAIL,
         (f"Python app: {REQUIREMENTS} found, building on the {STACK} stack", f"Using Python {PYTHON}"),
         stack=STACK,
         dockerfile_classic=HEAD + copies + WITH_PIP + TAIL,

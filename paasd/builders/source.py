@@ -1,13 +1,37 @@
-"""Reading small texts out of a source directory: bounded, and never through a link."""
+"""What is built, and reading small texts out of it: bounded, and never through a link."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from paasd.domain.errors import BuildFailed
 
 TEXT_BYTES = 256 * 1024
+LOCK_BYTES = 32 * 1024 * 1024
 
 
-def read_text(source: Path, name: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A directory and what its app says of its build.
+
+    `config` decides how it is built (DISABLE_COLLECTSTATIC, PROJECT_PATH); none of it reaches the build by that.
+    """
+
+    root: Path
+    app_id: str
+    config: Mapping[str, str] = field(default_factory=dict, repr=False)
+    buildpacks: tuple[str, ...] = ()
+
+    def text(self, name: str, *, limit: int = TEXT_BYTES) -> str | None:
+        """The file's text, None when there is none. Raises BuildFailed when it is there but can't be read."""
+        return read_text(self.root, name, limit=limit)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        return (self.root / name).is_file()
+
+
+def read_text(source: Path, name: str, *, limit: int = TEXT_BYTES) -> str | None:
     """The file's text, None when there is none. Raises BuildFailed when it is there but can't be read."""
     path = source
     for part in Path(name).parts:
@@ -19,8 +43,8 @@ def read_text(source: Path, name: str) -> str | None:
     if not path.is_file():
         raise BuildFailed(f"{name} is a directory; commit a text file of that name.")
     data = path.read_bytes()
-    if len(data) > TEXT_BYTES:
-        raise BuildFailed(f"{name} is larger than {TEXT_BYTES // 1024} kB; it should be a short text.")
+    if len(data) > limit:
+        raise BuildFailed(f"{name} is larger than {limit // 1024} kB; it should be a short text.")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from time import monotonic
 import structlog
 
 from paasd.builders.detect import Plan, detect
+from paasd.builders.source import Source as BuildSource
 from paasd.domain.access import Actor
 from paasd.domain.app import App
 from paasd.domain.errors import BuildFailed, Conflict, DeployCancelled, DeployFailed, PaasError
@@ -156,8 +157,8 @@ class Builds:
                 holder.stage = "waiting for a free place to build"
                 async with self._room:
                     holder.stage = "building"
-                    plan = await asyncio.to_thread(detect, source, app_id=app.id)
-                    artifact = await self._make(app, build, source, plan, output)
+                    plan = await self._plan(app, source)
+                    artifact = await self._make(app, build, plan, output)
         except BaseException as error:
             await self.fail(build, error, holder)
             raise
@@ -172,9 +173,15 @@ class Builds:
             size=artifact.size,
         )
 
-    async def _make(self, app: App, build: Build, source: Path, plan: Plan, output: Write) -> Artifact:
-        for line in plan.reasons:
-            await output(f"-----> {line}\n".encode())
+    async def _plan(self, app: App, root: Path) -> Plan:
+        config = await self._store.newest_config(app.id)
+        buildpacks = tuple(await self._store.buildpacks(app.id))
+        return await asyncio.to_thread(detect, BuildSource(root, app.id, config, buildpacks))
+
+    async def _make(self, app: App, build: Build, plan: Plan, output: Write) -> Artifact:
+        await output("".join(f"-----> {line}\n" for line in plan.reasons).encode())
+        for warning in plan.warnings:
+            await output(f" !     {warning}\n".encode())
         recipe = BuildSpec(
             app_id=app.id,
             build_id=build.id,
@@ -183,7 +190,7 @@ class Builds:
             dockerfile_classic=plan.dockerfile_classic,
             timeout=self._rules.timeout,
         )
-        artifact = await self._engine.build(source, recipe, self._telling_begin(output))
+        artifact = await self._engine.build(plan.root, recipe, self._telling_begin(output))
         await self._failpoints.reach("built")
         types = ", ".join([*plan.processes.commands, *(["release"] if plan.processes.release else [])])
         await output(f"-----> Discovering process types\n       Procfile declares types -> {types}\n".encode())

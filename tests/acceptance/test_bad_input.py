@@ -213,7 +213,7 @@ def test_a_second_push_is_told_who_holds_the_app(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"README.md": "nothing"}, "Nothing here can be built: neither a Dockerfile nor a requirements.txt was found"),
+        ({"README.md": "nothing"}, "Nothing here can be built. Looked at the repository's top for a Dockerfile"),
         ({"requirements.txt": "", "app.py": ""}, "No process types found: add a Procfile with a line such as"),
         (
             {"requirements.txt": "", "Procfile": "web gunicorn\n"},

@@ -4,11 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from paasd.builders.python import plan
+from paasd.builders import python
+from paasd.builders.recipe import Recipe
+from paasd.builders.source import Source
 from paasd.builders.stack import STACK_IMAGE
 from paasd.domain.errors import BuildFailed
 
 EVERYTHING = ["COPY . /app/"]
+
+
+def plan(root: Path, app_id: str = "a1") -> Recipe | None:
+    return python.plan(Source(root, app_id))
 
 
 def copies(source: Path, **files: str) -> list[str]:

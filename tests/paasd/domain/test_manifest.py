@@ -2,8 +2,9 @@
 
 import pytest
 
+from paasd.domain.app_json import AppJson
 from paasd.domain.errors import BuildFailed
-from paasd.domain.manifest import default_formation, parse_procfile, read_health_paths, read_manifest
+from paasd.domain.manifest import default_formation, parse_procfile, read_manifest
 from paasd.domain.release import ProcessTypes
 
 
@@ -50,63 +51,43 @@ def test_a_procfile_that_can_not_be_read_names_the_line(text: str, words: str) -
         parse_procfile(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "paths"),
-    [
-        ("{}", {}),
-        ('{"name": "shop", "env": {}}', {}),
-        ('{"healthchecks": {"web": [{"type": "startup", "path": "/ok"}]}}', {"web": "/ok"}),
-        ('{"healthchecks": {"web": {"path": "/ok?full=1"}, "x": [{"path": "/a"}]}}', {"web": "/ok?full=1", "x": "/a"}),
-        ('{"healthchecks": {"web": [{"type": "liveness"}, 7, {"path": 1}, {"path": "/second"}]}}', {"web": "/second"}),
-        ('{"healthchecks": {"web": []}}', {}),
-        ('{"healthchecks": {"web": "no"}}', {}),
-    ],
-)  # fmt: skip
-def test_health_paths_of_app_json(text: str, paths: dict[str, str]) -> None:
-    assert read_health_paths(text) == paths
+NO_APP_JSON = AppJson()
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("{", "app.json is not valid JSON .*; mend it or remove it"),
-        ("[]", "write an object"),
-        ('{"healthchecks": []}', '"healthchecks" an object of process types'),
-        ('{"healthchecks": {"web": [{"path": "ok"}]}}', "of 'web' must start with /"),
-        ('{"healthchecks": {"web": [{"path": "/a b"}]}}', "hold no spaces"),
-        ('{"healthchecks": {"web": [{"path": "/a\\r\\nX: 1"}]}}', "hold no spaces"),
-        ('{"healthchecks": {"web": [{"path": "/\\u007f"}]}}', "hold no spaces"),
-    ],
-)
-def test_an_app_json_that_can_not_be_meant(text: str, words: str) -> None:
-    with pytest.raises(BuildFailed, match=words):
-        read_health_paths(text)
+def read(
+    procfile: str | None, *, web: str | None = None, own: bool = False, app: AppJson = NO_APP_JSON
+) -> ProcessTypes:
+    """`own`: as with a Dockerfile, which has a web process of its own; `web`: what a builder would run without one."""
+    return read_manifest(procfile, app, defaults={"web": None} if own else {}, fallback={"web": web} if web else {})
 
 
 def test_the_release_command_is_no_process_type() -> None:
-    assert read_manifest("web: serve\nrelease: migrate", None, has_dockerfile=False) == ProcessTypes(
-        {"web": "serve"}, "migrate"
-    )
+    assert read("web: serve\nrelease: migrate") == ProcessTypes({"web": "serve"}, "migrate")
 
 
 def test_a_dockerfile_has_a_web_process_of_its_own() -> None:
-    assert read_manifest(None, None, has_dockerfile=True).commands == {"web": None}
-    assert read_manifest("worker: work", None, has_dockerfile=True).commands == {"worker": "work", "web": None}
-    assert read_manifest("web: serve", "{}", has_dockerfile=True) == ProcessTypes({"web": "serve"})
+    assert read(None, own=True).commands == {"web": None}
+    assert read("worker: work", own=True).commands == {"worker": "work", "web": None}
+    assert read("web: serve", own=True) == ProcessTypes({"web": "serve"})
+
+
+def test_what_a_builder_would_run_counts_where_the_procfile_names_nothing_to_run() -> None:
+    assert read(None, web="serve").commands == {"web": "serve"}
+    assert read("release: migrate", web="serve") == ProcessTypes({"web": "serve"}, "migrate")
+    assert read("worker: work", web="serve").commands == {"worker": "work"}
+
+
+def test_health_paths_are_those_of_app_json() -> None:
+    assert read("web: serve", app=AppJson(health_paths={"web": "/ok"})).health_paths == {"web": "/ok"}
 
 
 @pytest.mark.parametrize("procfile", [None, "", "# nothing", "release: migrate"])
 def test_nothing_to_run_says_what_to_add(procfile: str | None) -> None:
     with pytest.raises(BuildFailed, match="No process types found: add a Procfile with a line such as"):
-        read_manifest(procfile, None, has_dockerfile=False)
+        read(procfile)
 
 
 def test_an_app_begins_with_one_web_dyno_and_keeps_what_was_asked_for() -> None:
     processes = ProcessTypes({"web": "serve", "worker": "work"})
     assert default_formation(processes, {}) == {"web": 1, "worker": 0}
     assert default_formation(processes, {"web": 0, "worker": 3, "gone": 1}) == {"web": 0, "worker": 3}
-
-
-def test_a_deeply_nested_app_json_is_refused_in_a_sentence() -> None:
-    with pytest.raises(BuildFailed, match=r"app\.json is not valid JSON \(it is nested too deeply\); mend it"):
-        read_manifest("web: serve", '{"a":' + "[" * 100_000, has_dockerfile=False)

@@ -1,0 +1,25 @@
+"""What a builder makes of a source: how it is built, and what runs when nobody says otherwise."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from paasd.domain.manifest import ADVICE
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A Dockerfile's text (another one for engines without BuildKit, where it must differ) and why it was chosen.
+
+    `defaults` are process types that the source has beside its Procfile's; `fallback` counts when there are none at
+    all, and `advice` says what to add when `fallback` is empty. `reasons` and `warnings` are lines for the build log.
+    """
+
+    dockerfile: str
+    reasons: tuple[str, ...]
+    stack: str | None = None
+    dockerfile_classic: str | None = None
+    defaults: Mapping[str, str | None] = field(default_factory=dict)
+    fallback: Mapping[str, str | None] = field(default_factory=dict)
+    release: str | None = None
+    advice: str = ADVICE
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,89 @@
+"""app.json as people write it, and what it can't mean."""
+
+import pytest
+
+from paasd.domain.app_json import AppJson, EnvEntry, parse_app_json
+from paasd.domain.errors import BuildFailed
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("{}", {}),
+        ('{"name": "shop", "env": {}}', {}),
+        ('{"healthchecks": {"web": [{"type": "startup", "path": "/ok"}]}}', {"web": "/ok"}),
+        ('{"healthchecks": {"web": {"path": "/ok?full=1"}, "x": [{"path": "/a"}]}}', {"web": "/ok?full=1", "x": "/a"}),
+        ('{"healthchecks": {"web": [{"type": "liveness"}, 7, {"path": 1}, {"path": "/second"}]}}', {"web": "/second"}),
+        ('{"healthchecks": {"web": []}}', {}),
+        ('{"healthchecks": {"web": "no"}}', {}),
+    ],
+)  # fmt: skip
+def test_health_paths_of_app_json(text: str, paths: dict[str, str]) -> None:
+    assert parse_app_json(text).health_paths == paths
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "app.json is not valid JSON .*; mend it or remove it"),
+        ("[]", "write an object"),
+        ('{"healthchecks": []}', 'write "healthchecks" as an object of process types'),
+        ('{"healthchecks": {"web": [{"path": "ok"}]}}', "of 'web' must start with /"),
+        ('{"healthchecks": {"web": [{"path": "/a b"}]}}', "hold no spaces"),
+        ('{"healthchecks": {"web": [{"path": "/a\\r\\nX: 1"}]}}', "hold no spaces"),
+        ('{"healthchecks": {"web": [{"path": "/\\u007f"}]}}', "hold no spaces"),
+    ],
+)
+def test_an_app_json_that_can_not_be_meant(text: str, words: str) -> None:
+    with pytest.raises(BuildFailed, match=words):
+        parse_app_json(text)
+
+
+def test_everything_it_may_say() -> None:
+    assert parse_app_json(
+        """{"name": "shop", "env": {"A": "1", "B": {"value": "2"}, "C": {"generator": "secret"}, "D": {
+        "required": false}, "E": {"description": "e"}}, "formation": {"web": {"quantity": 2, "size": "s"}, "worker": 1},
+        "scripts": {"predeploy": "check", "postdeploy": {"command": "seed"}}, "build": ["TOKEN"],
+        "buildpacks": [{"url": "heroku/python"}]}"""
+    ) == AppJson(
+        env={
+            "A": EnvEntry("1"), "B": EnvEntry("2"), "C": EnvEntry(generated=True), "D": EnvEntry(required=False),
+            "E": EnvEntry(),
+        },
+        formation={"web": 2, "worker": 1},
+        predeploy="check",
+        postdeploy="seed",
+        build=("TOKEN",),
+        buildpacks=("heroku/python",),
+    )  # fmt: skip
+
+
+def test_none_says_nothing() -> None:
+    assert parse_app_json(None) == parse_app_json('{"env": {}, "scripts": {"test": "x"}}') == AppJson()
+
+
+def test_values_are_not_shown() -> None:
+    """Somebody may have written a secret there."""
+    assert "hunter2" not in repr(parse_app_json('{"env": {"A": "hunter2"}}'))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"a":' + "[" * 100_000, r"not valid JSON \(it is nested too deeply\); mend it"),
+        ('{"env": {"A B": "1"}}', "'A B' can't be the name of a config var"),
+        ('{"env": {"A": 1}}', "write env.A as a string"),
+        ('{"env": {"A": {"value": 1}}}', "value of env.A must be a string"),
+        ('{"env": {"A": {"generator": "dice"}}}', 'generator of env.A is not known; "secret" is'),
+        ('{"formation": {"web": {"quantity": -1}}}', "a number from 0 to 100"),
+        ('{"formation": {"web": true}}', "a number from 0 to 100"),
+        ('{"scripts": {"predeploy": ["a"]}}', "write scripts.predeploy as a string"),
+        ('{"scripts": []}', 'write "scripts" as an object'),
+        ('{"build": "TOKEN"}', 'write "build" as a list'),
+        ('{"build": ["A=1"]}', "'A=1' can't be the name"),
+        ('{"buildpacks": [{"name": "x"}]}', 'write each of "buildpacks"'),
+    ],
+)
+def test_what_it_can_not_mean_is_named(text: str, words: str) -> None:
+    with pytest.raises(BuildFailed, match=words):
+        parse_app_json(text)
