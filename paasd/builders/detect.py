@@ -11,6 +11,7 @@ from paasd.domain.app_json import AppJson, parse_app_json
 from paasd.domain.errors import BuildFailed
 from paasd.domain.manifest import read_manifest
 from paasd.domain.release import ProcessTypes
+from paasd.domain.slug import SlugRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Plan:
     dockerfile_classic: str | None
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    slug: SlugRecipe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
         dockerfile_classic=recipe.dockerfile_classic,
         reasons=(*([f"Building {place} ({SUBDIRECTORY})"] if place else []), *recipe.reasons),
         warnings=recipe.warnings,
+        slug=recipe.slug,
     )
 
 

@@ -9,6 +9,7 @@ from paasd.builders.recipe import Recipe
 from paasd.builders.source import Source, read_text
 from paasd.builders.stack import PYTHON, STACK, STACK_IMAGE, UV_IMAGE
 from paasd.domain.errors import BuildFailed
+from paasd.domain.slug import SlugRecipe
 
 REQUIREMENTS = "requirements.txt"
 INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)", re.MULTILINE)
@@ -38,6 +39,12 @@ RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
 WITH_PIP = f"""RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -q -r {REQUIREMENTS}
 """
 
+SLUG_COMMANDS = (
+    'uv venv -q --python "$PYTHON" "$DEPS"',
+    f"uv pip install --compile-bytecode -r {REQUIREMENTS}",
+)
+SLUG_ENV = {"VIRTUAL_ENV": "{deps}", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
 TAIL = """COPY --chown=app:app . /app
 USER app
 """
@@ -54,6 +61,7 @@ def plan(source: Source) -> Recipe | None:
         (f"Python app: {REQUIREMENTS} found, building on the {STACK} stack", f"Using Python {PYTHON}"),
         stack=STACK,
         dockerfile_classic=HEAD + copies + WITH_PIP + TAIL,
+        slug=SlugRecipe(included(source.root, REQUIREMENTS, text, ()), SLUG_COMMANDS, path=("bin",), env=SLUG_ENV),
     )
 
 

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from paasd.domain.manifest import ADVICE
+from paasd.domain.slug import SlugRecipe
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """A Dockerfile's text (another one for engines without BuildKit, where it must differ) and why it was chosen.
+
+    `slug` is its like for engines without images, None where only the Dockerfile tells how it is built.
 
     `defaults` are process types that the source has beside its Procfile's; `fallback` counts when there are none at
     all, and `advice` says what to add when `fallback` is empty. `reasons` and `warnings` are lines for the build log.
@@ -23,3 +26,4 @@ class Recipe:
     release: str | None = None
     advice: str = ADVICE
     warnings: tuple[str, ...] = ()
+    slug: SlugRecipe | None = None

@@ -115,7 +115,8 @@ class Exit:
 class Dyno:
     """A dyno the engine knows.
 
-    `address` is re-read at every start and None unless it runs; `exit` is set once it ended.
+    `address` is re-read at every start and None unless it runs; `exit` is set once it ended. `told` is the $PORT that
+    the engine gave it in the place of its spec's, where dynos share one network.
     """
 
     id: str
@@ -132,6 +133,7 @@ class Dyno:
     started_at: datetime | None = None
     exit: Exit | None = None
     size: str = DEFAULT_SIZE
+    told: int | None = None
 
     @property
     def type(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from paasd.domain.dyno import Dyno, DynoSpec, Exit
+from paasd.domain.slug import SlugRecipe
 
 Write = Callable[[bytes], Awaitable[None]]
 """Takes a chunk of output. May wait (backpressure); never raises for a reader that went away."""
@@ -27,7 +28,8 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class BuildSpec:
-    """A recipe: a Dockerfile's text, laid over the source. `timeout` is in seconds."""
+    """A recipe: a Dockerfile's text, laid over the source; its like for engines without images, None where there is
+    none. `timeout` is in seconds."""
 
     app_id: str
     build_id: str
@@ -35,6 +37,7 @@ class BuildSpec:
     dockerfile: str
     dockerfile_classic: str | None = None  # for engines without BuildKit, where it must differ
     timeout: float = 900.0
+    slug: SlugRecipe | None = None
 
 
 @dataclass(frozen=True, slots=True)

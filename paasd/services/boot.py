@@ -147,13 +147,14 @@ class Boot:
 
     async def _why_not_bound(self, dyno: Dyno, path: str | None) -> str:
         port, seconds = dyno.port, f"{self.rules.timeout:g}"
+        wanted = dyno.told or self.rules.port
         listening = await self.engine.listeners(dyno.id)
-        if any(where == (address, self.rules.port) for where in listening for address in ("127.0.0.1", "::1")):
+        if any(where == (address, wanted) for where in listening for address in ("127.0.0.1", "::1")):
             return (
                 f"{dyno.name} bound to 127.0.0.1 within {seconds} seconds, must be 0.0.0.0:$PORT "
                 "(R10); bind to 0.0.0.0 so that the router can reach it."
             )
-        if any(number == self.rules.port for _, number in listening):
+        if any(number == wanted for _, number in listening):
             detail = (await self._probe(dyno, path)).detail
             return f"{dyno.name} bound to $PORT but its check at {path or 'TCP'} did not pass in {seconds} s: {detail}."
         ports = sorted({number for _, number in listening})

@@ -189,6 +189,7 @@ class Builds:
             dockerfile=plan.dockerfile,
             dockerfile_classic=plan.dockerfile_classic,
             timeout=self._rules.timeout,
+            slug=plan.slug,
         )
         artifact = await self._engine.build(plan.root, recipe, self._telling_begin(output))
         await self._failpoints.reach("built")

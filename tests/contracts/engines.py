@@ -3,10 +3,12 @@
 import asyncio
 import os
 import subprocess
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -14,6 +16,8 @@ import pytest
 from paasd.adapters.docker_api import DockerSettings
 from paasd.adapters.docker_containers import labels
 from paasd.adapters.docker_engine import DockerEngine
+from paasd.adapters.process_engine import ProcessEngine, ProcessSettings
+from paasd.adapters.process_slugs import MACHINE
 from paasd.domain.dyno import DynoKind, DynoSpec, Limits
 from paasd.ports import Engine
 
@@ -71,6 +75,24 @@ class Bench:
 
 
 @asynccontextmanager
+async def process_bench(*, bwrap: bool = True) -> AsyncIterator[Bench]:
+    """An engine of processes with a home of its own; all of it is gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="paasd-", ignore_cleanup_errors=True) as name:
+        home, app = await asyncio.to_thread(make_home, name), str(uuid.uuid4())
+        settings = ProcessSettings(os.environ["PATH"], bwrap=bwrap)
+        async with ProcessEngine("7e57ab1e", home, settings) as engine:
+            await engine.create_network(app)
+
+            async def make(spec: DynoSpec) -> None:
+                engine.create(spec)
+
+            try:
+                yield Bench(engine, MACHINE, app, "process", make)
+            finally:
+                await asyncio.gather(*(engine.stop(dyno.id, grace=0) for dyno in await engine.dynos()))
+
+
+@asynccontextmanager
 async def docker_bench(settings: DockerSettings | None = None) -> AsyncIterator[Bench]:
     """A Docker engine with a home of its own; whatever carries its label is removed at the end."""
     require_docker()
@@ -88,7 +110,24 @@ async def docker_bench(settings: DockerSettings | None = None) -> AsyncIterator[
         await asyncio.to_thread(remove_home, home)
 
 
-ENGINES: dict[str, Callable[[], AbstractAsyncContextManager[Bench]]] = {"docker": docker_bench}
+def make_home(parent: str) -> Path:
+    """Its parent may be passed, as apps' users must where there is no bubblewrap."""
+    home = Path(parent, "home")
+    home.mkdir(mode=0o700)
+    home.parent.chmod(0o711)
+    return home
+
+
+def bare_bench() -> AbstractAsyncContextManager[Bench]:
+    """An engine of processes that knows no bubblewrap."""
+    return process_bench(bwrap=False)
+
+
+ENGINES: dict[str, Callable[[], AbstractAsyncContextManager[Bench]]] = {
+    "docker": docker_bench,
+    "process": process_bench,
+    "bare": bare_bench,
+}
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], *, deadline: float = 30.0) -> T:

@@ -1,4 +1,4 @@
-"""Talking to real processes in real containers: bytes both ways, terminals, exit codes, ends."""
+"""Talking to real processes, on every engine that has some: bytes both ways, terminals, exit codes, ends."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,14 +8,12 @@ import pytest
 from paasd.domain.dyno import DynoKind, Exit
 from paasd.domain.errors import NotFound
 from paasd.ports import Shell
-from tests.contracts.engines import SLEEP, Bench, docker_bench
-
-pytestmark = pytest.mark.docker
+from tests.contracts.engines import ENGINES, SLEEP, Bench
 
 
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    async with docker_bench() as opened:
+@pytest.fixture(params=["process", "bare", pytest.param("docker", marks=pytest.mark.docker)])
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    async with asyncio.timeout(120), ENGINES[request.param]() as opened:
         yield opened
 
 

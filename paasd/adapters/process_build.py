@@ -1,0 +1,244 @@
+"""From a source to a slug: a copy of it in which our commands run, as the app's own user, in its own sandbox.
+
+Dependencies are a layer of their own, named after what they are made of: a changed line of code installs nothing.
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from paasd.adapters.process_dynos import DynoFolder
+from paasd.adapters.process_launch import launch
+from paasd.adapters.process_run import Runner, environment
+from paasd.adapters.process_sandbox import View, interpreter
+from paasd.adapters.process_shells import ProcessShell, listening
+from paasd.adapters.process_slugs import Slug, Slugs, give, now, tree_key, tree_size
+from paasd.adapters.process_tree import copy_tree
+from paasd.domain.dyno import Exit, Limits
+from paasd.domain.errors import BuildFailed, EngineUnavailable
+from paasd.domain.slug import SlugRecipe
+from paasd.ports import Artifact, BuildSpec, Write
+
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+BUILD_PIDS = 1024
+UV = {"UV_LINK_MODE": "copy", "UV_NO_PROGRESS": "1", "UV_SYSTEM_CERTS": "1"}
+NEEDS_DOCKER = (
+    "A Dockerfile needs the Docker engine, and this paasd runs dynos as plain processes: push to one that was started "
+    "with --engine docker, or remove the Dockerfile so that the app builds by its requirements.txt."
+)
+
+
+class Builder:
+    """Makes slugs. `wanted` are the layers of builds under way, that no artifact names yet."""
+
+    def __init__(self, root: Path, slugs: Slugs, runner: Callable[[], Runner], uv: Path | None, memory: int) -> None:
+        """`memory` in bytes, of each command; `uv` None: it is not here."""
+        self._root = root
+        self._slugs = slugs
+        self._runner = runner
+        self._uv = uv
+        self._memory = memory
+        self.wanted: dict[str, set[str]] = {}
+
+    async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
+        """Raises BuildFailed with the failing command, or when it took longer than the recipe allows."""
+        if recipe.slug is None:
+            raise BuildFailed(NEEDS_DOCKER)
+        keys = self.wanted.setdefault(recipe.build_id, set())
+        try:
+            async with asyncio.timeout(recipe.timeout):
+                slug = await self._make(source, recipe, recipe.slug, keys, output)
+            return self._slugs.keep(slug, recipe.name)
+        except TimeoutError as error:
+            raise BuildFailed(
+                f"The build took longer than {recipe.timeout:g} seconds and was stopped; "
+                "make it do less, or allow it more time."
+            ) from error
+        finally:
+            del self.wanted[recipe.build_id]
+
+    async def _make(self, source: Path, recipe: BuildSpec, slug: SlugRecipe, keys: set[str], output: Write) -> Slug:
+        app_id = recipe.app_id
+        self._slugs.folder(app_id)
+        user = self._slugs.user(app_id)
+        deps: Path | None = None
+        if slug.dependencies:
+            deps = await self._dependencies(source, recipe, slug, keys, output)
+        async with self._place(f"{recipe.build_id}-app", user) as place:
+            await asyncio.to_thread(copy_tree, str(source), str(place.app), *(user or (None, None)))
+            for command in slug.commands:
+                await self._run(place, command, recipe, slug, deps, [place.app], output)
+            key, size = await asyncio.to_thread(tree_key, place.app)
+            keys.add(key)
+            await asyncio.to_thread(self._settle, place.app, self._slugs.layer(app_id, key))
+        size += await asyncio.to_thread(tree_size, deps) if deps is not None else 0
+        await output(f"-----> Slug of {size / 1e6:.1f} MB\n".encode())
+        name = deps.name if deps is not None else None
+        return Slug(app_id, recipe.build_id, now(), size, key, name, slug.path, slug.env)
+
+    async def _dependencies(
+        self, source: Path, recipe: BuildSpec, slug: SlugRecipe, keys: set[str], output: Write
+    ) -> Path:
+        """The layer; its commands run where it will stay, since what is installed knows its own place."""
+        user = self._slugs.user(recipe.app_id)
+        async with self._place(f"{recipe.build_id}-deps", user) as place:
+            await asyncio.to_thread(_pick, source, place.app, slug.depends_on)
+            python = str(self._python())
+            key, _ = await asyncio.to_thread(tree_key, place.app, python, *slug.dependencies, *slug.path)
+            layer = self._slugs.layer(recipe.app_id, key)
+            keys.add(key)
+            if (layer / ".whole").exists():
+                await output(b"-----> Using the dependencies of the build before: what they are made of is the same\n")
+                return layer
+            if layer.exists():  # of a build that was killed
+                await asyncio.to_thread(shutil.rmtree, layer)
+            layer.mkdir(mode=0o755)
+            if slug.depends_on is None:  # what is installed may refer to its source
+                place_of_source = layer / "src"
+                await asyncio.to_thread(shutil.copytree, place.app, place_of_source, symlinks=True)
+            else:
+                place_of_source = place.app
+            for folder in (layer, place.app):
+                await asyncio.to_thread(give, folder, user)
+            try:
+                for command in slug.dependencies:
+                    await self._run(place, command, recipe, slug, layer, [place.app, layer], output, place_of_source)
+                await asyncio.to_thread(_seal, layer, user)
+            except BaseException:
+                await asyncio.to_thread(shutil.rmtree, layer, ignore_errors=True)
+                raise
+        return layer
+
+    async def _run(
+        self,
+        place: DynoFolder,
+        command: str,
+        recipe: BuildSpec,
+        slug: SlugRecipe,
+        deps: Path | None,
+        writable: Sequence[Path],
+        output: Write,
+        cwd: Path | None = None,
+    ) -> None:
+        """One command to its end. BuildFailed unless it exits 0."""
+        await output(f"-----> {command}\n".encode())
+        cache = self._slugs.cache(recipe.app_id)
+        env = environment(deps, slug.path, slug.env, place.tmp)
+        env |= {"PYTHON": str(self._python()), "DEPS": str(deps or ""), "CACHE": str(cache)}
+        env |= {"UV_CACHE_DIR": str(cache / "uv"), **UV}
+        readable = [deps] if deps is not None and deps not in writable else []
+        if self._uv is not None:
+            env["PATH"] = f"{env['PATH']}:{self._uv.parent}"
+            readable.append(self._uv.parent)
+        wanted = self._runner().launch(
+            place.path,
+            command,
+            env=env,
+            cwd=cwd or place.app,
+            view=View([*writable, cache], readable, place.tmp),
+            user=self._slugs.user(recipe.app_id),
+            limits=Limits(self._memory, None, BUILD_PIDS),
+            stdio="given",
+        )
+        code = await self._output_of(place, wanted, output)
+        if code.code != 0:
+            oom = f" was killed for using more than {self._memory >> 20} MB (build.memory_mb);" if code.oom else ""
+            ended = oom or f" exited with status {code.code};"
+            raise BuildFailed(f"`{command}`{ended} see the log above.", exit_code=code.code)
+
+    async def _output_of(self, place: DynoFolder, wanted: dict[str, object], output: Write) -> Exit:
+        ends = listening()
+        (place.path / "exit.json").unlink(missing_ok=True)  # of the command before
+        try:
+            child, _ = await launch(wanted, ends.theirs)
+        except BaseException:
+            ends.close()
+            raise
+        finally:
+            ends.close_theirs()
+
+        async def ended() -> Exit:
+            await child.ended.wait()
+            found = place.exit()
+            if found is None:
+                raise EngineUnavailable("How the build's command ended is not known; build again.")
+            return found
+
+        async def stop() -> None:
+            child.kill()
+            await child.ended.wait()
+
+        shell = ProcessShell(ends, ended, stop)
+        newline = True
+        try:
+            async for chunk in shell.output():
+                await output(chunk)
+                newline = chunk.endswith(b"\n")
+            if not newline:
+                await output(b"\n")
+            return await shell.wait()
+        finally:
+            child.kill()
+            await shell.close()
+
+    @asynccontextmanager
+    async def _place(self, name: str, user: tuple[int, int] | None) -> AsyncIterator[DynoFolder]:
+        """A folder to build in, gone afterwards."""
+        place = DynoFolder(self._root / "builds" / name)
+        place.path.mkdir(mode=0o711)
+        for folder in (place.app, place.tmp):
+            folder.mkdir(mode=0o700)
+            give(folder, user)
+        try:
+            yield place
+        finally:
+            await asyncio.shield(asyncio.to_thread(place.remove))
+
+    def _settle(self, folder: Path, layer: Path) -> None:
+        """To where it stays. Nobody but us looks into it: dynos get copies."""
+        folder.chmod(0o700)
+        os.chown(folder, os.geteuid(), os.getegid())
+        with suppress(OSError):  # the same content is there already
+            folder.rename(layer)
+
+    def _python(self) -> Path:
+        return SYSTEM_PYTHON if SYSTEM_PYTHON.exists() else interpreter()
+
+
+def find_uv(search_path: str, tools: Path) -> Path | None:
+    """uv as apps' users may run it: a copy in `tools`, of the one installed with paasd, or on the search path."""
+    beside = Path(sys.executable).with_name("uv")
+    found = str(beside) if beside.exists() else shutil.which("uv", path=search_path)
+    if found is None:
+        return None
+    source, copy = Path(found).resolve(), tools / "uv"
+    tools.mkdir(mode=0o755, exist_ok=True)
+    tools.chmod(0o755)
+    if not copy.exists() or copy.stat().st_mtime_ns != source.stat().st_mtime_ns:
+        aside = tools / f".uv.{os.urandom(4).hex()}"
+        shutil.copy2(source, aside)
+        aside.chmod(0o755)
+        aside.replace(copy)
+    return copy
+
+
+def _seal(layer: Path, user: tuple[int, int] | None) -> None:
+    """No longer the app's to change, and whole."""
+    if user is not None:
+        give(layer, (os.geteuid(), user[1]))
+        layer.chmod(0o750)
+    (layer / ".whole").touch(mode=0o644)
+
+
+def _pick(source: Path, target: Path, names: Sequence[str] | None) -> None:
+    """All of a source, or only some of its files."""
+    if names is None:
+        copy_tree(str(source), str(target), None, None)
+        return
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)

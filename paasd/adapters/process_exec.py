@@ -1,0 +1,136 @@
+"""A command beside a running dyno's own: in its namespaces, its cgroups and its environment, under its user."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from paasd.adapters import process_inside
+from paasd.adapters.process_dynos import DynoFolder
+from paasd.adapters.process_launch import launch
+from paasd.adapters.process_run import SHELL
+from paasd.adapters.process_sandbox import INSIDE, Isolation, interpreter
+from paasd.adapters.process_shells import ProcessShell, talking
+from paasd.adapters.process_tree import processes
+from paasd.domain.dyno import Exit
+from paasd.domain.errors import EngineUnavailable, NotFound
+from paasd.ports import Size
+
+BEGIN_SECONDS = 5.0
+LOOK_SECONDS = 0.01
+
+
+async def execute(
+    beside: DynoFolder,
+    place: Path,
+    command: str,
+    env: Mapping[str, str],
+    *,
+    size: Size | None,
+    isolation: Isolation,
+    user: tuple[int, int] | None,
+) -> ProcessShell:
+    """`place` is a folder that is made for it, and removed with it. NotFound when the dyno has just ended."""
+    made = beside.made()
+    inner, inherited = await _find(beside)
+    if made is None or inherited is None:
+        raise NotFound(f"{beside.id} does not run; see `heroku ps`.", resource="dyno")
+    sandboxed = bool(made["sandboxed"])
+    uid, gid = user or (None, None)
+    within = _enter(inner, isolation) if sandboxed else []
+    final = {
+        "uid": uid,
+        "gid": gid,
+        "argv": [SHELL, "-c", command],
+        "env": {**inherited, **env},
+        "cwd": str(beside.app),
+        "rlimits": {},
+        "tty": size is not None,
+        "bare": True,
+    }
+    folder = DynoFolder(place)
+    folder.path.mkdir(mode=0o700)
+    wanted = {
+        "directory": str(place),
+        "copy": None,
+        "cgroups": [],
+        "joins": made["cgroups"],
+        "subreaper": True,
+        "sandboxed": False,
+        "stdio": "given",
+        "argv": [*within, str(interpreter()), "-I", "-S", INSIDE if sandboxed else process_inside.__file__],
+        "final": final,
+    }
+    return await _talk(folder, wanted, size)
+
+
+async def _find(beside: DynoFolder) -> tuple[int, dict[str, str] | None]:
+    """(the first process in its sandbox, the environment of its command); None: it has none, or does not come to it."""
+    made, ran = beside.made(), beside.ran()
+    if made is None or ran is None:
+        return 0, None
+    outer, inner, leader = int(ran["child"]), 0, int(ran["child"])
+    for _ in range(round(BEGIN_SECONDS / LOOK_SECONDS)):
+        if made["sandboxed"]:
+            among = await asyncio.to_thread(processes)
+            inner = next((pid for pid, (parent, _, _) in among.items() if parent == outer), 0)
+            leader = next((pid for pid, (parent, _, _) in among.items() if inner and parent == inner), 0)
+        found = _environment(leader) if leader else {}
+        if "HOME" in found:  # before, it is a step on the way there
+            return inner, found
+        if beside.exit() is not None:
+            break
+        await asyncio.sleep(LOOK_SECONDS)
+    return 0, None
+
+
+async def _talk(folder: DynoFolder, wanted: Mapping[str, Any], size: Size | None) -> ProcessShell:
+    ends = talking(size)
+    try:
+        child, _ = await launch(wanted, ends.theirs)
+    except BaseException:
+        ends.close()
+        folder.remove()
+        raise
+    finally:
+        ends.close_theirs()
+    how: list[Exit] = []
+
+    async def ended() -> Exit:
+        await child.ended.wait()
+        if not how:
+            raise EngineUnavailable("How the command ended is not known; run it again.")
+        return how[0]
+
+    async def hang_up() -> None:
+        child.kill()
+        await child.ended.wait()
+
+    def keep() -> None:
+        found = folder.exit()
+        if found is not None:
+            how.append(Exit(found.code, found.signal, found.oom))
+        folder.remove()
+
+    child.hear = keep
+    return ProcessShell(ends, ended, hang_up)
+
+
+def _enter(inner: int, isolation: Isolation) -> list[str]:
+    """The words that lead into a sandbox; of a user namespace only where we are not root."""
+    nsenter = shutil.which("nsenter", path="/usr/bin:/bin:/usr/sbin:/sbin")
+    if nsenter is None:
+        raise EngineUnavailable("There is no nsenter here to reach into a dyno; install util-linux.")
+    as_user = [] if isolation.root else ["--user", "--preserve-credentials"]
+    return [nsenter, f"--target={inner}", "--mount", "--pid", "--ipc", "--uts", *as_user, "--"]
+
+
+def _environment(pid: int) -> dict[str, str]:
+    try:
+        found = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return {}
+    pairs = (entry.partition(b"=") for entry in found.split(b"\0") if b"=" in entry)
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}

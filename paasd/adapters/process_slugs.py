@@ -1,0 +1,216 @@
+"""Slugs: artifacts of the process engine, made of folders that are named after their content.
+
+    ROOT/artifacts/<digest>.json      what a build made: whose, when, which layers, what it adds to the environment
+    ROOT/names.json                   readable names -> artifacts
+    ROOT/apps/<app id>/layers/<key>   a folder: an app's files, or its dependencies; several artifacts may share one
+    ROOT/apps/<app id>/user           its uid and gid, where apps have users of their own
+
+A layer is never changed once it has its name. What no artifact names goes with the last that did.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from paasd.adapters.process_dynos import read_json, write_json
+from paasd.domain.errors import NotFound
+from paasd.ports import Artifact
+
+MACHINE = "paasd/stack:machine"
+"""The one image that is not ours: this machine itself, with an empty folder for the app."""
+
+USERS = range(1_000_000, 960_000_000)
+USERS_OF_HOME = 50_000
+DIGEST = "sha256:"
+
+
+@dataclass(frozen=True, slots=True)
+class Slug:
+    """What an artifact consists of. `path` and `env` may hold `{deps}`."""
+
+    app_id: str
+    build_id: str
+    created_at: str
+    size: int
+    app: str | None  # its layers' keys
+    deps: str | None
+    path: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The artifact's."""
+        return DIGEST + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def artifact(self) -> Artifact:
+        """As the port tells it."""
+        return Artifact(self.name, self.app_id, self.build_id, self.size, datetime.fromisoformat(self.created_at))
+
+
+class Slugs:
+    """Those of one home. All calls are short, but those that say that they walk folders."""
+
+    def __init__(self, root: Path, home: str, *, users: bool) -> None:
+        """`users`: whether each app has one of its own."""
+        self._root = root
+        self._users = users
+        self._first = USERS.start + int(home, 16) % (len(USERS) // USERS_OF_HOME) * USERS_OF_HOME
+
+    def prepare(self) -> None:
+        """The folders. What is on its way to somewhere else, its owner or not, may pass but not look."""
+        for folder in (self._root, self._root / "artifacts", self._root / "apps"):
+            folder.mkdir(mode=0o711, exist_ok=True)
+            folder.chmod(0o711)
+
+    # --- artifacts --------------------------------------------------------------------------------------------------
+
+    def keep(self, slug: Slug, name: str) -> Artifact:
+        """An artifact from now on, by a readable name too."""
+        write_json(self._file(slug.name), asdict(slug))
+        self.tag(slug.name, name)
+        return slug.artifact()
+
+    def find(self, name: str) -> Slug | None:
+        """By its own name or another that it has."""
+        digest = self._names().get(name, name)
+        if not digest.startswith(DIGEST) or not digest.removeprefix(DIGEST).isalnum():
+            return None
+        found = read_json(self._file(digest))
+        return None if found is None else Slug(**found)
+
+    def all(self) -> list[Slug]:
+        """Of all apps."""
+        found = map(read_json, sorted((self._root / "artifacts").glob("[!.]*.json")))
+        return [Slug(**content) for content in found if content is not None]
+
+    def tag(self, artifact: str, name: str) -> None:
+        """Another name. NotFound when there is no such artifact."""
+        if artifact == MACHINE:
+            return
+        if not self._file(artifact).exists():
+            raise NotFound(f"There is no artifact {artifact}; push its commit again.", resource="artifact")
+        names = self._names()
+        if names.get(name) != artifact:
+            write_json(self._root / "names.json", {**names, name: artifact})
+
+    def delete(self, artifact: str, spared: Collection[str]) -> None:
+        """And the layers that nothing else has, but those `spared`. Walks folders."""
+        slug = self.find(artifact)
+        if slug is None:
+            return
+        names = {name: digest for name, digest in self._names().items() if digest != slug.name}
+        write_json(self._root / "names.json", names)
+        self._file(slug.name).unlink(missing_ok=True)
+        self._sweep(slug.app_id, spared)
+
+    def _sweep(self, app_id: str, spared: Collection[str]) -> None:
+        used = {key for slug in self.all() if slug.app_id == app_id for key in (slug.app, slug.deps)}
+        for folder in (self._root / "apps" / app_id / "layers").glob("[!.]*"):
+            if folder.name not in used and folder.name not in spared:
+                gone = folder.with_name(f".gone-{os.urandom(8).hex()}")
+                folder.rename(gone)
+                shutil.rmtree(gone, ignore_errors=True)
+
+    def _file(self, artifact: str) -> Path:
+        return self._root / "artifacts" / f"{artifact.removeprefix(DIGEST)}.json"
+
+    def _names(self) -> dict[str, str]:
+        return read_json(self._root / "names.json") or {}
+
+    # --- layers -----------------------------------------------------------------------------------------------------
+
+    def layer(self, app_id: str, key: str) -> Path:
+        """Where a layer is, or will be."""
+        return self._root / "apps" / app_id / "layers" / key
+
+    def cache(self, app_id: str) -> Path:
+        """What an app's builds keep for the next: downloads and wheels."""
+        return self._root / "apps" / app_id / "cache"
+
+    def folder(self, app_id: str) -> Path:
+        """An app's folder, with what is always in it."""
+        folder = self._root / "apps" / app_id
+        for path, mode in ((folder, 0o711), (folder / "layers", 0o711), (folder / "cache", 0o700)):
+            path.mkdir(mode=mode, exist_ok=True)
+        user = self.user(app_id)
+        if user is not None:
+            os.chown(folder / "cache", *user)
+        return folder
+
+    # --- apps -------------------------------------------------------------------------------------------------------
+
+    def user(self, app_id: str) -> tuple[int, int] | None:
+        """An app's own uid and gid, the same for ever and never another's; None: the daemon's own."""
+        if not self._users:
+            return None
+        path = self._root / "apps" / app_id / "user"
+        found = read_json(path)
+        if found is None:
+            path.parent.mkdir(mode=0o711, exist_ok=True)
+            counter = self._root / "users.json"
+            number = int((read_json(counter) or {"next": self._first})["next"])
+            write_json(counter, {"next": number + 1})
+            write_json(path, found := {"uid": number})
+        return int(found["uid"]), int(found["uid"])
+
+    def connect(self, app_id: str) -> None:
+        """The app is here: see `connected`."""
+        (self.folder(app_id) / "network").touch(mode=0o600)
+
+    def connected(self) -> list[str]:
+        """The apps that are here."""
+        return sorted(path.parent.name for path in (self._root / "apps").glob("*/network"))
+
+    def disconnect(self, app_id: str) -> None:
+        """The app goes; what its artifacts need goes with them, its cache now. Walks folders."""
+        (self._root / "apps" / app_id / "network").unlink(missing_ok=True)
+        shutil.rmtree(self._root / "apps" / app_id / "cache", ignore_errors=True)
+
+
+def tree_key(folder: Path, *more: str) -> tuple[str, int]:
+    """(a digest of all that is in a folder, its bytes). Walks it."""
+    digest, size = hashlib.sha256("\0".join(more).encode()), 0
+    for directory, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted([*files, *(each for each in folders if (Path(directory) / each).is_symlink())]):
+            path = Path(directory) / name
+            found = path.lstat()
+            digest.update(f"\0{path.relative_to(folder)}\0{found.st_mode:o}\0{found.st_size}\0".encode())
+            if stat.S_ISLNK(found.st_mode):
+                digest.update(os.fsencode(path.readlink()))
+            elif stat.S_ISREG(found.st_mode):
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+                size += found.st_size
+    return digest.hexdigest(), size
+
+
+def tree_size(folder: Path) -> int:
+    """Bytes of all files in a folder. Walks it."""
+    return sum(
+        found.st_size
+        for directory, _, files in os.walk(folder)
+        for name in files
+        if stat.S_ISREG((found := (Path(directory) / name).lstat()).st_mode)
+    )
+
+
+def give(folder: Path, user: tuple[int, int] | None) -> None:
+    """A folder and all in it to an app's user. Walks it."""
+    if user is None:
+        return
+    os.chown(folder, *user)
+    for directory, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            os.chown(Path(directory) / name, *user, follow_symlinks=False)
+
+
+def now() -> str:
+    """As `Slug.created_at` has it."""
+    return datetime.now(UTC).isoformat()

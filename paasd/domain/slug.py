@@ -1,0 +1,21 @@
+"""What makes a source a slug, for engines that have no images: commands of ours, never the user's text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class SlugRecipe:
+    """Shell commands, first those that install dependencies, then those that finish the app's folder.
+
+    `depends_on` are the files that the dependencies are made of: as long as these are the same they are not made again
+    (None: of the whole source). Where they are installed is $DEPS; `path` are folders of it that are put on the PATH,
+    `env` what commands and dynos see beside, `{deps}` standing for that place. $PYTHON is an interpreter, and uv is on
+    the PATH.
+    """
+
+    depends_on: tuple[str, ...] | None = ()
+    dependencies: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,124 @@
+"""Builds into slugs: layers made once, commands in a sandbox, refusals that say what to do."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from paasd.domain.dyno import DynoKind
+from paasd.domain.errors import BuildFailed
+from paasd.domain.slug import SlugRecipe
+from paasd.ports import BuildSpec
+from tests.contracts.engines import ENGINES, Bench
+
+TOOL = (
+    'mkdir -p "$DEPS/bin"; printf "#!/bin/sh\\necho tool of $(cat list.txt)\\n" > "$DEPS/bin/tool"; '
+    'chmod 755 "$DEPS/bin/tool"'
+)
+
+
+@pytest.fixture(params=["process", "bare"])
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    async with asyncio.timeout(60), ENGINES[request.param]() as opened:
+        yield opened
+
+
+class Log:
+    def __init__(self) -> None:
+        self.text = ""
+
+    async def __call__(self, data: bytes) -> None:
+        self.text += data.decode()
+
+
+def recipe(bench: Bench, slug: SlugRecipe | None) -> BuildSpec:
+    build_id = str(uuid.uuid4())
+    return BuildSpec(bench.app_id, build_id, f"paasd/shop:b-{build_id[:8]}", "FROM scratch\n", slug=slug)
+
+
+async def said(bench: Bench, artifact: str, command: str) -> bytes:
+    terminal = await bench.engine.attach(bench.spec(command, kind=DynoKind.ONE_OFF, artifact=artifact))
+    try:
+        return b"".join([chunk async for chunk in terminal.output()])
+    finally:
+        await terminal.close()
+
+
+async def test_dependencies_are_made_once_for_what_they_are_made_of(bench: Bench, tmp_path: Path) -> None:
+    """Bites: the key made of the whole source, or of nothing."""
+    slug = SlugRecipe(("list.txt",), (TOOL,), path=("bin",), env={"PLACE": "{deps}"})
+    (tmp_path / "list.txt").write_text("one")
+    (tmp_path / "app.py").write_text("1")
+    log = Log()
+    first = await bench.engine.build(tmp_path, recipe(bench, slug), log)
+    assert TOOL in log.text
+    (tmp_path / "app.py").write_text("2")
+    log = Log()
+    second = await bench.engine.build(tmp_path, recipe(bench, slug), log)
+    assert TOOL not in log.text
+    assert "Using the dependencies of the build before" in log.text
+    (tmp_path / "list.txt").write_text("two")
+    third = await bench.engine.build(tmp_path, recipe(bench, slug), Log())
+    assert [await said(bench, each.name, "tool; cat app.py") for each in (first, second, third)] == [
+        b"tool of one\n1",
+        b"tool of one\n2",
+        b"tool of two\n2",
+    ]
+
+
+async def test_a_dyno_can_write_to_its_app_and_changes_no_other(bench: Bench, tmp_path: Path) -> None:
+    """Bites: dynos that share the layer's folder instead of having copies."""
+    (tmp_path / "app.py").write_text("1")
+    slug = SlugRecipe((), ('mkdir -p "$DEPS"; echo kept > "$DEPS/file"',), env={"PLACE": "{deps}"})
+    artifact = await bench.engine.build(tmp_path, recipe(bench, slug), Log())
+    spoil = (
+        'echo spoilt > app.py; echo new > new; cat app.py; (echo spoilt > "$PLACE/file") 2>/dev/null; cat "$PLACE/file"'
+    )
+    assert await said(bench, artifact.name, spoil) == b"spoilt\nkept\n"
+    assert await said(bench, artifact.name, 'ls; cat app.py "$PLACE/file"') == b"app.py\n1kept\n"
+
+
+async def test_links_and_modes_arrive(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "run").write_text("#!/bin/sh\necho ran\n")
+    (tmp_path / "bin" / "run").chmod(0o755)
+    (tmp_path / "link").symlink_to("bin/run")
+    artifact = await bench.engine.build(tmp_path, recipe(bench, SlugRecipe()), Log())
+    assert await said(bench, artifact.name, "./link; readlink link; id -u | grep -c -v '^0$'") == b"ran\nbin/run\n1\n"
+
+
+async def test_a_dockerfile_needs_the_docker_engine(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed, match="--engine docker"):
+        await bench.engine.build(tmp_path, recipe(bench, None), Log())
+
+
+async def test_a_build_that_takes_too_long_is_stopped(bench: Bench, tmp_path: Path) -> None:
+    """Bites: the command's tree left running; its folder, kept in use, would still be listed."""
+    slow = replace(recipe(bench, SlugRecipe(commands=("setsid sleep 77 & sleep 77",))), timeout=0.5)
+    with pytest.raises(BuildFailed, match=r"longer than 0\.5 seconds"):
+        await bench.engine.build(tmp_path, slow, Log())
+    assert not await bench.engine.artifacts()
+    assert not await asyncio.to_thread(running, b"sleep\x0077")
+
+
+async def test_a_half_made_layer_of_a_failed_build_is_not_used(bench: Bench, tmp_path: Path) -> None:
+    slug = SlugRecipe((), ('test -f "$CACHE/again" || { touch "$CACHE/again"; exit 3; }', 'touch "$DEPS/made"'))
+    with pytest.raises(BuildFailed, match="exited with status 3"):
+        await bench.engine.build(tmp_path, recipe(bench, slug), Log())
+    log = Log()
+    await bench.engine.build(tmp_path, recipe(bench, slug), log)
+    assert "made" in log.text
+
+
+def running(words: bytes) -> list[Path]:
+    """Processes with these words in their command."""
+    found = []
+    for pid in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if words in (pid / "cmdline").read_bytes():
+                found.append(pid)
+    return found

@@ -1,0 +1,73 @@
+"""Slugs on the disk, and apps' users."""
+
+from pathlib import Path
+
+import pytest
+
+from paasd.adapters.process_slugs import Slug, Slugs, now, tree_key
+from paasd.domain.errors import NotFound
+
+
+@pytest.fixture
+def slugs(tmp_path: Path) -> Slugs:
+    made = Slugs(tmp_path / "process", "00000001", users=True)
+    made.prepare()
+    return made
+
+
+def slug(app_id: str = "shop", app: str = "a" * 64, deps: str | None = None, build: str = "b1") -> Slug:
+    return Slug(app_id, build, now(), 10, app, deps)
+
+
+def test_layers_go_with_the_last_artifact_that_has_them_but_not_those_of_a_build(slugs: Slugs) -> None:
+    """Bites: `spared` not looked at; then the layer that a build has just made is gone before it is an artifact."""
+    folder = slugs.folder("shop") / "layers"
+    for name in ("a" * 64, "c" * 64, "d" * 64):
+        (folder / name).mkdir()
+    one = slugs.keep(slug(deps="c" * 64), "paasd/shop:b-1")
+    two = slugs.keep(slug(deps="c" * 64, app="e" * 64, build="b2"), "paasd/shop:b-2")
+    slugs.delete(one.name, {"d" * 64})
+    assert sorted(path.name for path in folder.iterdir()) == ["c" * 64, "d" * 64]
+    assert slugs.find("paasd/shop:b-1") is None
+    slugs.delete(two.name, ())
+    assert list(folder.iterdir()) == []
+    slugs.delete(two.name, ())
+
+
+@pytest.mark.parametrize("name", ["sha256:../users", "users", "", "sha256:", "sha256:" + "0" * 64])
+def test_a_name_leads_nowhere_else(slugs: Slugs, name: str) -> None:
+    slugs.keep(slug(), "paasd/shop:b-1")
+    assert slugs.find(name) is None
+
+
+def test_an_artifact_that_is_not_there_has_no_names(slugs: Slugs) -> None:
+    with pytest.raises(NotFound, match="push its commit again"):
+        slugs.tag("sha256:" + "0" * 64, "paasd/shop:v2")
+
+
+def test_a_user_is_never_anothers(slugs: Slugs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bites: the lowest free number taken; what an app left behind would be readable for the next that gets it."""
+    monkeypatch.setattr("os.chown", lambda *_: None)
+    first = slugs.user("shop")
+    assert slugs.user("shop") == first
+    (tmp_path / "process" / "apps" / "shop" / "user").unlink()
+    assert first is not None
+    assert slugs.user("stall") == (first[0] + 1, first[0] + 1)
+    other = Slugs(tmp_path / "other", "00000002", users=True)
+    other.prepare()
+    assert other.user("shop") == (first[0] + 50_000, first[0] + 50_000)
+
+
+def test_a_layers_key_is_its_content(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "a.py").write_text("x")
+    keys = [tree_key(tmp_path)[0], tree_key(tmp_path)[0], tree_key(tmp_path, "python3")[0]]
+    (tmp_path / "lib" / "a.py").chmod(0o755)
+    keys.append(tree_key(tmp_path)[0])
+    (tmp_path / "lib" / "a.py").write_text("y")
+    keys.append(tree_key(tmp_path)[0])
+    (tmp_path / "link").symlink_to("lib")
+    keys.append(tree_key(tmp_path)[0])
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 5
+    assert tree_key(tmp_path)[1] == 1
