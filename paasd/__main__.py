@@ -28,7 +28,7 @@ def main() -> None:
 @click.option("--api", metavar="HOST:PORT", help="Where the API listens (default 127.0.0.1:5500).")
 @click.option("--router", metavar="HOST:PORT", help="Where apps are reached (default 127.0.0.1:8080).")
 @click.option("--router-dir", metavar="DIR", help="The router's own folder (default: beside the home).")
-@click.option("--engine", type=click.Choice(["auto", "docker"]), help="What runs the dynos (default auto).")
+@click.option("--engine", type=click.Choice(["auto", "docker", "process"]), help="What runs the dynos (default auto).")
 @click.option("--log", type=click.Choice(["console", "json"]), help="Form of the daemon's own log.")
 @click.option("--takeover", is_flag=True, help="Take over from the daemon that runs: no call to the API is refused.")
 def serve(config: Path | None, takeover: bool, **options: Any) -> None:

@@ -7,7 +7,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +19,6 @@ from paasd import __version__
 from paasd.adapters.backup import DailyBackups
 from paasd.adapters.damage import builds_unknown_to_ledger, check_store
 from paasd.adapters.disk import LocalDisks
-from paasd.adapters.docker_api import DockerSettings
-from paasd.adapters.docker_engine import DockerEngine
 from paasd.adapters.git_repos import GitRepos
 from paasd.adapters.local_ca import API_NAMES, LocalCa
 from paasd.adapters.log_files import LogFiles
@@ -39,6 +37,7 @@ from paasd.api.payloads import Payloads
 from paasd.api.port import Port
 from paasd.api.rendezvous import Rendezvous
 from paasd.api.server import make_api
+from paasd.engines import choose
 from paasd.failpoints import parse_failpoints
 from paasd.home import Home
 from paasd.ports import Engine
@@ -78,24 +77,6 @@ DISK_SECONDS = 60
 RENEW_SECONDS = 20 * 86400.0  # a certificate of ours is good for 90 days
 MAINTENANCE_SECONDS = 5
 PAGES_SECONDS = 900
-
-
-def docker_engine(settings: Settings, home_id: str) -> Engine:
-    """The Docker Engine of this machine, or the one the settings name."""
-    section = settings.docker
-    return DockerEngine(
-        home_id,
-        DockerSettings(
-            host=section.host,
-            subnet_pool=section.subnet_pool,
-            subnet_prefix=section.subnet_prefix,
-            build_memory=settings.build.memory_mb * 1024 * 1024,
-        ),
-        parse_failpoints(settings.failpoints),
-    )
-
-
-ENGINES: Mapping[str, Callable[[Settings, str], Engine]] = {"auto": docker_engine, "docker": docker_engine}
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +216,7 @@ async def open_adapters(settings: Settings, home: Home, stack: AsyncExitStack) -
     router = await stack.enter_async_context(RouterClient(directory / "control.sock"))
     return Adapters(
         store=await stack.enter_async_context(SqlStore(home.store, home.key)),
-        engine=await stack.enter_async_context(ENGINES[settings.engine](settings, home.id())),
+        engine=await stack.enter_async_context(await choose(settings, home)),
         router=router,
         host=RouterProcess(
             router,

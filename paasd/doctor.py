@@ -12,8 +12,11 @@ from urllib.request import urlopen
 
 from paasd.adapters.docker_api import DockerSettings
 from paasd.adapters.docker_engine import DockerEngine
+from paasd.adapters.process_build import uv_program
+from paasd.adapters.process_engine import ProcessEngine, ProcessSettings
 from paasd.builders.stack import STACK_IMAGE
 from paasd.domain.errors import EngineUnavailable
+from paasd.engines import why_no_docker
 from paasd.home import Home, HomeError
 from paasd.settings import Settings, parse_address
 
@@ -46,20 +49,45 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 async def engine_findings(settings: Settings) -> list[Finding]:
-    """The engine: does it answer, is it new enough, what does it say of itself, is the stack image there."""
-    section = settings.docker
+    """The home's engine: does it answer, what does it say of itself, and what builds need beside it."""
     home = Home(settings.home)
     try:
-        home_id = home.id() if (home.path / "id").exists() else "doctor"
+        home_id = home.id() if (home.path / "id").exists() else "d0c70500"
+        name = home.engine(settings.engine)
     except HomeError as error:
         return [Finding("home", False, str(error), str(error).rpartition("; ")[2])]
+    why = await why_no_docker(settings) if name == "auto" else None
+    if name == "process" or why is not None:
+        return await process_findings(settings, home_id, why)
+    return await docker_findings(settings, home_id)
+
+
+async def process_findings(settings: Settings, home_id: str, why: str | None) -> list[Finding]:
+    """What keeps plain processes apart here; `why` these are what a new home would use."""
+    info = await ProcessEngine(home_id, settings.home, ProcessSettings(settings.search_path)).info()
+    text = f"plain processes: {info.api_version}"
+    text = text if why is None else f"{text}; chosen because: {why.rstrip('.')}"
+    found = [Finding("engine", True, text)]
+    found += [Finding("engine", False, problem, problem.rpartition("; ")[2]) for problem in info.problems]
+    uv = uv_program(settings.search_path)
+    if uv is None:
+        return [*found, Finding("uv", False, "uv was not found: no Python app builds", "pip install uv")]
+    return [*found, Finding("uv", True, f"{uv} installs apps' dependencies")]
+
+
+async def docker_findings(settings: Settings, home_id: str) -> list[Finding]:
+    """Does it answer, is it new enough, what does it say of itself, is the stack image there."""
+    section = settings.docker
     engine = DockerEngine(home_id, DockerSettings(section.host, section.subnet_pool, section.subnet_prefix))
     async with engine:
         try:
             info = await engine.info()
             stack = await engine.has_image(STACK_IMAGE)
         except EngineUnavailable as error:
-            remedy = "install and start Docker (`apt-get install docker.io`, then `dockerd`), or set docker.host"
+            remedy = (
+                "install and start Docker (`apt-get install docker.io`, then `dockerd`), set docker.host, or run dynos "
+                "as plain processes: --engine process, with a home of its own"
+            )
             return [Finding("engine", False, error.message, remedy)]
     builder = "BuildKit" if info.buildkit else "the classic builder"
     found = [Finding("engine", True, f"Docker {info.version}, API {info.api_version}, {builder}")]

@@ -83,6 +83,26 @@ class Home:
         """What capability URLs are signed with."""
         return bytes.fromhex(self._secret("url-secret", lambda: secrets.token_hex(32)))
 
+    def engine(self, wanted: str) -> str:
+        """The engine this home was used with, else the `wanted` one. HomeError when these differ and it is not "auto".
+
+        Homes that were used before this was written down are Docker's: there was no other.
+        """
+        try:
+            kept = (self.path / "engine").read_text().strip()
+        except OSError:
+            kept = "docker" if (self.path / "id").exists() else ""
+        if kept and wanted not in ("auto", kept):
+            raise HomeError(
+                f"The home {self.path} has its apps on the {kept} engine, whose builds no other can run; start it with "
+                f"--engine {kept}, or give the {wanted} engine a home of its own with --home."
+            )
+        return kept or wanted
+
+    def keep_engine(self, name: str) -> None:
+        """The engine that this home is used with from now on."""
+        self._write("engine", name)
+
     def announce(self, api: str, router_directory: Path) -> None:
         """Leave the API's base URL for clients on this machine, and where the router is for `paasd doctor`."""
         self._write("router-dir", str(router_directory))

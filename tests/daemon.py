@@ -156,7 +156,8 @@ class Daemon:
                 self.call("POST", "/paasd/router/stop")
         self.stop()
         stop_router(self.home.parent / f"{self.home.name}-router")
-        if (self.home / "id").exists():
+        end_supervisors(self.home)
+        if (self.home / "id").exists() and shutil.which("docker"):
             remove_labelled((self.home / "id").read_text().strip())
 
 
@@ -258,6 +259,23 @@ def stop_router(directory: Path) -> None:
     command = Path(f"/proc/{text}/cmdline")
     if command.exists() and str(directory).encode() in command.read_bytes():
         os.killpg(int(text), signal.SIGKILL)  # its workers too: they would serve on without it
+
+
+def supervisors(home: Path) -> list[int]:
+    """Those of the process engine that run for this home."""
+    found = []
+    for ran in (home / "process").glob("*/*/run.json"):
+        pid = int(json.loads(ran.read_text())["supervisor"])
+        command = Path(f"/proc/{pid}/cmdline")
+        if command.exists() and b"process_supervisor" in command.read_bytes():
+            found.append(pid)
+    return found
+
+
+def end_supervisors(home: Path) -> None:
+    """And what they run."""
+    for pid in supervisors(home):
+        os.kill(pid, signal.SIGUSR1)
 
 
 def remove_labelled(home_id: str) -> None:

@@ -35,8 +35,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paasd.failpoints": set(),
     "paasd.rules": {"paasd.settings", "paasd.services", "paasd.domain"},
     "paasd.takeover": {"paasd.home", *ANYWHERE},
+    "paasd.engines": {
+        *("paasd.settings", "paasd.home", "paasd.adapters", "paasd.ports", "paasd.domain", "paasd.failpoints"),
+        *ANYWHERE,
+    },
     "paasd.doctor": {
-        *("paasd.settings", "paasd.home", "paasd.adapters", "paasd.builders", "paasd.domain"),
+        *("paasd.settings", "paasd.home", "paasd.engines", "paasd.adapters", "paasd.builders", "paasd.domain"),
         *("click", *ANYWHERE),
     },
     "paasd.daemon": {"paasd", "router.table", "aiohttp", "uvloop", *ANYWHERE},

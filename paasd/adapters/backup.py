@@ -31,7 +31,7 @@ STORE = "store.db"
 DAY = 24 * 3600.0
 CHUNK = 1024 * 1024
 # Made anew at each start, or belonging to the daemon that runs.
-LEFT_OUT = {STORE, f"{STORE}-wal", f"{STORE}-shm", "tmp", "lock", "hooks", "api", "router-dir", "backups"}
+LEFT_OUT = {STORE, f"{STORE}-wal", f"{STORE}-shm", "tmp", "lock", "hooks", "api", "router-dir", "backups", "process"}
 LEFT_OUT_IN_GIT = ("tmp_", "incoming-")
 
 log = structlog.get_logger(__name__)
@@ -123,7 +123,8 @@ def _add(tar: tarfile.TarFile, name: str, path: Path) -> str | None:
 
 def _files(home: Path) -> Iterator[Path]:
     """Regular files; git's objects after the refs that name them, so that no ref lacks its objects."""
-    found = [p for p in home.rglob("*") if _wanted(home, p)]
+    places = [p for p in home.iterdir() if p.name not in LEFT_OUT]  # slugs alone may be a hundred thousand files
+    found = [p for place in places for p in (place, *place.rglob("*")) if _wanted(home, p)]
     yield from (path for path in sorted(found) if "objects" not in path.parts)
     for objects in sorted(home.glob("apps/*/repo.git/objects")):
         yield from sorted(path for path in objects.rglob("*") if _wanted(home, path))

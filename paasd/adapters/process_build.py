@@ -209,13 +209,19 @@ class Builder:
         return SYSTEM_PYTHON if SYSTEM_PYTHON.exists() else interpreter()
 
 
-def find_uv(search_path: str, tools: Path) -> Path | None:
-    """uv as apps' users may run it: a copy in `tools`, of the one installed with paasd, or on the search path."""
+def uv_program(search_path: str) -> Path | None:
+    """The one installed with paasd, else the first on the search path."""
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.exists() else shutil.which("uv", path=search_path)
+    return Path(found) if found is not None else None
+
+
+def find_uv(search_path: str, tools: Path) -> Path | None:
+    """uv as apps' users may run it: a copy in `tools`, of the one installed with paasd, or on the search path."""
+    found = uv_program(search_path)
     if found is None:
         return None
-    source, copy = Path(found).resolve(), tools / "uv"
+    source, copy = found.resolve(), tools / "uv"
     tools.mkdir(mode=0o755, exist_ok=True)
     tools.chmod(0o755)
     if not copy.exists() or copy.stat().st_mtime_ns != source.stat().st_mtime_ns:

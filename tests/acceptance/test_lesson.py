@@ -22,7 +22,11 @@ def table(text: str) -> list[str]:
 @pytest.mark.heroku_cli
 @pytest.mark.timeout(420)
 def test_the_lesson_with_the_official_cli(daemon: Daemon, user: User) -> None:
-    shell = user(POLLS)
+    take_the_lesson(daemon, user(POLLS))
+
+
+def take_the_lesson(daemon: Daemon, shell: Shell) -> None:
+    """From an empty platform to a rollback and back to an empty platform, in a repository with the polls app."""
     first = shell.commit("Polls, first version")
     shell.run("heroku", "apps:create", "shop")
     shell.run("paas", "git:remote", "-a", "shop")

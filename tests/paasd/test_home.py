@@ -31,6 +31,23 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
+def test_a_home_remembers_its_engine(home: Home) -> None:
+    """Bites: a home opened by the other engine, whose artifacts mean nothing to it."""
+    assert home.engine("auto") == "auto"
+    assert home.engine("process") == "process"
+    home.keep_engine("process")
+    assert [home.engine("auto"), home.engine("process")] == ["process", "process"]
+    with pytest.raises(HomeError, match="--engine process"):
+        home.engine("docker")
+
+
+def test_a_home_from_before_engines_were_written_down_is_dockers(home: Home) -> None:
+    home.id()
+    assert home.engine("auto") == "docker"
+    with pytest.raises(HomeError, match="--engine docker"):
+        home.engine("process")
+
+
 def test_the_folder_is_ours_alone_even_if_it_was_open_before(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir(mode=0o755)
     home = Home(tmp_path / "home")
