@@ -10,7 +10,7 @@ from paasd.ports import Size
 class FakeShell:
     """Prints `first`, then echoes. "exit N" ends it with N, the end of its input with 0."""
 
-    def __init__(self, first: bytes = b"", closed: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(self, first: bytes = b"", closed: Callable[[], Awaitable[object]] | None = None) -> None:
         self.sizes: list[Size] = []
         self.heard = b""
         self._said: asyncio.Queue[bytes | None] = asyncio.Queue()

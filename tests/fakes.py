@@ -12,12 +12,13 @@ from string import Template
 
 from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit
 from paasd.domain.errors import BuildFailed, DynoUnhealthy, EngineUnavailable, NotFound
-from paasd.ports import Artifact, BuildSpec, EngineInfo, ProbeResult, Shell, Size, Terminal, Write
+from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, ProbeResult, Shell, Size, Terminal, Write
 from tests.fake_shell import FakeShell
 from tests.gates import Gates
 
 LAST_LINES = 1500
 ANYWHERE = "0.0.0.0"
+TERMINATED = Exit(143, signal=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Behaviour:
     listens: tuple[tuple[str, int | None], ...] = ()
     ends: Exit | None = None
     heeds_sigterm: bool = True
+    ends_with: Exit = TERMINATED  # at SIGTERM
     status: int = 200
     starts: bool = True
 
@@ -47,6 +49,7 @@ COMMANDS: Mapping[str, Behaviour] = {
     "hang": Behaviour(prints=(b"waiting for a lock\n",)),
     "never-bind": Behaviour(prints=(b"thinking\n",)),
     "bind-loopback": Behaviour(listens=(("127.0.0.1", None),)),
+    "bind-ipv6": Behaviour(listens=(("::", None),)),
     "wrong-port": Behaviour(listens=((ANYWHERE, 8000),)),
     "sick": Behaviour(listens=((ANYWHERE, None),), status=500),
     "unstartable": Behaviour(starts=False),
@@ -84,7 +87,7 @@ class FakeEngine:
         self._images = set(images)
         self._artifacts: dict[str, Artifact] = {}
         self._running: dict[str, Running] = {}
-        self._listeners: list[asyncio.Queue[str | None]] = []
+        self._listeners: list[asyncio.Queue[Change | None]] = []
         self._addresses = 1
         self._clock = datetime.now(UTC)
 
@@ -108,6 +111,12 @@ class FakeEngine:
         for running in self._running.values():
             running.grown.set()
             running.grown = asyncio.Event()
+
+    def run_out_of_memory(self, dyno_id: str) -> None:
+        """The kernel kills a child in a dyno, which goes on."""
+        dyno = self._running[dyno_id].dyno
+        for queue in self._listeners:
+            queue.put_nowait(Change(dyno.app_id, dyno.name, out_of_memory=True))
 
     def restart_dyno(self, dyno_id: str) -> None:
         """As when the machine comes back: same dyno, another address."""
@@ -186,11 +195,11 @@ class FakeEngine:
         await self._at("started")
         return dyno
 
-    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> None:
+    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> Exit | None:
         await self._at("stop")
         running = self._running.get(dyno_id)
         if running is None:
-            return
+            return None
         if running.dyno.running:
             for hear in self.leaving:
                 hear(running.dyno)
@@ -198,8 +207,9 @@ class FakeEngine:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(running.ended.wait(), grace)
             heeds = running.behaviour.heeds_sigterm
-            self._end(running, Exit(143, signal=15) if heeds else Exit(137, signal=9))
+            self._end(running, running.behaviour.ends_with if heeds else Exit(137, signal=9))
         self._remove(running)
+        return running.dyno.exit
 
     async def wait(self, dyno_id: str) -> Exit:
         await self._at("wait")
@@ -256,8 +266,8 @@ class FakeEngine:
         if tail and (since is None or at > since):
             yield at, tail.decode(errors="replace")
 
-    def changes(self) -> AsyncIterator[str]:
-        queue: asyncio.Queue[str | None] = asyncio.Queue()
+    def changes(self) -> AsyncIterator[Change]:
+        queue: asyncio.Queue[Change | None] = asyncio.Queue()
         self._listeners.append(queue)
         return self._changes(queue)
 
@@ -302,11 +312,11 @@ class FakeEngine:
         running.grown.set()
         running.grown = asyncio.Event()
 
-    async def _changes(self, queue: "asyncio.Queue[str | None]") -> AsyncIterator[str]:
+    async def _changes(self, queue: "asyncio.Queue[Change | None]") -> AsyncIterator[Change]:
         try:
             await self._at("changes")
-            while (app_id := await queue.get()) is not None:
-                yield app_id
+            while (change := await queue.get()) is not None:
+                yield change
         finally:
             self._listeners.remove(queue)
 
@@ -380,7 +390,7 @@ class FakeEngine:
             f"{what} {dyno.name if dyno.kind is not DynoKind.RELEASE else 'release'} v{dyno.release_version}"
         )
         for queue in self._listeners:
-            queue.put_nowait(dyno.app_id)
+            queue.put_nowait(Change(dyno.app_id, dyno.name))
 
 
 def tree_size(directory: Path) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from paasd.adapters.docker_api import DockerSettings
 from paasd.adapters.docker_streams import parse_time
-from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, DynoSpec, DynoState, Exit
+from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, DynoSpec, DynoState, Exit, in_shell
 from paasd.ports import Artifact
 
 HOME = "paasd.home"
@@ -41,7 +41,7 @@ def create_body(spec: DynoSpec, *, home: str, network: str, settings: DockerSett
     }
     if spec.command is not None:
         body["Entrypoint"] = []
-        body["Cmd"] = ["/bin/sh", "-c", spec.command]
+        body["Cmd"] = ["/bin/sh", "-c", in_shell(spec.command)]
     if spec.port is not None and publish:
         body["ExposedPorts"] = {f"{spec.port}/tcp": {}}
         body["HostConfig"]["PortBindings"] = {f"{spec.port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}

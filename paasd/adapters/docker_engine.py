@@ -21,9 +21,9 @@ from paasd.adapters.docker_containers import (
     parse_listeners,
     read_artifact,
     read_dyno,
-    read_exit,
     socket_tables,
 )
+from paasd.adapters.docker_endings import Endings
 from paasd.adapters.docker_events import Events
 from paasd.adapters.docker_faults import absent, cannot_start, problems
 from paasd.adapters.docker_firewall import Firewall
@@ -33,7 +33,7 @@ from paasd.adapters.docker_streams import DockerTerminal, Seen, log_lines
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
 from paasd.domain.errors import Conflict, EngineUnavailable, NotFound
 from paasd.failpoints import Failpoints
-from paasd.ports import Artifact, BuildSpec, EngineInfo, Shell, Size, Terminal, Write
+from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, Shell, Size, Terminal, Write
 
 BUILDKIT_API = (1, 39)
 LAST_LINES = 1500  # what Heroku keeps of a log
@@ -51,6 +51,7 @@ class DockerEngine:
         self._networks = Networks(self._api, home, self._settings)
         self._builder = Builder(self._api, home, self._settings.build_memory)
         self._publish: bool | None = self._settings.publish_ports
+        self._endings = Endings(self._api, self._find, self._failpoints)
         self._events = Events(self._api, home, self._find)
         self._firewall = Firewall(self._settings.subnet_pool)
 
@@ -136,31 +137,13 @@ class DockerEngine:
         await self._start(spec)
         return await self._inspect(spec.id)
 
-    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> None:
-        """SIGTERM, `grace` seconds, SIGKILL, then remove. Absent: fine."""
-        seconds = max(0, round(grace))
-        try:
-            await self._api.post(f"/containers/{dyno_id}/stop", t=str(seconds), timeout=seconds + 30.0)
-        except Refused as error:
-            if error.status == 404:
-                return
-        await self._failpoints.reach("retire")
-        await self._remove(dyno_id)
+    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> Exit | None:
+        """SIGTERM, `grace` seconds, SIGKILL, then remove; how it ended. Absent: None."""
+        return await self._endings.stop(dyno_id, grace)
 
     async def wait(self, dyno_id: str) -> Exit:
         """Until it ends. NotFound when there is no such dyno."""
-        try:
-            async with self._api.stream(
-                "POST", f"/containers/{dyno_id}/wait", params={"condition": "next-exit"}
-            ) as ending:
-                # Asked only now: whatever ends from here on, the open request will tell.
-                state = (await self._api.get(f"/containers/{dyno_id}/json"))["State"]
-                if state["Status"] in ("exited", "dead"):
-                    return read_exit(state)
-                body = b"".join([chunk async for chunk in self._api.chunks(ending)])
-        except Refused as error:
-            raise absent(dyno_id) if error.status == 404 else error from error
-        return await self._exit(dyno_id, body)
+        return await self._endings.wait(dyno_id)
 
     async def dynos(self, app_id: str | None = None) -> Sequence[Dyno]:
         """All dynos of this home (of one app), running or ended, not yet removed."""
@@ -174,7 +157,7 @@ class DockerEngine:
     async def attach(self, spec: DynoSpec) -> Terminal:
         """Create a dyno, attach to it, then start it."""
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._remove, spec.id)  # a cancelled call is carried out all the same
+            stack.push_async_callback(self._endings.remove, spec.id)  # a cancelled call is carried out all the same
             await self._create(spec)
             connection = AsyncExitStack()
             stack.push_async_exit(connection)
@@ -186,13 +169,13 @@ class DockerEngine:
             await self._start(spec)
             stack.pop_all()  # from here on the terminal owns both
         return DockerTerminal(
-            self._api.chunks(response), connection, lambda: self.wait(spec.id), lambda: self._remove(spec.id)
+            self._api.chunks(response), connection, lambda: self.wait(spec.id), lambda: self._endings.remove(spec.id)
         )
 
     async def converse(self, spec: DynoSpec, *, size: Size | None) -> Shell:
         """Create a dyno with its stdin open, attach to it, then start it."""
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._remove, spec.id)
+            stack.push_async_callback(self._endings.remove, spec.id)
             await self._create(spec, container_with_input(size))
             path = f"/containers/{spec.id}/attach?stream=1&stdin=1&stdout=1&stderr=1"
             reader, writer, url = await take_over(self._api, path)
@@ -204,7 +187,7 @@ class DockerEngine:
                 url=url,
                 resize=lambda to: self._api.post(f"/containers/{spec.id}/resize", w=str(to[0]), h=str(to[1])),
                 ended=lambda: self.wait(spec.id),
-                remove=lambda: self._remove(spec.id),
+                remove=lambda: self._endings.remove(spec.id),
             )
             if size is not None:
                 await shell.resize(size)
@@ -273,9 +256,9 @@ class DockerEngine:
                 if since is None or at > since:  # the engine's `since` takes in its own moment
                     yield at, text
 
-    def changes(self) -> AsyncIterator[str]:
-        """The app id of each dyno that started, ended, vanished or was tampered with since this call, or since the
-        stream before it broke off. Ends when the engine goes away."""
+    def changes(self) -> AsyncIterator[Change]:
+        """Each dyno that started, ended, vanished, ran out of memory or was tampered with since this call, or since
+        the stream before it broke off. Ends when the engine goes away."""
         return self._events.follow()
 
     async def create_network(self, app_id: str) -> None:
@@ -315,7 +298,7 @@ class DockerEngine:
                 )
             if container is not None and container["State"]["Status"] in ("created", "running", "paused"):
                 return read_dyno(container)
-            await self._remove(spec.id)
+            await self._endings.remove(spec.id)
         raise EngineUnavailable(
             f"Docker keeps a dead container named {spec.id}; remove it with `docker rm -f {spec.id}`."
         )
@@ -327,7 +310,7 @@ class DockerEngine:
         except Refused as error:
             missing = self._networks.name(spec.app_id)
             if error.status != 404 or missing not in error.words:
-                await self._remove(spec.id)
+                await self._endings.remove(spec.id)
                 raise cannot_start(spec, error) from error
             # Somebody removed the app's network. The container refers to it by name, so a new one will do.
             await self.create_network(spec.app_id)
@@ -348,24 +331,6 @@ class DockerEngine:
                 return None
             raise
         return found
-
-    async def _exit(self, dyno_id: str, body: bytes) -> Exit:
-        container = await self._find(dyno_id)
-        if container is not None and container["State"]["Status"] in ("exited", "dead"):
-            return read_exit(container["State"])
-        try:  # removed as soon as it ended: what the engine told is all there is
-            return read_exit({"ExitCode": json.loads(body)["StatusCode"]})
-        except (ValueError, KeyError, TypeError) as error:
-            raise EngineUnavailable(
-                f"How {dyno_id} ended is not known, since Docker went away meanwhile; run `paasd doctor`."
-            ) from error
-
-    async def _remove(self, dyno_id: str) -> None:
-        try:
-            await self._api.call("remove_container", dyno_id, force=True, v=True)
-        except Refused as error:
-            if error.status != 404 and "already in progress" not in error.words:
-                raise
 
     async def _exec(self, dyno_id: str, command: list[str]) -> str:
         try:

@@ -9,6 +9,7 @@ from paasd.adapters.docker_api import DockerApi, sensible
 from paasd.adapters.docker_containers import APP, DYNO, HOME
 from paasd.adapters.docker_streams import json_lines
 from paasd.domain.errors import EngineUnavailable
+from paasd.ports import Change
 
 NAMES = ("start", "die", "oom", "destroy", "pause", "unpause", "rename", "disconnect")
 
@@ -24,11 +25,11 @@ class Events:
         self._find = find
         self._broken_off: str | None = None  # where a stream that broke off is to be taken up
 
-    def follow(self) -> AsyncIterator[str]:
-        """The app id of each event since now, or since the stream before broke off. Ends when the engine goes away."""
+    def follow(self) -> AsyncIterator[Change]:
+        """What happened since now, or since the stream before broke off. Ends when the engine goes away."""
         return self._follow(self._broken_off or f"{time.time():.9f}")
 
-    async def _follow(self, since: str) -> AsyncIterator[str]:
+    async def _follow(self, since: str) -> AsyncIterator[Change]:
         filters = {"type": ["container", "network"], "event": list(NAMES)}
         params = {"since": since, "filters": json.dumps(filters)}
         self._broken_off, begun = since, False
@@ -38,9 +39,9 @@ class Events:
                 async for event in json_lines(self._api.chunks(response)):
                     with sensible():
                         self._broken_off = after(event)
-                        app_id = await self._app_of(event)
-                    if app_id:
-                        yield app_id
+                        change = await self._read(event)
+                    if change is not None:
+                        yield change
         except EngineUnavailable:
             if not begun:
                 raise
@@ -48,13 +49,15 @@ class Events:
             self._broken_off = None  # nobody listens any more
             raise
 
-    async def _app_of(self, event: Mapping[str, Any]) -> str | None:
-        """Whose dyno it is about. Of a network's, only the container is told."""
+    async def _read(self, event: Mapping[str, Any]) -> Change | None:
+        """Whose dyno it is about: None where it is none of ours. Of a network's, only the container is told."""
         marks = event["Actor"]["Attributes"]
         if event["Type"] == "network":
             container = await self._find(marks["container"]) if "container" in marks else None
             marks = {} if container is None else container["Config"]["Labels"]
-        return marks.get(APP) if marks.get(HOME) == self._home and DYNO in marks else None
+        if marks.get(HOME) != self._home or DYNO not in marks:
+            return None
+        return Change(marks[APP], marks[DYNO], out_of_memory=event.get("Action") == "oom")
 
 
 def after(event: Mapping[str, Any]) -> str:

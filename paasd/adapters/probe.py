@@ -4,11 +4,11 @@ import asyncio
 import errno
 import re
 
-from paasd.ports import ProbeResult
+from paasd.ports import REFUSED, ProbeResult
 
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
 REASONS = {
-    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNREFUSED: REFUSED,
     errno.EHOSTUNREACH: "no route to it",
     errno.ENETUNREACH: "no route to it",
     errno.ECONNRESET: "it closed the connection without an answer",

@@ -29,7 +29,7 @@ from paasd.adapters.process_tree import below, kill_cgroups, processes, remove_c
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
 from paasd.domain.errors import DynoUnhealthy, NotFound
 from paasd.failpoints import Failpoints
-from paasd.ports import Artifact, BuildSpec, EngineInfo, Shell, Size, Terminal, Write
+from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, Shell, Size, Terminal, Write
 
 VERSION = "1"
 ENDS_KEPT = 1000  # more than are ever awaited at once
@@ -58,7 +58,7 @@ class ProcessEngine:
         self._home = home
         self._running: dict[str, Child] = {}
         self._ends: dict[str, Exit] = {}  # of the last ones, for those who wait while they are removed
-        self._listeners: list[asyncio.Queue[str | None]] = []
+        self._listeners: list[asyncio.Queue[Change | None]] = []
         self._isolation = Isolation(None, False, None)
         self._slugs = Slugs(self._root, home, users=os.geteuid() == 0)
         self._runner = Runner(self._isolation, home, place)
@@ -164,15 +164,20 @@ class ProcessEngine:
         cgroups = [each["path"] for each in self._runner.cgroups(spec.id, spec.limits)]
         folder.make(spec, port, cgroups, self._slugs.user(spec.app_id), sandboxed=self._isolation.bwrap is not None)
 
-    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> None:
-        """SIGTERM, `grace` seconds, SIGKILL, then remove. Absent: fine."""
+    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> Exit | None:
+        """SIGTERM, `grace` seconds, SIGKILL, then remove; how it ended. Absent: None."""
         child = self._running.get(dyno_id)
         if child is not None:
             child.send(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace):
                     await child.ended.wait()
+            if not child.ended.is_set():
+                child.kill()
+                await child.ended.wait()
+        how = self._folder(dyno_id).exit()
         await self._kill(dyno_id)
+        return None if how is None else replace(how, at=None)
 
     async def wait(self, dyno_id: str) -> Exit:
         """Until it ends. NotFound when there is no such dyno."""
@@ -224,9 +229,9 @@ class ProcessEngine:
         async for line in read_log(folder.path, since):
             yield line
 
-    def changes(self) -> AsyncIterator[str]:
-        """The app id of each dyno that started, ended or vanished since this call."""
-        queue: asyncio.Queue[str | None] = asyncio.Queue()
+    def changes(self) -> AsyncIterator[Change]:
+        """Each dyno that started, ended or vanished since this call."""
+        queue: asyncio.Queue[Change | None] = asyncio.Queue()
         self._listeners.append(queue)
         return self._changes(queue)
 
@@ -267,7 +272,7 @@ class ProcessEngine:
         )
         child, _ = await launch(wanted, stdio)
         self._keep(folder, child, spec.app_id)
-        self._tell(spec.app_id)
+        self._tell(spec.app_id, spec.name)
         return child
 
     def _keep(self, folder: DynoFolder, child: Child, app_id: str) -> None:
@@ -278,7 +283,7 @@ class ProcessEngine:
                 self._ends[folder.id] = how
                 while len(self._ends) > ENDS_KEPT:
                     del self._ends[next(iter(self._ends))]
-            self._tell(app_id)
+            self._tell(app_id, (folder.made() or {}).get("name", ""), oom=how is not None and how.oom)
 
         child.hear = ended
         self._running[folder.id] = child
@@ -347,7 +352,7 @@ class ProcessEngine:
         made = folder.made()
         await asyncio.shield(asyncio.to_thread(folder.remove))
         if made is not None:
-            self._tell(made["app_id"])
+            self._tell(made["app_id"], made["name"])
 
     def _slug(self, spec: DynoSpec) -> Slug:
         slug = self._empty(spec.app_id) if spec.artifact == MACHINE else self._slugs.find(spec.artifact)
@@ -376,14 +381,14 @@ class ProcessEngine:
         made = (folder.made() for folder in folders(self._root / "dynos"))
         return {int(content["port"]) for content in made if content is not None and content["port"] is not None}
 
-    def _tell(self, app_id: str) -> None:
+    def _tell(self, app_id: str, dyno: str, *, oom: bool = False) -> None:
         for queue in self._listeners:
-            queue.put_nowait(app_id)
+            queue.put_nowait(Change(app_id, dyno, oom))
 
-    async def _changes(self, queue: "asyncio.Queue[str | None]") -> AsyncIterator[str]:
+    async def _changes(self, queue: "asyncio.Queue[Change | None]") -> AsyncIterator[Change]:
         try:
-            while (app_id := await queue.get()) is not None:
-                yield app_id
+            while (change := await queue.get()) is not None:
+                yield change
         finally:
             self._listeners.remove(queue)
 

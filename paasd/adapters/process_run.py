@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from paasd.adapters.process_sandbox import Isolation, View, cgroups, rlimits, wrap
-from paasd.domain.dyno import Limits
+from paasd.domain.dyno import Limits, in_shell
 
 BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
@@ -58,7 +58,7 @@ class Runner:
             "final": {
                 "uid": uid,
                 "gid": gid,
-                "argv": [SHELL, "-c", command],
+                "argv": [SHELL, "-c", in_shell(command)],
                 "env": {**({"TMPDIR": str(view.tmp)} if bare and view.tmp else {}), **env},
                 "cwd": str(cwd),
                 "rlimits": rlimits(self.isolation, limits),

@@ -8,6 +8,7 @@ from enum import StrEnum
 from paasd.domain.errors import InvalidParams
 
 DEFAULT_SIZE = "Standard-1X"
+WAITS = "trap 'exit $?' TERM;"
 
 
 class DynoState(StrEnum):
@@ -88,6 +89,15 @@ class DynoSpec:
     def type(self) -> str:
         """The process type: what stands before the dot of the name."""
         return self.name.partition(".")[0]
+
+
+def in_shell(command: str) -> str:
+    """The command as a shell is given it.
+
+    SIGTERM comes to the shell too: it would end at once, its dyno with it, and what it runs would lose its 30 seconds.
+    So it ends when that does, with its status.
+    """
+    return f"{WAITS} {command}"
 
 
 @dataclass(frozen=True, slots=True)

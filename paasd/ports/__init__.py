@@ -2,10 +2,10 @@
 
 from paasd.ports.authority import Authority
 from paasd.ports.disk import Disks
-from paasd.ports.engine import Artifact, BuildSpec, Engine, EngineInfo, Shell, Size, Terminal, Write
+from paasd.ports.engine import Artifact, BuildSpec, Change, Engine, EngineInfo, Shell, Size, Terminal, Write
 from paasd.ports.journal import Entry, Journal
 from paasd.ports.outputs import OutputFile, Outputs
-from paasd.ports.probe import Probe, ProbeResult
+from paasd.ports.probe import REFUSED, Probe, ProbeResult
 from paasd.ports.router import CertificateHolder, Router, RouterHealth, RouterHost
 from paasd.ports.sources import Sources
 from paasd.ports.store import AccessStore, AppStore, AuditStore, LedgerStore, RequestStore, Store, UpkeepStore
@@ -13,6 +13,7 @@ from paasd.ports.uploads import Uploads
 from paasd.ports.web import Web, WebReply
 
 __all__ = [
+    "REFUSED",
     "AccessStore",
     "AppStore",
     "Artifact",
@@ -20,6 +21,7 @@ __all__ = [
     "Authority",
     "BuildSpec",
     "CertificateHolder",
+    "Change",
     "Disks",
     "Engine",
     "EngineInfo",

@@ -51,6 +51,15 @@ class Artifact:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something happened to a dyno ("web.1") of an app; `out_of_memory`: the kernel killed a process of it for that."""
+
+    app_id: str
+    dyno: str = ""
+    out_of_memory: bool = False
+
+
 class Terminal(Protocol):
     """An attached process: opened before it starts, so that no byte is missed."""
 
@@ -135,8 +144,8 @@ class Engine(Protocol):
         """
         ...
 
-    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> None:
-        """SIGTERM, `grace` seconds, SIGKILL, then remove. Absent: fine."""
+    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> Exit | None:
+        """SIGTERM, `grace` seconds, SIGKILL, then remove; how it ended. None: it was absent, or that is not known."""
         ...
 
     async def wait(self, dyno_id: str) -> Exit:
@@ -167,8 +176,8 @@ class Engine(Protocol):
         """(time, text) of each line after `since` (None: of the last 1500), then live. Bad bytes are replaced."""
         ...
 
-    def changes(self) -> AsyncIterator[str]:
-        """The app id of each dyno that started, ended or vanished, as it happens. Ends when the engine goes away."""
+    def changes(self) -> AsyncIterator[Change]:
+        """Each dyno that started, ended, vanished or ran out of memory, as it happens. Ends when the engine does."""
         ...
 
     async def create_network(self, app_id: str) -> None:

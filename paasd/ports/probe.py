@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+REFUSED = "connection refused"  # the detail of a dyno with nobody at that address and port
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:

@@ -24,7 +24,7 @@ async def together(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -
     return tasks[0].result(), tasks[1].result()
 
 
-async def attempt(what: str, work: Coroutine[Any, Any, None]) -> None:
+async def attempt(what: str, work: Coroutine[Any, Any, object]) -> None:
     """What is away now is back in some later round; a fault of our own is logged, and mends nothing else."""
     try:
         await work

@@ -11,10 +11,11 @@ from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, DynoSpec, Limits
 from paasd.domain.errors import DynoUnhealthy, NotFound
 from paasd.domain.release import Release
 from paasd.failpoints import Failpoints
-from paasd.ports import Engine, Probe, ProbeResult
+from paasd.ports import REFUSED, Engine, Probe, ProbeResult
 from paasd.services.logs import AppLogs
 
 WEB = "web"
+LOOPBACK = {"127.0.0.1", "::1"}
 LAST_LINES = 10  # of a crashed dyno's log, shown to whoever deployed it
 
 
@@ -149,13 +150,15 @@ class Boot:
         port, seconds = dyno.port, f"{self.rules.timeout:g}"
         wanted = dyno.told or self.rules.port
         listening = await self.engine.listeners(dyno.id)
-        if any(where == (address, wanted) for where in listening for address in ("127.0.0.1", "::1")):
-            return (
-                f"{dyno.name} bound to 127.0.0.1 within {seconds} seconds, must be 0.0.0.0:$PORT "
-                "(R10); bind to 0.0.0.0 so that the router can reach it."
-            )
-        if any(number == wanted for _, number in listening):
+        at_port = {address for address, number in listening if number == wanted}
+        if at_port:
             detail = (await self._probe(dyno, path)).detail
+            if at_port <= LOOPBACK or detail == REFUSED:  # what listens to all of IPv4 refuses nothing
+                only = " for IPv6 only" if all(":" in address for address in at_port) else ""
+                return (
+                    f"{dyno.name} bound to {', '.join(sorted(at_port))}{only} within {seconds} seconds, must be "
+                    "0.0.0.0:$PORT (R10); bind to 0.0.0.0 so that the router can reach it."
+                )
             return f"{dyno.name} bound to $PORT but its check at {path or 'TCP'} did not pass in {seconds} s: {detail}."
         ports = sorted({number for _, number in listening})
         instead = f" but listens on {', '.join(map(str, ports))}" if ports else ""

@@ -20,6 +20,7 @@ from paasd.failpoints import Failpoints
 from paasd.ports import Engine, OutputFile, Store, Write
 from paasd.services.background import Background, together
 from paasd.services.boot import Boot
+from paasd.services.endings import note_exit, stop_dyno
 from paasd.services.logs import AppLogs
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.routing import Routing
@@ -293,8 +294,12 @@ async def retire(hands: Stagehands, dynos: Sequence[Dyno]) -> None:
     try:
         await hands.failpoints.reach("drain")
         await hands.routing.drain(dynos, hands.rules.drain, hands.rules.websocket_drain)
-        for dyno in dynos:
-            hands.logs.note(dyno.app_id, dyno.name, "Stopping all processes with SIGTERM")
-        await asyncio.gather(*(hands.engine.stop(dyno.id, grace=hands.rules.grace) for dyno in dynos))
+        await asyncio.gather(*(_end(hands, dyno) for dyno in dynos))
     finally:
         hands.routing.leaving -= ids
+
+
+async def _end(hands: Stagehands, dyno: Dyno) -> None:
+    how = await stop_dyno(hands.engine, hands.logs, dyno, hands.rules.grace)
+    if how is not None:
+        note_exit(hands.logs, dyno.app_id, dyno.name, how)

@@ -20,6 +20,7 @@ from paasd.domain.release import Release
 from paasd.ports import Engine, Shell, Size, Store
 from paasd.services.background import Background, attempt
 from paasd.services.boot import Boot
+from paasd.services.endings import note_exit, stop_dyno
 from paasd.services.logs import AppLogs
 
 log = structlog.get_logger(__name__)
@@ -127,16 +128,18 @@ class OneOffs:
     def note_end(self, offer: Offer, how: Exit | None) -> None:
         """What the log says of a conversation's end; None: it was broken off."""
         if not offer.inside:
-            text = how.describe() if how is not None else "was ended: nobody talks to it any more"
-            self._logs.note(offer.dyno.app_id, offer.dyno.name, f"Process {text}")
+            if how is not None:
+                note_exit(self._logs, offer.dyno.app_id, offer.dyno.name, how)
+            else:
+                text = "Process was ended: nobody talks to it any more"
+                self._logs.note(offer.dyno.app_id, offer.dyno.name, text)
             self._logs.note(offer.dyno.app_id, offer.dyno.name, "State changed from up to complete")
 
     async def stop(self, dyno: Dyno) -> None:
         """SIGTERM, then SIGKILL. May be repeated."""
         for secret in [each.secret for each in self._offers.values() if each.dyno.id == dyno.id and not each.inside]:
             del self._offers[secret]
-        self._logs.note(dyno.app_id, dyno.name, "Stopping all processes with SIGTERM")
-        await self._engine.stop(dyno.id, grace=self.rules.grace)
+        await stop_dyno(self._engine, self._logs, dyno, self.rules.grace)
 
     async def sweep(self) -> None:
         """What a daemon before this one left: ended one-off dynos go, those past their longest time are stopped."""
@@ -158,7 +161,7 @@ class OneOffs:
         try:
             async with asyncio.timeout(self.rules.longest):
                 how = await self._engine.wait(dyno.id)
-            self._logs.note(dyno.app_id, dyno.name, f"Process {how.describe()}")
+            note_exit(self._logs, dyno.app_id, dyno.name, how)
             self._logs.note(dyno.app_id, dyno.name, "State changed from up to complete")
             await self._logs.drained(dyno)  # it takes its log along
         except TimeoutError:

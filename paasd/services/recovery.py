@@ -20,6 +20,7 @@ from paasd.services.background import attempt
 from paasd.services.boot import WEB
 from paasd.services.builds import Builds
 from paasd.services.deploy import Stagehands, retire
+from paasd.services.endings import MemoryQuota, note_exit
 from paasd.services.releases import Releases
 from paasd.services.settling import Settling
 
@@ -76,6 +77,7 @@ class Recovery:
         self._noted: deque[str] = deque(maxlen=NOTED_MAX)
         self._admitting: set[str] = set()
         self._resized: deque[tuple[str, str]] = deque(maxlen=NOTED_MAX)
+        self._memory = MemoryQuota(hands.logs)
         self._settled = asyncio.Event()
 
     async def boot(self) -> None:
@@ -115,9 +117,11 @@ class Recovery:
         said = ""  # once, however long the engine stays away
         while True:
             try:
-                async for app_id in self._hands.engine.changes():
+                async for change in self._hands.engine.changes():
                     said = ""
-                    self._hands.background.spawn(f"observe {app_id}", self._observe(app_id))
+                    if change.out_of_memory:
+                        self._memory.note(change)
+                    self._hands.background.spawn(f"observe {change.app_id}", self._observe(change.app_id))
             except Unavailable as error:
                 if error.message != said:
                     log.warning("engine events lost", reason=error.message)
@@ -212,10 +216,12 @@ class Recovery:
         if dyno.id in self._noted:
             return
         self._noted.append(dyno.id)
-        how = dyno.exit.describe() if dyno.exit else "did not come up"
-        if dyno.state is DynoState.DOWN:
-            how = "was paused, renamed or cut off from its network by somebody, and is replaced"
-        self._hands.logs.note(app.id, dyno.name, f"Process {how}")
+        if dyno.exit:
+            note_exit(self._hands.logs, app.id, dyno.name, dyno.exit)
+        else:
+            tampered = "was paused, renamed or cut off from its network by somebody, and is replaced"
+            how = tampered if dyno.state is DynoState.DOWN else "did not come up"
+            self._hands.logs.note(app.id, dyno.name, f"Process {how}")
         self._hands.logs.note(app.id, dyno.name, "State changed from up to crashed")
         if dyno.state is DynoState.DOWN:
             return  # no fault of the app's: started again at once

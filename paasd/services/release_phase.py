@@ -11,6 +11,7 @@ from paasd.domain.release import Release
 from paasd.failpoints import Failpoints
 from paasd.ports import Engine, OutputFile, Outputs, Terminal, Write
 from paasd.services.boot import Boot
+from paasd.services.endings import note_exit
 from paasd.services.logs import AppLogs
 
 LOG_LINE_BYTES = 10_000
@@ -51,7 +52,7 @@ class ReleasePhase:
                 await terminal.close()
         finally:
             await kept.close()
-        self.logs.note(app.id, name, f"Process {ended.describe()}")
+        note_exit(self.logs, app.id, name, ended)
         if ended.code != 0 or ended.signal is not None or ended.oom:
             raise ReleasePhaseFailed(
                 f"The release command `{command}` {ended.describe()}; see `heroku releases:output v{release.version}`.",

@@ -91,6 +91,10 @@ class Shop:
         command = ["docker", "inspect", "--format", form, container]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
+    def log(self, *options: str) -> str:
+        """What is kept of its log, as `paas logs` prints it."""
+        return self.shell.run("paas", "logs", "-a", self.name, "--num", "1500", *options)
+
     def branch(self) -> str:
         """The commit that main stands at on the server, empty before the first push."""
         return self.shell.run("git", "ls-remote", "paasd", "refs/heads/main").partition("\t")[0].strip()

@@ -29,6 +29,7 @@ T = TypeVar("T")
 SERVE = "python3 -m http.server $PORT"
 SLEEP = "sleep 600"
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+UNHURRIED = "sh -c 'trap \"sleep 1; exit 7\" TERM; echo ready; while :; do sleep 0.1; done'"  # a shell's child
 FAIL = "echo broken >&2; exit 3"
 GREET = 'echo "hello $NAME"; echo "port $PORT"'
 BINARY = r"printf '\000\377\r\nend without newline'"

@@ -12,6 +12,7 @@ COMMANDS = {
     engines.SERVE: SERVES,
     engines.SLEEP: Behaviour(),
     engines.STUBBORN: Behaviour((b"ready\n",), heeds_sigterm=False),
+    engines.UNHURRIED: Behaviour((b"ready\n",), ends_with=Exit(7)),
     engines.FAIL: Behaviour((b"broken\n",), ends=Exit(3)),
     engines.BINARY: Behaviour((b"\x00\xff\r\nend without newline",), ends=Exit(0)),
     engines.MANY: Behaviour(tuple(b"%d\n" % number for number in range(1, 3001)), ends=Exit(0)),

@@ -14,7 +14,7 @@ import pytest
 from paasd.domain.dyno import DynoKind, DynoState, Exit
 from paasd.domain.errors import BuildFailed, DynoUnhealthy, NotFound
 from paasd.domain.slug import SlugRecipe
-from paasd.ports import BuildSpec
+from paasd.ports import BuildSpec, Change
 from tests.contracts.engines import (
     BINARY,
     COUNT,
@@ -26,6 +26,7 @@ from tests.contracts.engines import (
     SLEEP,
     STACK,
     STUBBORN,
+    UNHURRIED,
     Bench,
     eventually,
 )
@@ -259,10 +260,22 @@ async def test_stop_kills_what_does_not_heed_sigterm(bench: Bench) -> None:
         break
     waiting = asyncio.create_task(bench.engine.wait(spec.id))
     began = asyncio.get_running_loop().time()
-    await bench.engine.stop(spec.id, grace=1)
+    ended = await bench.engine.stop(spec.id, grace=1)
     assert asyncio.get_running_loop().time() - began >= 1
+    assert ended == Exit(137, signal=9)
+    assert await bench.engine.stop(spec.id, grace=1) is None
     with contextlib.suppress(NotFound):  # or it was removed before that was asked
         assert (await waiting).signal == 9
+
+
+async def test_what_a_shell_runs_has_its_time_after_sigterm(bench: Bench) -> None:
+    """Bites: with `WAITS` empty, for the shell ends at once, and the dyno with it."""
+    spec = bench.spec(UNHURRIED)
+    await bench.engine.start(spec)
+    async for _, text in bench.engine.logs(spec.id):
+        assert text == "ready"
+        break
+    assert await bench.engine.stop(spec.id, grace=20) == Exit(7)
 
 
 async def test_waiting_ends_when_the_dyno_is_stopped(bench: Bench) -> None:
@@ -270,7 +283,7 @@ async def test_waiting_ends_when_the_dyno_is_stopped(bench: Bench) -> None:
     await bench.engine.start(spec)
     waiting = asyncio.create_task(bench.engine.wait(spec.id))
     await asyncio.sleep(0.1)
-    await bench.engine.stop(spec.id, grace=5)
+    assert await bench.engine.stop(spec.id, grace=5) == Exit(143, signal=15)
     async with asyncio.timeout(DEADLINE):
         assert await waiting == Exit(143, signal=15)
 
@@ -364,14 +377,14 @@ async def test_bad_bytes_in_a_log_are_replaced(bench: Bench) -> None:
     assert [text for _, text in await lines_of(bench, spec.id)] == ["\x00\ufffd", "end without newline"]
 
 
-async def test_changes_name_the_app_of_what_started_and_ended(bench: Bench) -> None:
+async def test_changes_name_what_started_and_ended(bench: Bench) -> None:
     changes = bench.engine.changes()
     spec = bench.spec(SLEEP)
     await bench.engine.start(spec)
     async with asyncio.timeout(DEADLINE):
-        assert await anext(changes) == bench.app_id
+        assert await anext(changes) == Change(bench.app_id, spec.name)
         await bench.engine.stop(spec.id, grace=5)
-        assert await anext(changes) == bench.app_id
+        assert await anext(changes) == Change(bench.app_id, spec.name)
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------

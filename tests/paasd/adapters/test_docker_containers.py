@@ -49,7 +49,10 @@ def container(status: str, *, code: int = 0, oom: bool = False, kind: str = "for
 
 
 def test_a_command_runs_in_a_shell_in_place_of_the_images_own() -> None:
-    assert (body(spec())["Entrypoint"], body(spec())["Cmd"]) == ([], ["/bin/sh", "-c", "serve"])
+    assert (body(spec())["Entrypoint"], body(spec())["Cmd"]) == (
+        [],
+        ["/bin/sh", "-c", "trap 'exit $?' TERM; serve"],
+    )
     assert not {"Entrypoint", "Cmd"} & set(body(spec(None)))
 
 

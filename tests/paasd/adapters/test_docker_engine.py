@@ -19,7 +19,7 @@ from paasd.adapters.docker_engine import DockerEngine
 from paasd.adapters.probe import NetworkProbe
 from paasd.domain.dyno import DynoKind, Exit, Limits
 from paasd.domain.errors import Conflict, DynoUnhealthy, EngineUnavailable
-from paasd.ports import BuildSpec
+from paasd.ports import BuildSpec, Change
 from tests.contracts.engines import SERVE, SLEEP, STACK, Bench, docker, docker_bench, eventually, remove_home
 
 pytestmark = pytest.mark.docker
@@ -381,12 +381,30 @@ async def test_an_engine_that_went_away_is_used_again_when_it_is_back(tmp_path: 
             await bench.engine.dynos()
         with pytest.raises(EngineUnavailable):
             await waiting
-        assert set(await following) <= {bench.app_id}  # it ended, without an error
+        assert set(await following) <= {Change(bench.app_id, spec.name)}  # it ended, without an error
         await line.open()
         assert len(await bench.engine.dynos()) == 2
         await bench.engine.start(bench.spec(SLEEP))
     await line.cut()
 
 
-async def collect(items: AsyncIterator[str]) -> list[str]:
+async def test_a_process_killed_for_memory_is_told_though_its_dyno_goes_on(bench: Bench) -> None:
+    """Bites: with `oom` left out of the events' NAMES."""
+    limits = Limits(memory=32 * MiB)
+    spec = bench.spec("python3 -c 'bytearray(100_000_000)'; echo went on; sleep 600", limits=limits)
+    changes = bench.engine.changes()
+    await bench.engine.start(spec)
+    async with asyncio.timeout(60):
+        async for change in changes:
+            if change.out_of_memory:
+                break
+    assert change == Change(bench.app_id, spec.name, out_of_memory=True)
+    async for _, text in bench.engine.logs(spec.id):
+        if text == "went on":
+            break
+    [dyno] = await bench.engine.dynos()
+    assert dyno.running and dyno.exit is None
+
+
+async def collect(items: AsyncIterator[Change]) -> list[Change]:
     return [item async for item in items]

@@ -68,7 +68,7 @@ async def test_a_line_dropped_a_hundred_times_loses_no_event_and_tells_none_twic
     told: list[str] = []
     async with asyncio.timeout(60):
         while len(told) < DROPS * 10:
-            told += [app_id async for app_id in events.follow()]
+            told += [change.app_id async for change in events.follow()]
     assert told == [f"app-{number}" for number in range(DROPS * 10)]
     assert len(engine.asked) >= DROPS
     await api.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit, LogLine
 from paasd.domain.errors import BuildFailed, EngineUnavailable, NotFound, RouterUnavailable
 from paasd.domain.release import Commit
-from paasd.ports import Artifact, BuildSpec, EngineInfo, ProbeResult, RouterHealth, Shell, Size, Terminal, Write
+from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, ProbeResult, RouterHealth, Shell, Size, Terminal, Write
 from router.table import Route, RoutingTable, Target
 from tests.fake_shell import FakeShell
 
@@ -91,10 +91,12 @@ class FakeEngine:
             ),
         )  # fmt: skip
 
-    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> None:
+    async def stop(self, dyno_id: str, *, grace: float = 30.0) -> Exit | None:
         self._check()
-        if self._dynos.pop(dyno_id, None):
-            self._ended[dyno_id].set()
+        if not self._dynos.pop(dyno_id, None):
+            return None
+        self._ended[dyno_id].set()
+        return Exit(143, signal=15)
 
     async def wait(self, dyno_id: str) -> Exit:
         if dyno_id not in self._dynos:
@@ -129,9 +131,9 @@ class FakeEngine:
     async def logs(self, dyno_id: str, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
         yield datetime.now(UTC), "listening"
 
-    async def changes(self) -> AsyncIterator[str]:
+    async def changes(self) -> AsyncIterator[Change]:
         await asyncio.Event().wait()
-        yield ""
+        yield Change("")
 
     async def create_network(self, app_id: str) -> None:
         self._check()

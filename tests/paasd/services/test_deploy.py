@@ -108,6 +108,7 @@ async def test_every_process_type_is_started_as_often_as_asked_for(world: World)
         ("web: never-bind", None, r"failed to bind to \$PORT \(5000\) within 0\.3 seconds of launch \(R10\)"),
         ("web: never-bind", None, r"web\.1: thinking"),
         ("web: bind-loopback", None, r"bound to 127\.0\.0\.1 .* must be 0\.0\.0\.0:\$PORT"),
+        ("web: bind-ipv6", None, r"bound to :: for IPv6 only .* must be 0\.0\.0\.0:\$PORT"),
         ("web: wrong-port", None, r"but listens on 8000 \(R10\)"),
         ("web: sick", '{"healthchecks": {"web": [{"path": "/ok"}]}}', r"its check at /ok did not pass .*answered 500"),
         ("web: unstartable", None, r"web\.1 can't start: no such command"),

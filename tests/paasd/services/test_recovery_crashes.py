@@ -30,8 +30,28 @@ async def test_a_crashed_dyno_is_restarted_at_once_and_gets_requests_when_it_is_
     gate.opened.set()
     await until(lambda: world.answer() == "v2")
     assert (await world.dyno(app)).id != old.id
-    assert "heroku[web.1]: Process was killed for using more memory than its limit (R15)" in world.lines(app)
+    r15 = world.lines(app).index("heroku[web.1]: Error R15 (Memory quota vastly exceeded)")
+    assert world.lines(app)[r15 + 1] == "heroku[web.1]: Process was killed for using more memory than its limit (R15)"
     assert "heroku[web.1]: State changed from up to crashed" in world.lines(app)
+
+
+async def test_a_dyno_at_its_memory_limit_is_told_so_once_in_a_while(world: World) -> None:
+    app = await world.deployed()
+    await watching(world)
+    dyno = await world.dyno(app)
+
+    def told() -> int:
+        return world.lines(app).count("heroku[web.1]: Error R14 (Memory quota exceeded)")
+
+    world.engine.run_out_of_memory(dyno.id)
+    await until(lambda: told() == 1)
+    world.engine.run_out_of_memory(dyno.id)
+    world.engine.die(dyno.id)  # seen after that
+    await until(lambda: "heroku[web.1]: State changed from up to crashed" in world.lines(app))
+    assert told() == 1
+    world.recovery._memory._interval = 0.0
+    world.engine.run_out_of_memory((await world.dyno(app)).id)
+    await until(lambda: told() == 2)
 
 
 async def test_a_dyno_that_goes_on_crashing_backs_off_and_the_router_says_so(world: World) -> None:
