@@ -14,8 +14,8 @@ from paasd.adapters.docker_api import DockerSettings
 from paasd.adapters.docker_engine import DockerEngine
 from paasd.adapters.process_build import uv_program
 from paasd.adapters.process_engine import ProcessEngine, ProcessSettings
-from paasd.builders.stack import STACK_IMAGE
 from paasd.domain.errors import EngineUnavailable
+from paasd.domain.stack import BOOKWORM
 from paasd.engines import why_no_docker
 from paasd.home import Home, HomeError
 from paasd.settings import Settings, parse_address
@@ -82,7 +82,6 @@ async def docker_findings(settings: Settings, home_id: str) -> list[Finding]:
     async with engine:
         try:
             info = await engine.info()
-            stack = await engine.has_image(STACK_IMAGE)
         except EngineUnavailable as error:
             remedy = (
                 "install and start Docker (`apt-get install docker.io`, then `dockerd`), set docker.host, or run dynos "
@@ -96,9 +95,11 @@ async def docker_findings(settings: Settings, home_id: str) -> list[Finding]:
         found.append(Finding("builds", True, detail))
     found += [Finding("engine", False, problem, problem.rpartition("; ")[2]) for problem in info.problems]
     found.append(
-        Finding("stack", True, f"{STACK_IMAGE} is here")
-        if stack
-        else Finding("stack", False, f"{STACK_IMAGE} is missing: only apps with a Dockerfile build", "run `make setup`")
+        Finding("stack", True, ", ".join(f"{stack.image} (Python {stack.python})" for stack in info.stacks.stacks))
+        if info.stacks.stacks
+        else Finding(
+            "stack", False, f"{BOOKWORM.image} is missing: only apps with a Dockerfile build", "run `make setup`"
+        )
     )
     return found
 

@@ -41,5 +41,6 @@ def build_rules(settings: Settings) -> BuildRules:
         timeout=settings.build.timeout,
         parallel=settings.build.parallel,
         queue=settings.deploy.queue,
+        strict=settings.build.strict,
         web_url=f"http://{{app}}.{settings.domain}:{port}/",
     )

@@ -24,12 +24,16 @@ class SettingsError(ValueError):
 
 
 class BuildSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Seconds a build may take; builds at once, over all apps; bytes a push may bring; memory of each build step."""
+    """Seconds a build may take; builds at once, over all apps; bytes a push may bring; memory of each build step.
+
+    With `strict` an app that asks for a version of its language that no stack has is refused, not built on the nearest.
+    """
 
     timeout: Duration = 900.0
     parallel: Count = 2
     max_push_bytes: Count = 500_000_000
     memory_mb: Annotated[int, Meta(ge=6)] = 2048
+    strict: bool = False
 
 
 class DynoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

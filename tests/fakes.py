@@ -12,6 +12,7 @@ from string import Template
 
 from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit
 from paasd.domain.errors import BuildFailed, DynoUnhealthy, EngineUnavailable, NotFound
+from paasd.domain.stack import Stacks
 from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, ProbeResult, Shell, Size, Terminal, Write
 from tests.fake_shell import FakeShell
 from tests.gates import Gates
@@ -79,6 +80,7 @@ class FakeEngine:
         self.networks_made: set[str] = set()
         self.tags: dict[str, str] = {}  # name -> artifact
         self.others: dict[str, str] = {"paasd/stack:bookworm": ""}  # images not of ours, and whose app they are
+        self.standing = Stacks()
         self.guarded = 0  # how often the host was guarded
         self.probed: list[str | None] = []  # the path of each probe
         self.refusals: list[bool] = []  # whether each of the next probes is refused, whatever the dyno does
@@ -147,7 +149,7 @@ class FakeEngine:
 
     async def info(self) -> EngineInfo:
         await self._at("info")
-        return EngineInfo("fake", "1", "1.41", buildkit=False, addresses_reachable=True)
+        return EngineInfo("fake", "1", "1.41", buildkit=False, addresses_reachable=True, stacks=self.standing)
 
     async def guard(self) -> None:
         await self._at("guard")

@@ -29,9 +29,11 @@ from paasd.adapters.docker_faults import absent, cannot_start, problems
 from paasd.adapters.docker_firewall import Firewall
 from paasd.adapters.docker_network import Networks, gateways, is_local
 from paasd.adapters.docker_shells import DockerShell, container_with_input, exec_exit, hang_up, take_over
+from paasd.adapters.docker_stacks import read_stacks
 from paasd.adapters.docker_streams import DockerTerminal, Seen, log_lines
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
 from paasd.domain.errors import Conflict, EngineUnavailable, NotFound
+from paasd.domain.stack import parse_version
 from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, Shell, Size, Terminal, Write
 
@@ -66,7 +68,7 @@ class DockerEngine:
         connection = await self._api.connect()
         found = await self._api.call("info")
         self._publish = await self._must_publish(found)
-        api = _version(connection.api_version)
+        api = parse_version(connection.api_version)
         gateway = None if self._publish else await self._firewall.problem(await self._networks.default_bridge())
         troubles = [
             *problems(found, api, connection.api_version, publish=self._publish),
@@ -79,6 +81,7 @@ class DockerEngine:
             buildkit=self._buildkit(api),
             addresses_reachable=not self._publish,
             problems=tuple(troubles),
+            stacks=await read_stacks(self._api),
             data_root=None if self._publish else found.get("DockerRootDir"),
         )
 
@@ -90,12 +93,12 @@ class DockerEngine:
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
         """Build `source` by `recipe`. Raises BuildFailed; cancelling stops the build."""
         connection = await self._api.connect()
-        buildkit = self._buildkit(_version(connection.api_version))
+        buildkit = self._buildkit(parse_version(connection.api_version))
         return await self._builder.build(source, recipe, output, buildkit=buildkit)
 
     async def adopt_image(self, image: str, recipe: BuildSpec, output: Write) -> Artifact:
         """An artifact like an image the engine has. NotFound when there is none, or it is another app's."""
-        version = _version((await self._api.connect()).api_version)
+        version = parse_version((await self._api.connect()).api_version)
         return await self._builder.adopt(image, recipe, output, buildkit=self._buildkit(version))
 
     async def artifacts(self) -> Sequence[Artifact]:
@@ -123,10 +126,6 @@ class DockerEngine:
             if error.status != 404:
                 raise
             raise NotFound(f"There is no artifact {artifact}; push its commit again.", resource="artifact") from error
-
-    async def has_image(self, name: str) -> bool:
-        """Whether an image of this name is here; nothing is pulled."""
-        return bool(await self._api.call("images", name=name))
 
     async def start(self, spec: DynoSpec) -> Dyno:
         """Start a dyno on its app's network. Already running: returned as it is. DynoUnhealthy if it can't start."""
@@ -358,7 +357,3 @@ class DockerEngine:
         if connection.endpoint.socket is None or rootless or "Docker Desktop" in str(found.get("OperatingSystem")):
             return True
         return not any(map(is_local, gateways(await self._api.call("networks"))))
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))

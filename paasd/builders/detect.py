@@ -40,7 +40,7 @@ class Builder:
 
 BUILDERS: tuple[Builder, ...] = (
     Builder("dockerfile", "a Dockerfile (or heroku.yml with build.docker.web)", dockerfile.plan),
-    Builder("python", "Python (requirements.txt)", python.plan),
+    Builder("python", python.LOOKS_FOR, python.plan),
 )
 SUBDIRECTORY = "PROJECT_PATH"
 
@@ -69,6 +69,7 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
     )
     if processes.release is None and recipe.release is not None:
         processes = replace(processes, release=recipe.release)
+    fell_back = recipe.fallback_reason and processes.commands == dict(recipe.fallback)
     return Plan(
         root=source.root,
         builder=builder.name,
@@ -76,7 +77,11 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
         processes=processes,
         dockerfile=recipe.dockerfile,
         dockerfile_classic=recipe.dockerfile_classic,
-        reasons=(*([f"Building {place} ({SUBDIRECTORY})"] if place else []), *recipe.reasons),
+        reasons=(
+            *([f"Building {place} ({SUBDIRECTORY})"] if place else []),
+            *recipe.reasons,
+            *([recipe.fallback_reason] if fell_back else []),
+        ),
         warnings=recipe.warnings,
         slug=recipe.slug,
     )

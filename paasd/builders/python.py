@@ -1,98 +1,91 @@
-"""A source with requirements.txt builds on the stack image. Its dependencies are a layer of their own, so that a
-changed line of code rebuilds in the time of a file copy."""
+"""A Python source, by whichever file says what it needs."""
 
-import json
 import re
-from pathlib import Path
+from dataclasses import dataclass
 
+from paasd.builders import python_packages, python_version, python_web
+from paasd.builders.assemble import Part, assemble
 from paasd.builders.recipe import Recipe
-from paasd.builders.source import Source, read_text
-from paasd.builders.stack import PYTHON, STACK, STACK_IMAGE, UV_IMAGE
-from paasd.domain.errors import BuildFailed
+from paasd.builders.source import Source
 from paasd.domain.slug import SlugRecipe
+from paasd.domain.stack import Stack
 
-REQUIREMENTS = "requirements.txt"
-INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)", re.MULTILINE)
-LOCAL = re.compile(
-    r"^[ \t]*(?:-e\b|--editable\b|(?:-f|--find-links)[ =]\s*(?!https?:)|\.|/|file:|[^#\n]*@\s*file:"
-    r"|(?!-)[^#\s@:]+(?:/|\.whl\b|\.zip\b|\.tar\.gz\b))",
-    re.MULTILINE,
+ENV = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+COLLECT = "python manage.py collectstatic --noinput"
+RUNS_PYTHON = re.compile(r"^\w[\w-]*\s*:.*\b(?:python3?|gunicorn|uvicorn)\b", re.MULTILINE)
+LOOKS_FOR = (
+    "Python (uv.lock, requirements.txt, poetry.lock, Pipfile.lock, a pyproject.toml with [project], setup.py, or a "
+    "Procfile that runs python)"
 )
 
-HEAD = f"""FROM {STACK_IMAGE}
-USER root
-WORKDIR /app
-ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/app
-"""
 
-# ARG, not ENV: these are for the installation only, and the image's own environment stays the app's.
-# The cache is the app's own: what one app's build puts there, wheels included, no other app installs.
-WITH_UV = f"""ARG UV_CACHE_DIR=/var/cache/uv
-ARG UV_LINK_MODE=copy
-ARG UV_NO_PROGRESS=1
-ARG UV_SYSTEM_CERTS=1
-RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
-    --mount=type=cache,id=paasd-uv-%(app_id)s,target=/var/cache/uv,sharing=shared \\
-    uv venv -q --python python3 /opt/venv && uv pip install --compile-bytecode -r {REQUIREMENTS}
-"""
+@dataclass(frozen=True, slots=True)
+class Python:
+    """What is known of a Python source: its part of a Dockerfile, its stack, and what serves it without a Procfile."""
 
-WITH_PIP = f"""RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -q -r {REQUIREMENTS}
-"""
-
-SLUG_COMMANDS = (
-    'uv venv -q --python "$PYTHON" "$DEPS"',
-    f"uv pip install --compile-bytecode -r {REQUIREMENTS}",
-)
-SLUG_ENV = {"VIRTUAL_ENV": "{deps}", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-
-TAIL = """COPY --chown=app:app . /app
-USER app
-"""
+    part: Part
+    stack: Stack
+    web: str | None
+    why: str
+    warnings: tuple[str, ...]
+    slug: SlugRecipe
 
 
 def plan(source: Source) -> Recipe | None:
-    """The recipe for a Python source, or None when it has no requirements.txt."""
-    text = source.text(REQUIREMENTS)
-    if text is None:
+    """The recipe for a Python source, or None when it is none."""
+    found = look(source)
+    if found is None:
         return None
-    copies = copy_lines(source.root, text)
+    dockerfile, classic = assemble(source, found.stack, [found.part])
     return Recipe(
-        HEAD + copies + WITH_UV % {"app_id": source.app_id} + TAIL,
-        (f"Python app: {REQUIREMENTS} found, building on the {STACK} stack", f"Using Python {PYTHON}"),
-        stack=STACK,
-        dockerfile_classic=HEAD + copies + WITH_PIP + TAIL,
-        slug=SlugRecipe(included(source.root, REQUIREMENTS, text, ()), SLUG_COMMANDS, path=("bin",), env=SLUG_ENV),
+        dockerfile,
+        found.part.reasons,
+        stack=found.stack.label,
+        dockerfile_classic=classic,
+        fallback={"web": found.web} if found.web else {},
+        fallback_reason=f"No Procfile: {found.why}" if found.web else "",
+        advice=found.why if not found.web else python_web.ADVICE,
+        warnings=found.warnings,
+        slug=found.slug,
     )
 
 
-def copy_lines(source: Path, requirements: str) -> str:
-    """COPY lines for what the installation reads: the files it includes, or everything if it installs from the source.
-
-    Raises BuildFailed when an included file is missing.
-    """
-    files = included(source, REQUIREMENTS, requirements, ())
-    if files is None:
-        return "COPY . /app/\n"
-    # The JSON form keeps any file name one argument.
-    return "".join(f"COPY {json.dumps([name, f'/app/{name}'])}\n" for name in files)
-
-
-def included(source: Path, name: str, text: str, seen: tuple[str, ...]) -> tuple[str, ...] | None:
-    """`name` and the requirement files it names, each once; None when one installs from the source tree itself."""
-    seen = (*seen, name)
-    if LOCAL.search(text):
+def look(source: Source) -> Python | None:
+    """None when nothing says that the source is Python. Raises BuildFailed when what says so can't be read."""
+    needs, passed_over = python_packages.find(source)
+    if needs is None and not _bare(source):
         return None
-    for match in INCLUDE.finditer(text):
-        child = str(Path(name).parent / match[1])
-        if "://" in match[1] or child in seen:
-            continue
-        if ".." in Path(child).parts or child.startswith("/"):
-            return None
-        child_text = read_text(source, child)
-        if child_text is None:
-            raise BuildFailed(f"{name} includes {match[1]!r}, which is not in the repository; commit it.")
-        files = included(source, child, child_text, seen)
-        if files is None:
-            return None
-        seen = files
-    return seen
+    requires, file = (needs.requires, needs.file) if needs is not None else ("", "")
+    if file in ("uv.lock", "requirements.txt", "poetry.lock"):
+        file = "pyproject.toml"
+    wanted = python_version.asked(source, requires, file)
+    stack, why, warnings = python_version.choose(wanted, source.stacks, strict=source.strict)
+    if passed_over:
+        warnings = (*warnings, f"Not used, since {needs.file if needs else ''} comes first: {', '.join(passed_over)}")
+    packages = needs.packages if needs is not None else frozenset()
+    web, web_why = python_web.web_command(source, packages)
+    collects, static_why = python_web.collects_static(source, packages)
+    found_by = f"{needs.file} found" if needs is not None else "the Procfile runs it, and nothing is to be installed"
+    part = Part(
+        env=(
+            *(["VIRTUAL_ENV=/opt/venv"] if needs is not None else []),
+            *(f"{name}={one}" for name, one in ENV.items()),
+        ),
+        path=("/opt/venv/bin",) if needs is not None else (),
+        install=python_packages.installs(source, needs) if needs is not None else "",
+        install_classic=python_packages.classic_installs(needs) if needs is not None else None,
+        build=f"RUN {COLLECT}\n" if collects else "",
+        reasons=(
+            f"Python app: {found_by}, building on the {stack.name} stack",
+            why,
+            *([static_why] if static_why else []),
+        ),
+    )
+    slug = python_packages.slug(needs, (COLLECT,) if collects else (), ENV)
+    return Python(part, stack, web, web_why, warnings, slug)
+
+
+def _bare(source: Source) -> bool:
+    """Whether a Procfile runs Python files that need nothing."""
+    runs = RUNS_PYTHON.search(source.text("Procfile") or "") is not None
+    return runs and any(path.is_file() for path in source.root.glob("*.py"))

@@ -13,8 +13,8 @@ class Recipe:
 
     `slug` is its like for engines without images, None where only the Dockerfile tells how it is built.
 
-    `defaults` are process types that the source has beside its Procfile's; `fallback` counts when there are none at
-    all, and `advice` says what to add when `fallback` is empty. `reasons` and `warnings` are lines for the build log.
+    `defaults` are process types that the source has beside its Procfile's. `fallback` counts when there are none:
+    `fallback_reason` says so, and where it is empty `advice` says what to add. Reasons and warnings are for the log.
     """
 
     dockerfile: str
@@ -23,6 +23,7 @@ class Recipe:
     dockerfile_classic: str | None = None
     defaults: Mapping[str, str | None] = field(default_factory=dict)
     fallback: Mapping[str, str | None] = field(default_factory=dict)
+    fallback_reason: str = ""
     release: str | None = None
     advice: str = ADVICE
     warnings: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from paasd.domain.errors import BuildFailed
+from paasd.domain.stack import Stacks
 
 TEXT_BYTES = 256 * 1024
 LOCK_BYTES = 32 * 1024 * 1024
@@ -21,6 +22,8 @@ class Source:
     app_id: str
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
     buildpacks: tuple[str, ...] = ()
+    stacks: Stacks = field(default_factory=Stacks)
+    strict: bool = False  # a version that no stack has is an error
 
     def text(self, name: str, *, limit: int = TEXT_BYTES) -> str | None:
         """The file's text, None when there is none. Raises BuildFailed when it is there but can't be read."""

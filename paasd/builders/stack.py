@@ -1,6 +1,3 @@
-"""The stack: the image that apps without a Dockerfile run on, and the tool image that installs their packages."""
+"""The images that builds stand on or take their tools from."""
 
-STACK = "bookworm"
-STACK_IMAGE = "paasd/stack:bookworm"
 UV_IMAGE = "paasd/uv:latest"
-PYTHON = "3.11"

@@ -1,13 +1,14 @@
 """Port Engine: builds artifacts and runs dynos. Written once for every engine; a contract suite runs over all."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from paasd.domain.dyno import Dyno, DynoSpec, Exit
 from paasd.domain.slug import SlugRecipe
+from paasd.domain.stack import Stacks
 
 Write = Callable[[bytes], Awaitable[None]]
 """Takes a chunk of output. May wait (backpressure); never raises for a reader that went away."""
@@ -23,6 +24,7 @@ class EngineInfo:
     buildkit: bool
     addresses_reachable: bool  # dyno addresses can be reached from this host; else ports are published on loopback
     problems: tuple[str, ...] = ()
+    stacks: Stacks = field(default_factory=Stacks)  # what builds may stand on
     data_root: str | None = None  # where images are kept, if that is on this machine
 
 

@@ -31,11 +31,15 @@ Source = Callable[[], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class BuildRules:
-    """Seconds a build may take, how many may run at once, whether every push waits its turn; a web URL's form."""
+    """Seconds a build may take, how many may run at once, whether every push waits its turn; a web URL's form.
+
+    `strict`: an app that asks for a version that no stack has is refused, rather than built on the nearest.
+    """
 
     timeout: float = 900.0
     parallel: int = 2
     queue: bool = False
+    strict: bool = False
     web_url: str = "http://{app}.localhost:8080/"
 
 
@@ -176,7 +180,9 @@ class Builds:
     async def _plan(self, app: App, root: Path) -> Plan:
         config = await self._store.newest_config(app.id)
         buildpacks = tuple(await self._store.buildpacks(app.id))
-        return await asyncio.to_thread(detect, BuildSource(root, app.id, config, buildpacks))
+        stacks = (await self._engine.info()).stacks
+        wanted = BuildSource(root, app.id, config, buildpacks, stacks, self._rules.strict)
+        return await asyncio.to_thread(detect, wanted)
 
     async def _make(self, app: App, build: Build, plan: Plan, output: Write) -> Artifact:
         await output("".join(f"-----> {line}\n" for line in plan.reasons).encode())

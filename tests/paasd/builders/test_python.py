@@ -1,132 +1,69 @@
-"""Python sources: the dependency layer depends on what the installation reads, and on nothing else."""
+"""A Python source from its files to its recipe."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from paasd.builders import python
+from paasd.builders.python import plan
 from paasd.builders.recipe import Recipe
 from paasd.builders.source import Source
-from paasd.builders.stack import STACK_IMAGE
 from paasd.domain.errors import BuildFailed
-
-EVERYTHING = ["COPY . /app/"]
-
-
-def plan(root: Path, app_id: str = "a1") -> Recipe | None:
-    return python.plan(Source(root, app_id))
+from paasd.domain.stack import BOOKWORM, Stack, Stacks
 
 
-def copies(source: Path, **files: str) -> list[str]:
-    """The COPY lines before the installation."""
+def recipe(root: Path, files: Mapping[str, str], *, strict: bool = False, stacks: Stacks | None = None) -> Recipe:
     for name, text in files.items():
-        path = source / name.replace("__", "/").replace("_txt", ".txt")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    recipe = plan(source, "a1")
-    assert recipe is not None
-    found, classic = (
-        [line for line in (text or "").splitlines() if line.startswith("COPY ") and "--" not in line]
-        for text in (recipe.dockerfile, recipe.dockerfile_classic)
-    )
-    assert found == classic
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    found = plan(Source(root, "a1", stacks=stacks or Stacks(), strict=strict))
+    assert found is not None
     return found
 
 
-def test_the_app_is_copied_after_its_dependencies_are_installed(tmp_path: Path) -> None:
-    assert copies(tmp_path, requirements_txt="flask==3\n") == ['COPY ["requirements.txt", "/app/requirements.txt"]']
-    recipe = plan(tmp_path, "a1")
-    assert recipe is not None
-    for text in (recipe.dockerfile, recipe.dockerfile_classic or ""):
-        assert text.startswith(f"FROM {STACK_IMAGE}\n")
-        assert text.index("install") < text.index("COPY --chown=app:app . /app")
-        assert text.endswith("USER app\n")
-    assert "--mount" not in (recipe.dockerfile_classic or "")
+def test_a_django_project_is_served_and_its_static_files_collected(tmp_path: Path) -> None:
+    files = {
+        "requirements.txt": "django\ngunicorn\n",
+        "manage.py": "",
+        "shop/wsgi.py": "",
+        "shop/settings.py": "STATIC_ROOT = 1\n",
+    }
+    found = recipe(tmp_path, files)
+    assert found.fallback == {"web": "gunicorn shop.wsgi --bind 0.0.0.0:$PORT"}
+    assert found.fallback_reason == "No Procfile: Django project shop, served by gunicorn"
+    for text in (found.dockerfile, found.dockerfile_classic or ""):
+        assert text.endswith("USER app\nRUN python manage.py collectstatic --noinput\n")
+    assert found.reasons == (
+        "Python app: requirements.txt found, building on the bookworm stack",
+        "Using Python 3.11 of the bookworm stack, as the source asks for none",
+        "Django's static files are collected (DISABLE_COLLECTSTATIC=1 skips that)",
+    )
 
 
-def test_no_requirements_no_python(tmp_path: Path) -> None:
-    assert plan(tmp_path, "a1") is None
+def test_the_stack_is_the_one_that_has_the_python(tmp_path: Path) -> None:
+    stacks = Stacks((BOOKWORM, Stack("trixie", "3.13", "20261126")))
+    found = recipe(tmp_path, {"requirements.txt": "", ".python-version": "3.13\n"}, stacks=stacks)
+    assert found.dockerfile.startswith("FROM paasd/stack:trixie\n")
+    assert (found.stack, found.warnings) == ("trixie-20261126", ())
 
 
-def test_included_files_are_copied_each_once_though_they_include_each_other(tmp_path: Path) -> None:
-    assert copies(
-        tmp_path,
-        requirements_txt="-r base.txt\n--requirement=deps/more.txt\n-c https://example.org/c.txt\nflask\n",
-        base_txt="-r requirements.txt\n--constraint limits.txt\n",
-        limits_txt="flask<4\n",
-        deps__more_txt="-r inner.txt\n",
-        deps__inner_txt="gunicorn\n",
-    ) == [
-        f'COPY ["{name}", "/app/{name}"]'
-        for name in ("requirements.txt", "base.txt", "limits.txt", "deps/more.txt", "deps/inner.txt")
-    ]
+def test_a_python_that_no_stack_has_is_a_warning_or_under_strict_an_error(tmp_path: Path) -> None:
+    files = {"requirements.txt": "", "runtime.txt": "python-3.6.5"}
+    (warning,) = recipe(tmp_path, files).warnings
+    assert warning == "runtime.txt asks for Python 3.6.5, and the stacks here have 3.11 (bookworm): 3.11 is used."
+    with pytest.raises(BuildFailed, match="ask for one of those"):
+        recipe(tmp_path, {}, strict=True)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "-e .",
-        "--editable .",
-        ".",
-        "./lib",
-        "file:lib",
-        "shop @ file:///app/lib",
-        "/app/lib",
-        "vendor/lib",
-        "lib-1.0-py3-none-any.whl",
-        "--find-links wheels",
-        "-r ../up.txt",
-        "-r /etc/x",
-    ],
-)
-def test_an_installation_from_the_source_itself_gets_all_of_it(tmp_path: Path, line: str) -> None:
-    assert copies(tmp_path, requirements_txt=f"flask\n{line}\n") == EVERYTHING
+def test_a_procfile_that_runs_python_is_enough(tmp_path: Path) -> None:
+    found = recipe(tmp_path, {"Procfile": "web: python3 web.py\n", "web.py": ""})
+    assert "nothing is to be installed" in found.reasons[0]
+    assert "RUN" not in found.dockerfile
+    assert "/opt/venv" not in found.dockerfile
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "# ./lib",
-        "flask  # see a/b",
-        "-f https://example.org/wheels/",
-        "a @ https://example.org/a.whl",
-        "git+https://x/y",
-    ],
-)
-def test_an_installation_from_elsewhere_does_not(tmp_path: Path, line: str) -> None:
-    assert copies(tmp_path, requirements_txt=f"flask\n{line}\n") != EVERYTHING
-
-
-def test_so_does_one_whose_included_file_does(tmp_path: Path) -> None:
-    assert copies(tmp_path, requirements_txt="-r base.txt\n", base_txt="-e .\n") == EVERYTHING
-
-
-def test_a_comment_is_no_include(tmp_path: Path) -> None:
-    assert len(copies(tmp_path, requirements_txt="# -r gone.txt\nflask  # -e .\n")) == 1
-
-
-def test_an_included_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BuildFailed, match=r"base\.txt includes 'gone\.txt', which is not in the repository; commit it"):
-        copies(tmp_path, requirements_txt="-r base.txt\n", base_txt="-r gone.txt\n")
-
-
-def test_odd_file_names_stay_one_argument(tmp_path: Path) -> None:
-    (tmp_path / 'a"b.txt').write_text("flask\n")
-    assert copies(tmp_path, requirements_txt='-r a"b.txt\n')[1] == 'COPY ["a\\"b.txt", "/app/a\\"b.txt"]'
-
-
-def test_requirements_that_are_not_utf8_say_so(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_bytes(b"\xff\xfef\x00l\x00")
-    with pytest.raises(BuildFailed, match=r"requirements\.txt is not UTF-8 text"):
-        plan(tmp_path, "a1")
-
-
-def test_each_app_has_a_package_cache_of_its_own(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_text("flask\n")
-    first, again, other = plan(tmp_path, "a1"), plan(tmp_path, "a1"), plan(tmp_path, "b2")
-    assert first is not None
-    assert other is not None
-    assert first == again
-    assert "--mount=type=cache,id=paasd-uv-a1,target=/var/cache/uv" in first.dockerfile
-    assert "id=paasd-uv-b2" in other.dockerfile
-    assert "paasd-uv-a1" not in other.dockerfile
+def test_files_without_a_procfile_that_runs_them_are_not(tmp_path: Path) -> None:
+    (tmp_path / "web.py").write_text("")
+    assert plan(Source(tmp_path, "a1")) is None
+    (tmp_path / "Procfile").write_text("web: ./server\n")
+    assert plan(Source(tmp_path, "a1")) is None

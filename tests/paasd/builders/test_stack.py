@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from paasd.builders.stack import STACK, STACK_IMAGE, UV_IMAGE
+from paasd.builders.stack import UV_IMAGE
+from paasd.domain.stack import BOOKWORM
 
 SETUP = Path(__file__).parents[3] / "deploy" / "setup"
 
 
 def test_setup_makes_the_images_that_builds_stand_on() -> None:
     script = (SETUP / "base-images").read_text()
-    assert STACK_IMAGE in script
+    assert BOOKWORM.image in script
     assert UV_IMAGE.partition(":")[0] in script
-    assert STACK_IMAGE.endswith(f":{STACK}")

@@ -1,0 +1,87 @@
+"""A Dockerfile for an app on a stack: system packages, each language's installation, the source, each language's build.
+
+What is installed depends on its own files alone, so that a changed line of code rebuilds in the time of a file copy.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from paasd.builders.source import Source
+from paasd.domain.errors import BuildFailed
+from paasd.domain.stack import Stack
+
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?")
+APTFILE = "Aptfile"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One language's lines. `install` runs before the source is copied, `build` after it, as the app's user.
+
+    `env` stays in the image; `path` are folders put before its PATH; a classic builder is given `install_classic`.
+    """
+
+    env: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    install: str = ""
+    build: str = ""
+    install_classic: str | None = None
+    reasons: tuple[str, ...] = field(default=())
+
+
+def assemble(source: Source, stack: Stack, parts: Sequence[Part]) -> tuple[str, str | None]:
+    """The Dockerfile, and the one for engines without BuildKit where a part has lines of its own for that."""
+    classic = any(part.install_classic is not None for part in parts)
+    return _text(source, stack, parts, buildkit=True), (
+        _text(source, stack, parts, buildkit=False) if classic else None
+    )
+
+
+def _text(source: Source, stack: Stack, parts: Sequence[Part], *, buildkit: bool) -> str:
+    path = ":".join([*(folder for part in parts for folder in part.path), "$PATH"])
+    env = " ".join([*(one for part in parts for one in part.env), f"PATH={path}", "HOME=/app"])
+    installs = [part.install if buildkit or part.install_classic is None else part.install_classic for part in parts]
+    return "".join(
+        [
+            f"FROM {stack.image}\nUSER root\nWORKDIR /app\nENV {env}\n",
+            _apt(source, buildkit=buildkit),
+            *installs,
+            "COPY --chown=app:app . /app\n",
+            "USER app\n",
+            *(part.build for part in parts),
+        ]
+    )
+
+
+def _apt(source: Source, *, buildkit: bool) -> str:
+    packages = apt_packages(source)
+    if not packages:
+        return ""
+    mount = f"--mount=type=cache,id=paasd-apt-{source.app_id},target=/var/cache/apt,sharing=locked "
+    return (
+        f"RUN {mount if buildkit else ''}apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy "
+        f"--no-install-recommends {' '.join(packages)} && rm -rf /var/lib/apt/lists/*\n"
+    )
+
+
+def apt_packages(source: Source) -> tuple[str, ...]:
+    """The system packages that the Aptfile names. Raises BuildFailed for a line that is no package's name."""
+    found = []
+    for number, raw in enumerate((source.text(APTFILE) or "").splitlines(), start=1):
+        line = raw.partition("#")[0].strip()
+        if not line:
+            continue
+        if not all(PACKAGE.fullmatch(word) for word in line.split()):
+            raise BuildFailed(
+                f"{APTFILE} line {number} is no package of the stack's: {line[:60]!a}; write names such as libpq-dev, "
+                "one a line (files and repositories of others are not fetched: use a Dockerfile for those)."
+            )
+        found += line.split()
+    return tuple(found)
+
+
+def copy(*names: str) -> str:
+    """A COPY line for files, into the place that they have in the source. The JSON form keeps any name one argument."""
+    return "".join(f"COPY {json.dumps([name, f'/app/{name}'])}\n" for name in names)

@@ -1,0 +1,236 @@
+"""Where a Python source says what it needs, how that is installed, and which packages that brings."""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from paasd.builders.assemble import copy
+from paasd.builders.requirements import REQUIREMENTS, included, lines_of
+from paasd.builders.source import LOCK_BYTES, Source
+from paasd.builders.stack import UV_IMAGE
+from paasd.domain.errors import BuildFailed
+from paasd.domain.slug import SlugRecipe
+
+# ARG, not ENV: these are for the installation only, and the image's own environment stays the app's.
+# The cache is the app's own: what one app's build puts there, wheels included, no other app installs.
+ARGS = """ARG UV_CACHE_DIR=/var/cache/uv
+ARG UV_LINK_MODE=copy
+ARG UV_NO_PROGRESS=1
+ARG UV_SYSTEM_CERTS=1
+ARG UV_PROJECT_ENVIRONMENT=/opt/venv
+ARG UV_PYTHON_DOWNLOADS=never
+ARG UV_TOOL_DIR=/tmp/uv-tools
+"""
+RUN = f"""RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
+    --mount=type=cache,id=paasd-uv-%(app_id)s,target=/var/cache/uv,sharing=shared \\
+    %(command)s
+"""
+VENV = "uv venv -q --python /usr/bin/python3 /opt/venv"
+PIP = "RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -q %s\n"
+INSTALL = "uv pip install --compile-bytecode"
+LISTED = '"${TMPDIR:-/tmp}/requirements.txt"'
+NAME = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """`file` says what is needed, `command` brings it once a virtual environment is there, and `reads` these files
+    (None: all of the source). `own` brings the project itself, once its source is there.
+
+    `packages` are normalised names; `pip` are pip's arguments for the same, where it can; `requires` is the range of
+    Python versions that the project asks for, "" for none.
+    """
+
+    file: str
+    reads: tuple[str, ...] | None
+    command: str
+    packages: frozenset[str]
+    own: str | None = None
+    pip: str | None = None
+    requires: str = ""
+
+
+def installs(source: Source, needs: Needs) -> str:
+    """The Dockerfile's lines that bring what is needed."""
+    lines = ARGS + _copies(needs) + _run(source, f"{VENV} && {needs.command}")
+    return lines + ("COPY . /app/\n" + _run(source, needs.own) if needs.own is not None else "")
+
+
+def classic_installs(needs: Needs) -> str | None:
+    """The same without BuildKit's mounts; None where pip can't do it."""
+    return _copies(needs) + PIP % needs.pip if needs.pip is not None else None
+
+
+def slug(needs: Needs | None, commands: tuple[str, ...], env: Mapping[str, str]) -> SlugRecipe:
+    """The same for engines without images."""
+    if needs is None:
+        return SlugRecipe(commands=commands, env=env)
+    lines = ['uv venv -q --python "$PYTHON" "$DEPS"', f'UV_PROJECT_ENVIRONMENT="$DEPS" {needs.command}']
+    if needs.own is not None:
+        lines[1] = f'UV_PROJECT_ENVIRONMENT="$DEPS" {needs.own} --no-editable'
+    return SlugRecipe(
+        depends_on=needs.reads if needs.own is None else None,
+        dependencies=tuple(lines),
+        commands=commands,
+        path=("bin",),
+        env={"VIRTUAL_ENV": "{deps}", **env},
+    )
+
+
+def _copies(needs: Needs) -> str:
+    return "COPY . /app/\n" if needs.reads is None else copy(*needs.reads)
+
+
+def _run(source: Source, command: str) -> str:
+    return RUN % {"app_id": source.app_id, "command": command}
+
+
+def find(source: Source) -> tuple[Needs | None, tuple[str, ...]]:
+    """What says it first, and the names of the files that say it too and are passed over. Raises BuildFailed."""
+    there = [name for name, _ in READERS if source.has(name)]
+    for name, read in READERS:
+        if name in there and (needs := read(source)) is not None:
+            lesser = {"pyproject.toml", "setup.py"}  # beside a lock file or requirements they are no second opinion
+            return needs, tuple(other for other in there if other != name and other not in lesser)
+    return None, ()
+
+
+def project(source: Source) -> dict[str, Any]:
+    """pyproject.toml, {} when there is none. Raises BuildFailed."""
+    text = source.text("pyproject.toml")
+    try:
+        return tomllib.loads(text) if text is not None else {}
+    except tomllib.TOMLDecodeError as error:
+        raise BuildFailed(f"pyproject.toml is not valid TOML: {error}.") from error
+
+
+def is_package(document: dict[str, Any]) -> bool:
+    """Whether the project itself is to be installed beside what it needs."""
+    return "build-system" in document and _table(document, "tool", "uv").get("package") is not False
+
+
+def requires_python(document: dict[str, Any]) -> str:
+    """The range of Python versions, "" for none."""
+    found = _table(document, "project").get("requires-python")
+    poetry = _table(document, "tool", "poetry", "dependencies").get("python")
+    return next((one for one in (found, poetry) if isinstance(one, str)), "")
+
+
+def _table(document: dict[str, Any], *path: str) -> dict[str, Any]:
+    for key in path:
+        found = document.get(key)
+        document = found if isinstance(found, dict) else {}
+    return document
+
+
+def names(texts: Iterable[str]) -> frozenset[str]:
+    """flask-login of Flask_Login>=1."""
+    return frozenset(re.sub(r"[-_.]+", "-", match[0]).lower() for text in texts if (match := NAME.match(text.strip())))
+
+
+def _toml(source: Source, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.text(name, limit=LOCK_BYTES) or "")
+    except tomllib.TOMLDecodeError as error:
+        raise BuildFailed(f"{name} is not valid TOML: {error}; make it anew and commit it.") from error
+
+
+def _locked(document: dict[str, Any]) -> frozenset[str]:
+    found = document.get("package")
+    return names(
+        str(one.get("name", "")) for one in (found if isinstance(found, list) else []) if isinstance(one, dict)
+    )
+
+
+def _uv_lock(source: Source) -> Needs | None:
+    document = project(source)
+    if not document:
+        raise BuildFailed("uv.lock is there without the pyproject.toml that it belongs to; commit that too.")
+    sync = "uv sync --locked --no-default-groups --compile-bytecode"
+    lock = _toml(source, "uv.lock")
+    packages, requires = _locked(lock), requires_python(document)
+    if _needs_source(document, lock):
+        return Needs("uv.lock", None, sync, packages, requires=requires)
+    reads, own = ("pyproject.toml", "uv.lock"), sync if is_package(document) else None
+    return Needs("uv.lock", reads, f"{sync} --no-install-project", packages, own, requires=requires)
+
+
+def _needs_source(document: dict[str, Any], lock: dict[str, Any]) -> bool:
+    """Whether something beside the project itself is installed from the source."""
+    if _table(document, "tool", "uv", "workspace"):
+        return True
+    found = lock.get("package")
+    origins = [one.get("source") for one in (found if isinstance(found, list) else []) if isinstance(one, dict)]
+    places = [one.get(key) for one in origins if isinstance(one, dict) for key in ("editable", "directory", "path")]
+    return any(place not in (None, ".") for place in places)
+
+
+def _requirements(source: Source) -> Needs | None:
+    text = source.text(REQUIREMENTS) or ""
+    return Needs(
+        REQUIREMENTS,
+        included(source.root, REQUIREMENTS, text, ()),
+        f"{INSTALL} -r {REQUIREMENTS}",
+        names(lines_of(source.root, text)),
+        pip=f"-r {REQUIREMENTS}",
+        requires=requires_python(project(source)),
+    )
+
+
+def _poetry(source: Source) -> Needs | None:
+    made = re.search(r"generated by Poetry (\d+\.\d+\.\d+)", (source.text("poetry.lock", limit=LOCK_BYTES) or "")[:300])
+    tool = f"poetry=={made[1]}" if made else "poetry"
+    # Poetry's own plugin says what the lock holds, from the lock alone, and refuses a stale one; uv installs it.
+    export = f"uv tool run -q --from '{tool}' --with poetry-plugin-export poetry export --only main -o {LISTED}"
+    packages = _locked(_toml(source, "poetry.lock"))
+    requires = requires_python(project(source))
+    return Needs(
+        "poetry.lock",
+        ("pyproject.toml", "poetry.lock"),
+        f"{export} && {INSTALL} -r {LISTED}",
+        packages,
+        requires=requires,
+    )
+
+
+def _pipfile(source: Source) -> Needs | None:
+    try:
+        document = json.loads(source.text("Pipfile.lock", limit=LOCK_BYTES) or "")
+        found = names(document["default"])
+        requires = document.get("_meta", {}).get("requires", {})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BuildFailed("Pipfile.lock can't be read; make it anew with `pipenv lock` and commit it.") from error
+    if not source.has("Pipfile"):
+        raise BuildFailed("Pipfile.lock is there without the Pipfile that it belongs to; commit that too.")
+    wanted = str(requires.get("python_version") or requires.get("python_full_version") or "")
+    command = f"uv tool run -q pipenv requirements --hash >{LISTED} && {INSTALL} -r {LISTED}"
+    return Needs("Pipfile.lock", ("Pipfile", "Pipfile.lock"), command, found, requires=f"=={wanted}" if wanted else "")
+
+
+def _pyproject(source: Source) -> Needs | None:
+    document = project(source)
+    if "project" not in document:
+        return None  # of tools that have nothing to do with what is installed
+    listed = _table(document, "project").get("dependencies")
+    packages = names(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else frozenset()
+    requires = requires_python(document)
+    if is_package(document):
+        return Needs("pyproject.toml", None, f"{INSTALL} .", packages, pip=".", requires=requires)
+    return Needs("pyproject.toml", ("pyproject.toml",), f"{INSTALL} -r pyproject.toml", packages, requires=requires)
+
+
+def _setup(_source: Source) -> Needs | None:
+    return Needs("setup.py", None, f"{INSTALL} .", frozenset(), pip=".")
+
+
+READERS: tuple[tuple[str, Callable[[Source], Needs | None]], ...] = (
+    ("uv.lock", _uv_lock),
+    ("requirements.txt", _requirements),
+    ("poetry.lock", _poetry),
+    ("Pipfile.lock", _pipfile),
+    ("pyproject.toml", _pyproject),
+    ("setup.py", _setup),
+)

@@ -1,0 +1,37 @@
+"""Dockerfiles of apps on a stack."""
+
+from pathlib import Path
+
+import pytest
+
+from paasd.builders.assemble import Part, apt_packages, assemble
+from paasd.builders.source import Source
+from paasd.domain.errors import BuildFailed
+from paasd.domain.stack import BOOKWORM
+
+
+def test_what_is_installed_comes_before_the_source_and_what_is_built_after_it(tmp_path: Path) -> None:
+    one = Part(("A=1",), ("/a/bin",), "RUN install a\n", "RUN build a\n", "RUN classic a\n")
+    two = Part(("B=2",), ("/b/bin",), "RUN install b\n", "RUN build b\n")
+    (tmp_path / "Aptfile").write_text("libpq-dev  # for psycopg2\n\n# more\ngcc python3-dev\n")
+    text, classic = assemble(Source(tmp_path, "a1"), BOOKWORM, [one, two])
+    assert text.splitlines() == [
+        "FROM paasd/stack:bookworm", "USER root", "WORKDIR /app", "ENV A=1 B=2 PATH=/a/bin:/b/bin:$PATH HOME=/app",
+        "RUN --mount=type=cache,id=paasd-apt-a1,target=/var/cache/apt,sharing=locked apt-get update -q && "
+        "DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends libpq-dev gcc python3-dev && "
+        "rm -rf /var/lib/apt/lists/*",
+        "RUN install a", "RUN install b", "COPY --chown=app:app . /app", "USER app", "RUN build a", "RUN build b",
+    ]  # fmt: skip
+    assert classic is not None
+    assert "--mount" not in classic
+    assert "RUN classic a\nRUN install b\n" in classic
+
+
+@pytest.mark.parametrize(
+    "line", ["; rm -rf /", "$(id)", "-o Dir::Etc=/tmp", "https://example.org/a.deb", ":repo:deb x", "a\\"]
+)
+def test_an_aptfile_holds_names_of_packages_alone(tmp_path: Path, line: str) -> None:
+    """Bites: without the pattern the line is run by the build's shell as root."""
+    (tmp_path / "Aptfile").write_text(f"gcc\n{line}\n")
+    with pytest.raises(BuildFailed, match="Aptfile line 2 is no package of the stack's"):
+        apt_packages(Source(tmp_path, "a1"))

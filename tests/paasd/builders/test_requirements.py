@@ -1,0 +1,131 @@
+"""requirements.txt: the dependency layer depends on what the installation reads, and on nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from paasd.builders import python
+from paasd.builders.recipe import Recipe
+from paasd.builders.source import Source
+from paasd.domain.errors import BuildFailed
+
+EVERYTHING = ["COPY . /app/"]
+
+
+def plan(root: Path, app_id: str = "a1") -> Recipe | None:
+    return python.plan(Source(root, app_id))
+
+
+def copies(source: Path, **files: str) -> list[str]:
+    """The COPY lines before the installation."""
+    for name, text in files.items():
+        path = source / name.replace("__", "/").replace("_txt", ".txt")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    recipe = plan(source, "a1")
+    assert recipe is not None
+    found, classic = (
+        [line for line in (text or "").splitlines() if line.startswith("COPY ") and "--" not in line]
+        for text in (recipe.dockerfile, recipe.dockerfile_classic)
+    )
+    assert found == classic
+    return found
+
+
+def test_the_app_is_copied_after_its_dependencies_are_installed(tmp_path: Path) -> None:
+    assert copies(tmp_path, requirements_txt="flask==3\n") == ['COPY ["requirements.txt", "/app/requirements.txt"]']
+    recipe = plan(tmp_path, "a1")
+    assert recipe is not None
+    for text in (recipe.dockerfile, recipe.dockerfile_classic or ""):
+        assert text.startswith("FROM paasd/stack:bookworm\n")
+        assert text.index("install") < text.index("COPY --chown=app:app . /app")
+        assert text.endswith("USER app\n")
+    assert "--mount" not in (recipe.dockerfile_classic or "")
+
+
+def test_no_requirements_no_python(tmp_path: Path) -> None:
+    assert plan(tmp_path, "a1") is None
+
+
+def test_included_files_are_copied_each_once_though_they_include_each_other(tmp_path: Path) -> None:
+    assert copies(
+        tmp_path,
+        requirements_txt="-r base.txt\n--requirement=deps/more.txt\n-c https://example.org/c.txt\nflask\n",
+        base_txt="-r requirements.txt\n--constraint limits.txt\n",
+        limits_txt="flask<4\n",
+        deps__more_txt="-r inner.txt\n",
+        deps__inner_txt="gunicorn\n",
+    ) == [
+        f'COPY ["{name}", "/app/{name}"]'
+        for name in ("requirements.txt", "base.txt", "limits.txt", "deps/more.txt", "deps/inner.txt")
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-e .",
+        "--editable .",
+        ".",
+        "./lib",
+        "file:lib",
+        "shop @ file:///app/lib",
+        "/app/lib",
+        "vendor/lib",
+        "lib-1.0-py3-none-any.whl",
+        "--find-links wheels",
+        "-r ../up.txt",
+        "-r /etc/x",
+    ],
+)
+def test_an_installation_from_the_source_itself_gets_all_of_it(tmp_path: Path, line: str) -> None:
+    assert copies(tmp_path, requirements_txt=f"flask\n{line}\n") == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# ./lib",
+        "flask  # see a/b",
+        "-f https://example.org/wheels/",
+        "a @ https://example.org/a.whl",
+        "git+https://x/y",
+    ],
+)
+def test_an_installation_from_elsewhere_does_not(tmp_path: Path, line: str) -> None:
+    assert copies(tmp_path, requirements_txt=f"flask\n{line}\n") != EVERYTHING
+
+
+def test_so_does_one_whose_included_file_does(tmp_path: Path) -> None:
+    assert copies(tmp_path, requirements_txt="-r base.txt\n", base_txt="-e .\n") == EVERYTHING
+
+
+def test_a_comment_is_no_include(tmp_path: Path) -> None:
+    assert len(copies(tmp_path, requirements_txt="# -r gone.txt\nflask  # -e .\n")) == 1
+
+
+def test_an_included_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed, match=r"base\.txt includes 'gone\.txt', which is not in the repository; commit it"):
+        copies(tmp_path, requirements_txt="-r base.txt\n", base_txt="-r gone.txt\n")
+
+
+def test_odd_file_names_stay_one_argument(tmp_path: Path) -> None:
+    (tmp_path / 'a"b.txt').write_text("flask\n")
+    assert copies(tmp_path, requirements_txt='-r a"b.txt\n')[1] == 'COPY ["a\\"b.txt", "/app/a\\"b.txt"]'
+
+
+def test_requirements_that_are_not_utf8_say_so(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_bytes(b"\xff\xfef\x00l\x00")
+    with pytest.raises(BuildFailed, match=r"requirements\.txt is not UTF-8 text"):
+        plan(tmp_path, "a1")
+
+
+def test_each_app_has_a_package_cache_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    first, again, other = plan(tmp_path, "a1"), plan(tmp_path, "a1"), plan(tmp_path, "b2")
+    assert first is not None
+    assert other is not None
+    assert first == again
+    assert "--mount=type=cache,id=paasd-uv-a1,target=/var/cache/uv" in first.dockerfile
+    assert "id=paasd-uv-b2" in other.dockerfile
+    assert "paasd-uv-a1" not in other.dockerfile
