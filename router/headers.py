@@ -70,6 +70,9 @@ def read_request(method: str, target: str, http11: bool, raw: tuple[Header, ...]
     given_id = values.get(b"x-request-id", [])
     keeps_id = len(given_id) == 1 and _REQUEST_ID.fullmatch(given_id[0])
     upgrade = [value.lower() for value in values.get(b"upgrade", [])]
+    if b"upgrade" in nominated and b"h2c" in _tokens(upgrade):
+        # An offer could be left unanswered; but what passes one on by mistake has its own next requests smuggled.
+        raise Fault(Code.H26, "HTTP/2 is not spoken here: use HTTP/1.1, without an upgrade to h2c.")
     return RequestHead(
         method=method.encode(),
         target=raw_target,
