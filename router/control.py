@@ -4,7 +4,7 @@ It is answered by the worker that leads, for all of them. No connection is kept:
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 import msgspec
@@ -22,6 +22,8 @@ _TABLE_BYTES = 64 * 1024 * 1024
 _LONGEST_DRAIN = 3600.0
 _DRAIN_MARGIN = 5.0
 _UPGRADE_SECONDS = 45.0
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class DrainTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,6 +82,7 @@ class Control:
         self._stop = stop
         self._about = About(0, "", "")
         self._changing = asyncio.Lock()
+        self._waited_for: set[asyncio.Future[None]] = set()
 
     def lead(self, about: About) -> None:
         """Answer for the router that `about` tells of."""
@@ -88,6 +91,11 @@ class Control:
     def without_parent(self) -> None:
         """Answer as an orphan until the next `lead`: a parent that has just come may still fail to start workers."""
         self._about = msgspec.structs.replace(self._about, pid=0)
+
+    async def settled(self) -> None:
+        """Return once nobody waits here any more for a drain or an upgrade to be done."""
+        while self._waited_for:
+            await asyncio.wait(self._waited_for)
 
     def app(self) -> web.Application:
         """The API as an aiohttp application."""
@@ -101,11 +109,25 @@ class Control:
         app.router.add_patch("/certificates", self._change_certificates)
         app.router.add_get("/pages", self._get_pages)
         app.router.add_put("/pages/{page}", self._put_page)
-        app.router.add_post("/drain", self._drain)
+        app.router.add_post("/drain", self._waiting(self._drain))
         app.router.add_get("/log", self._follow_log)
-        app.router.add_post("/upgrade", self._upgrade)
+        app.router.add_post("/upgrade", self._waiting(self._upgrade))
         app.router.add_post("/shutdown", self._shutdown)
         return app
+
+    def _waiting(self, handler: Handler) -> Handler:
+        """A handler that may take its time: a worker that ends meanwhile answers first."""
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            done = asyncio.get_running_loop().create_future()
+            self._waited_for.add(done)
+            try:
+                return await handler(request)
+            finally:
+                self._waited_for.discard(done)
+                done.set_result(None)
+
+        return serve
 
     async def _health(self, _: web.Request) -> web.Response:
         own = self._own.said(Tell())

@@ -82,10 +82,16 @@ class Parent:
             self._relay.wait(self._wakeups.until_timer())
             self._wakeups.run_due()
             self._obey_signals()
-            if self._renew_due and self._relay.quiet and not self._relay.in_state(State.STARTING, State.OPENING):
+            if self._renew_due and self._may_renew:
                 self._renew()
         if self._complaint:
             raise CannotStart(self._complaint)
+
+    @property
+    def _may_renew(self) -> bool:
+        """Whether all there is to know is in a Reign: no upgrade's askers, no word half said, no worker half there."""
+        starting = self._relay.in_state(State.STARTING, State.OPENING)
+        return self._upgrade is None and self._relay.quiet and not starting
 
     def _obey_signals(self) -> None:
         if self._wakeups.stop:

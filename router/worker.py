@@ -109,6 +109,8 @@ class _Worker:
             await self._ended.wait()
             self._leave(loop)
             await self._serving.finish(self._options.patience, at_once=self._stopping)
+            if not self._stopping:
+                await self._control.settled()
             self._log.close()
             if self._site is not None:
                 self._site.close()

@@ -193,6 +193,25 @@ async def test_upgrades_lose_no_request(make: Make, start: Start) -> None:
     assert (load.refused, load.broken) == ([], [])
 
 
+async def test_an_upgrade_asked_for_during_another_is_answered(make: Make, tmp_path: Path) -> None:
+    """It comes after that one, which ends the worker that was asked.
+
+    Bites: with `_control.settled()` left out of the worker's end, it is cut with that worker, and with `_upgrade` left
+    out of Parent._may_renew nobody ever answers.
+    """
+    router = make()
+    (tmp_path / "sitecustomize.py").write_text("import sys, time\nif '--worker' in sys.argv: time.sleep(1.5)\n")
+    router.environment["PYTHONPATH"] = str(tmp_path)
+    router.stop()
+    router.start()
+    before = await router.workers()
+    first = asyncio.create_task(router.control("POST", "/upgrade"))
+    second = asyncio.create_task(router.control("POST", "/upgrade"))
+    done = (200, {"status": "upgraded"})
+    assert [await first, await second] == [done, done]
+    assert set(await router.workers()).isdisjoint(before)
+
+
 async def test_an_upgrade_that_does_not_come_up_changes_nothing(make: Make, start: Start, tmp_path: Path) -> None:
     router = make()
     await router.publish(route("shop", await start(echo())))
