@@ -36,7 +36,11 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 
 class Load:
-    """Requests at a fixed rate, each on a connection of its own or on one of eight kept ones; what failed, and how."""
+    """Requests at a fixed rate, each on a connection of its own or on one of eight kept ones; what failed, and how.
+
+    The kept ones take turns: one that nobody used for a while is closed by a router that ends, and a client that asks
+    on it in that moment has to ask again.
+    """
 
     def __init__(self, router: RouterProcess, host: str) -> None:
         self._router = router
@@ -101,7 +105,7 @@ class Load:
 
     async def _exchange(self, *, keep: bool, post: bool) -> int:
         if keep and self._kept:
-            reader, writer = self._kept.pop()
+            reader, writer = self._kept.pop(0)
         else:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._router.port)
         again = False
