@@ -34,6 +34,7 @@ def kill_cgroups(cgroups: list[dict[str, Any]]) -> None:
         for name, text in (("pids.max", "0"), ("cgroup.kill", "1")):
             if os.path.exists(f"{cgroup['path']}/{name}"):
                 write(f"{cgroup['path']}/{name}", text)
+    for cgroup in cgroups:
         while (pids := members(cgroup["path"])) and time.monotonic() < deadline:
             for pid in pids:
                 send(pid, signal.SIGKILL)

@@ -1,6 +1,10 @@
 """`paasd serve --engine process`: real clients, real processes, and no Docker in it."""
 
+import os
+import re
 import shutil
+import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.test_lesson import POLLS, take_the_lesson
-from tests.daemon import Daemon, Shell, running, shell_for, supervisors, wait_until
+from tests.daemon import BIN, Daemon, Shell, free_port, running, shell_for, supervisors, wait_until
 
 SERVER = """
 import http.server, os
@@ -115,3 +119,52 @@ def test_what_fails_leaves_what_serves(daemon: Daemon, shell: Shell) -> None:
     assert shell.run("git", "rev-parse", "paasd/main").strip() == head
     assert len(supervisors(daemon.home)) == 1
     shell.run("paas", "apps:destroy", "--confirm", "kiosk", "-a", "kiosk")
+
+
+@pytest.mark.timeout(120)
+def test_dynos_outlive_a_killed_daemon_and_are_adopted(daemon: Daemon, shell: Shell) -> None:
+    """Bites: dynos as children of the daemon's session; a next daemon that starts others beside them."""
+    shell.commit(
+        "First",
+        app("first", "web: (while :; do echo tick $((i=i+1)); sleep 0.1; done) & exec python3 -I -S server.py\n"),
+    )
+    shell.run("paas", "apps:create", "booth")
+    shell.run("paas", "git:remote", "-a", "booth")
+    shell.run("git", "push", "paasd", "main")
+    before, (dyno,) = supervisors(daemon.home), daemon.call("GET", "/apps/booth/dynos")[1]
+    daemon.kill()
+    assert daemon.get("booth") == (200, "first v2 -")
+    daemon.start()
+    assert daemon.get("booth") == (200, "first v2 -")
+    assert supervisors(daemon.home) == before
+    (after,) = daemon.call("GET", "/apps/booth/dynos")[1]
+    assert (after["id"], after["created_at"], after["state"]) == (dyno["id"], dyno["created_at"], "up")
+
+    def ticks() -> list[int]:
+        return [int(found) for found in re.findall(r"tick (\d+)", shell.run("paas", "logs", "-n", "1500"))]
+
+    reached = ticks()[-1] + 10
+    wait_until(lambda: ticks()[-1] > reached, 30, "its log is no longer read")
+    found = ticks()
+    assert found == list(range(1, found[-1] + 1))  # those of the time without a daemon too, each once
+
+    daemon.kill()
+    os.kill(before[0], signal.SIGKILL)  # and with it the dyno
+    daemon.start()
+    wait_until(lambda: daemon.get("booth")[0] == 200, 30, "nobody started it again")
+    assert supervisors(daemon.home) != before
+    shell.run("paas", "apps:destroy", "--confirm", "booth", "-a", "booth")
+
+
+@pytest.mark.timeout(60)
+def test_the_home_is_opened_by_no_other_engine(daemon: Daemon) -> None:
+    command = [str(BIN / "paasd"), "serve", "--home", str(daemon.home), "--engine", "docker"]
+    command += ["--api", f"127.0.0.1:{free_port()}", "--router", f"127.0.0.1:{free_port()}"]
+    daemon.stop()
+    try:
+        other = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        assert other.returncode == 1
+        assert "--engine process" in other.stderr
+        assert "Traceback" not in other.stderr
+    finally:
+        daemon.start()
