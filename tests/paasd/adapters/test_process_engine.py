@@ -17,6 +17,7 @@ from paasd.adapters.process_engine import ProcessEngine, ProcessSettings
 from paasd.adapters.process_slugs import MACHINE
 from paasd.adapters.process_tree import start_ticks
 from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit, Limits
+from paasd.ports import Change
 from tests.contracts.engines import SLEEP, Bench, eventually, make_home
 
 # A tree that wants to stay: in a session of its own, without its parent, deaf to SIGTERM.
@@ -89,10 +90,11 @@ async def test_the_next_daemon_takes_dynos_over_as_they_are(home: Path, settings
                 break
         assert [text for _, text in seen] == [f"tick {number}" for number in range(1, 21)]
         changes, waiting = engine.changes(), asyncio.ensure_future(engine.wait(dyno.id))
-        await engine.stop(dyno.id, grace=5)
-        assert await waiting == Exit(143, signal=15)
+        how = await engine.stop(dyno.id, grace=5)
+        assert how is not None
+        assert await waiting == how
         async with asyncio.timeout(10):
-            assert await anext(changes) == dyno.app_id
+            assert await anext(changes) == Change(dyno.app_id, dyno.name)
 
 
 async def test_how_a_dyno_ended_while_nobody_was_there_is_known(home: Path, settings: ProcessSettings) -> None:
