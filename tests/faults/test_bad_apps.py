@@ -29,6 +29,8 @@ BOOT_SECONDS = 4.0
 LISTEN = "import os, socket, time\nserver = socket.socket(socket.{family})\nserver.bind(({address}, {port}))\n"
 LISTEN += "server.listen()\ntime.sleep(9999)\n"
 PORT = 'int(os.environ["PORT"])'
+# Each child forks on, until the limit of processes says no (EAGAIN); the first says so, and kills the rest by its end.
+FORKS = "import os, time"
 RELEASE = f"release: {{command}}\n{PROCFILE}"
 # So long after the container's own beginning, however long Python took to begin.
 LATE = """
@@ -59,6 +61,10 @@ COMMANDS = [
     pytest.param("sleep 9999", 5, id="sleeps"),
     pytest.param("trap '' TERM; while true; do sleep 1; done", 5, id="ignores SIGTERM"),
     pytest.param("echo no such table; exit 1", 0, id="fails"),
+    pytest.param("sh -c 'setsid sleep 9999 >/dev/null 2>&1 &'; echo it goes on behind; exit 3", 0, id="leaves a daemon"),
+    pytest.param("sh -c 'setsid sleep 9999 &'; sleep 9999", 5, id="sleeps with a daemon"),
+    pytest.param(f"python3 -c {FORKS!r}; exit 4", 0, id="fork bomb"),
+    pytest.param("python3 -c '[bytearray(10**6) for _ in range(10**4)]'", 0, id="out of memory"),
 ]
 
 

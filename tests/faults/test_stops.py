@@ -1,16 +1,14 @@
 """A09: dynos that ignore SIGTERM, need 29 of their 30 seconds, or leave zombies behind, restarted and scaled down."""
 
-import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.acceptance.shop import HELLO, PROCFILE, Shop, open_shop
 from tests.daemon import running_alone, wait_until
+from tests.faults.engine_events import Recorder, recorded
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(200)]
 
@@ -84,24 +82,18 @@ def docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout
 
 
-def end_of(container: str, since: float) -> tuple[dict[int, float], int]:
-    """When (engine's seconds) each signal was sent to it, with 0 for its end; and its exit code."""
-    rows = docker(
-        *("events", "--since", f"{since:.3f}", "--until", f"{time.time():.3f}", "--format", "{{json .}}"),
-        *("--filter", f"container={container}", "--filter", "event=kill", "--filter", "event=die"),
-    )
+def end_of(recorder: Recorder, container: str) -> tuple[dict[int, float], int]:
+    """When (engine's seconds) each signal was sent to it first, with 0 for its end; and its exit code."""
     at: dict[int, float] = {}
     code = -1
-    for row in rows.splitlines():
-        event: dict[str, Any] = json.loads(row)
-        marks = event["Actor"]["Attributes"]
-        at.setdefault(int(marks["signal"]) if event["Action"] == "kill" else 0, event["timeNano"] / 1e9)
-        code = int(marks.get("exitCode", code))
+    for event in recorder.of("kill", "die", container=container):
+        at.setdefault(event.signal if event.action == "kill" else 0, event.at)
+        code = event.code if event.action == "die" else code
     return at, code
 
 
 @pytest.mark.row("A09", "dynos that ignore SIGTERM, exit after 29 s, or make zombies: restarted and scaled down")
-def test_dynos_that_are_told_to_stop(shop: Shop, record_property: Record) -> None:
+def test_dynos_that_are_told_to_stop(shop: Shop, tmp_path: Path, record_property: Record) -> None:
     """Bites: with `WAITS` empty each ends at once with 143, for its shell does; with `Init` left out of `_host_config`
     SIGTERM reaches the shell alone, and late.1 is killed."""
     scale(shop, stubborn=2, late=1, zombies=1)
@@ -116,14 +108,14 @@ def test_dynos_that_are_told_to_stop(shop: Shop, record_property: Record) -> Non
     ]
     assert len(states) < 60 and states.count("Z") <= 20, states  # 20 die together; hundreds did before
 
-    since = time.time() - 1
-    assert shop.call("DELETE", "/dynos/stubborn.1")[0] == 202
-    wait_until(lambda: "heroku[stubborn.1]: Stopping all processes with SIGTERM" in shop.log(), 30, "not restarted")
-    scale(shop, stubborn=1, late=0)
-    gone = [containers[dyno] for dyno in ("stubborn.1", "stubborn.2", "late.1")]
-    wait_until(lambda: not set(gone) & set(shop.containers()), GRACE + 30, "they stay")
+    with recorded(tmp_path, shop.call("GET")[1]["id"]) as recorder:
+        assert shop.call("DELETE", "/dynos/stubborn.1")[0] == 202
+        wait_until(lambda: "heroku[stubborn.1]: Stopping all processes with SIGTERM" in shop.log(), 30, "not restarted")
+        scale(shop, stubborn=1, late=0)
+        gone = [containers[dyno] for dyno in ("stubborn.1", "stubborn.2", "late.1")]
+        wait_until(lambda: not set(gone) & set(shop.containers()), GRACE + 30, "they stay")
     for dyno in ("stubborn.1", "stubborn.2"):
-        at, code = end_of(containers[dyno], since)
+        at, code = end_of(recorder, containers[dyno])
         assert code == 137
         assert abs(at[9] - at[15] - GRACE) <= TOLERANCE, at
         record_property("killed_after_s", round(at[9] - at[15], 2))
@@ -133,7 +125,7 @@ def test_dynos_that_are_told_to_stop(shop: Shop, record_property: Record) -> Non
             "Stopping remaining processes with SIGKILL",
             "Process was killed by signal 9",
         ]
-    at, code = end_of(containers["late.1"], since)
+    at, code = end_of(recorder, containers["late.1"])
     assert (code, 9 in at) == (0, False)
     assert abs(at[0] - at[15] - 29) <= TOLERANCE, at
     assert said(shop, "late.1") == ["Stopping all processes with SIGTERM", "Process exited with status 0"]
