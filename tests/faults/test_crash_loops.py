@@ -82,7 +82,7 @@ def loops(shop: Shop, recorder: Recorder, record_property: Record) -> None:
     updates = [{"type": name, "quantity": 1} for name in ("short", "long")]
     wait_until(lambda: shop.call("PATCH", "/formation", {"updates": updates})[0] == 200, 30, "it could not be scaled")
     wait_until(lambda: shop.get()[0] == 503, 60, "it did not die")
-    wait_until(lambda: "code=H10" in shop.log("--dyno", "router"), 30, "the router does not say H10")
+    wait_until(lambda: shop.get()[0] == 503 and "code=H10" in shop.log("--dyno", "router"), 60, "nobody says H10")
     wait_until(lambda: state(shop, "web.1") == "crashed", 30, "it is not seen as crashed")
     first = {name: of(recorder, name)[0].at for name in ("web.1", "short.1")}
     while time.time() < max(first.values()) + TEN_MINUTES:
