@@ -20,7 +20,7 @@ APTFILE = "Aptfile"
 class Part:
     """One language's lines. `install` runs before the source is copied, `build` after it, as the app's user.
 
-    `env` stays in the image; `path` are folders put before its PATH; a classic builder is given `install_classic`.
+    `env` stays in the image; `path` are folders put before its PATH; a classic builder is given the `_classic` ones.
     """
 
     env: tuple[str, ...] = ()
@@ -28,12 +28,13 @@ class Part:
     install: str = ""
     build: str = ""
     install_classic: str | None = None
+    build_classic: str | None = None
     reasons: tuple[str, ...] = field(default=())
 
 
 def assemble(source: Source, stack: Stack, parts: Sequence[Part]) -> tuple[str, str | None]:
     """The Dockerfile, and the one for engines without BuildKit where a part has lines of its own for that."""
-    classic = any(part.install_classic is not None for part in parts)
+    classic = any(part.install_classic is not None or part.build_classic is not None for part in parts)
     return _text(source, stack, parts, buildkit=True), (
         _text(source, stack, parts, buildkit=False) if classic else None
     )
@@ -50,7 +51,7 @@ def _text(source: Source, stack: Stack, parts: Sequence[Part], *, buildkit: bool
             *installs,
             "COPY --chown=app:app . /app\n",
             "USER app\n",
-            *(part.build for part in parts),
+            *(part.build if buildkit or part.build_classic is None else part.build_classic for part in parts),
         ]
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from paasd.builders import dockerfile, python
+from paasd.builders import dockerfile, node, python, static
 from paasd.builders.recipe import Recipe
 from paasd.builders.source import Source
 from paasd.domain.app_json import AppJson, parse_app_json
@@ -41,6 +41,8 @@ class Builder:
 BUILDERS: tuple[Builder, ...] = (
     Builder("dockerfile", "a Dockerfile (or heroku.yml with build.docker.web)", dockerfile.plan),
     Builder("python", python.LOOKS_FOR, python.plan),
+    Builder("node", node.LOOKS_FOR, node.plan),
+    Builder("static", static.LOOKS_FOR, static.plan),
 )
 SUBDIRECTORY = "PROJECT_PATH"
 

@@ -1,3 +1,5 @@
-"""The images that builds stand on or take their tools from."""
+"""The images that builds take their tools from; each is made by `make setup`."""
 
 UV_IMAGE = "paasd/uv:latest"
+NODE_IMAGE = "paasd/node"  # :24
+STATIC_IMAGE = "paasd/static:latest"

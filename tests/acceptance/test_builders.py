@@ -158,3 +158,40 @@ def test_django_s_static_files_are_in_the_image(opened: Open) -> None:
     assert re.search(r"\d+ static files copied", said), said
     shop.shell.run("paas", "config:set", "DISABLE_COLLECTSTATIC=1", "-a", "polls")
     assert "Static files are not collected: DISABLE_COLLECTSTATIC is set" in shop.deploy({"more": "x"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("manager", ["npm", "yarn", "pnpm"])
+def test_node_by_each_manager(opened: Open, manager: str) -> None:
+    """Bites: without the pruning, is-number is still there; without `build`, server.js finds no built.txt."""
+    shop = opened(f"by-{manager}", source=ROOT / "examples" / f"node-{manager}")
+    said = shop.deploy()
+    assert f"installing with {manager} by" in said
+    assert "Using Node 24" in said
+    assert "Running its scripts: build" in said
+    status, page = shop.get()
+    assert status == 200
+    assert re.fullmatch(r"Node 24[.\d]+, built with is-number: true, two days are 172800000 ms\n", page)
+    assert "is-number" not in shop.shell.run("paas", "run", "-a", shop.name, "ls node_modules")
+    server = (shop.shell.cwd / "server.js").read_text()
+    changed = shop.deploy({"server.js": server.replace("two", "Two")})
+    assert re.search(rf"RUN {manager} (ci|install) .*cached\)", changed), changed
+    assert "Two days" in shop.get()[1]
+
+
+def test_files_alone_are_served(opened: Open) -> None:
+    shop = opened("files", source=ROOT / "examples" / "static-site")
+    assert "Static files: index.html found" in shop.deploy()
+    assert "<h1>Files alone</h1>" in shop.get()[1]
+    assert shop.get("/style.css")[0] == 200
+    assert shop.get("/gone")[0] == 404
+
+
+@pytest.mark.slow
+def test_a_page_that_is_built_falls_back_to_itself(opened: Open) -> None:
+    shop = opened("spa", source=ROOT / "examples" / "static-spa")
+    assert "the files it builds are served" in shop.deploy()
+    assert shop.get("/some/route") == shop.get("/")
+    script = re.search(r'src="(/assets/main-\w+\.js)"', shop.get()[1])
+    assert script is not None
+    assert "location.pathname" in shop.get(script[1])[1]
