@@ -1,16 +1,14 @@
 """The composition root: settings -> adapters -> services -> API. It alone sees everything, and nobody imports it."""
 
 import asyncio
-import functools
 import os
 import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from aiohttp import web
@@ -19,6 +17,7 @@ from paasd import __version__
 from paasd.adapters.backup import DailyBackups
 from paasd.adapters.damage import builds_unknown_to_ledger, check_store
 from paasd.adapters.disk import LocalDisks
+from paasd.adapters.drain_outlets import DrainOutlets
 from paasd.adapters.git_repos import GitRepos
 from paasd.adapters.local_ca import API_NAMES, LocalCa
 from paasd.adapters.log_files import LogFiles
@@ -37,6 +36,7 @@ from paasd.api.payloads import Payloads
 from paasd.api.port import Port
 from paasd.api.rendezvous import Rendezvous
 from paasd.api.server import make_api
+from paasd.chores import Services, keep_mending
 from paasd.engines import choose
 from paasd.failpoints import parse_failpoints
 from paasd.home import Home
@@ -47,13 +47,14 @@ from paasd.services.apps import Apps
 from paasd.services.archives import KEPT_SECONDS, Archives
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
-from paasd.services.background import Background, attempt, every
+from paasd.services.background import Background
 from paasd.services.boot import Boot
 from paasd.services.builds import Builds
 from paasd.services.certificates import Certificates
 from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.disk import Disk
 from paasd.services.domains import Domains
+from paasd.services.drains import Drains
 from paasd.services.dynos import Dynos
 from paasd.services.images import Images
 from paasd.services.ledger import Ledger
@@ -71,12 +72,7 @@ from paasd.takeover import LET_GO_SECONDS, Holder, ask
 log = structlog.get_logger(__name__)
 
 SHUTDOWN_SECONDS = 5.0  # open streams get this long at the end
-RECONCILE_SECONDS = 30
-BACKUP_LOOK_SECONDS = 600
-DISK_SECONDS = 60
 RENEW_SECONDS = 20 * 86400.0  # a certificate of ours is good for 90 days
-MAINTENANCE_SECONDS = 5
-PAGES_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,73 +90,6 @@ class Adapters:
     probe: NetworkProbe
     ca: LocalCa
     web: WebFetch
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The use cases, wired to the adapters."""
-
-    access: Access
-    apps: Apps
-    ledger: Ledger
-    builds: Builds
-    archives: Archives
-    images: Images
-    releases: Releases
-    dynos: Dynos
-    domains: Domains
-    one_offs: OneOffs
-    logs: AppLogs
-    maintenance: Maintenance
-    webhooks: Webhooks
-    routing: Routing
-    recovery: Recovery
-    certificates: Certificates
-    disk: Disk
-    background: Background
-    backups: DailyBackups
-
-
-async def reconcile(services: Services) -> None:
-    """Beside what engine events ask for: an event may be lost."""
-    await services.recovery.reconcile()
-
-
-async def back_up(services: Services) -> None:
-    """Asked often, so that a daemon that is restarted every day has its backups too."""
-    await services.backups.take_if_due()
-
-
-async def watch_disk(services: Services) -> None:
-    """Say how full it is, notice images that went, remove what is not retained."""
-    await attempt("uploads", services.archives.sweep())
-    await attempt("old log lines", services.logs.prune())
-    await services.disk.look_after()
-
-
-async def end_maintenance(services: Services) -> None:
-    """The router ends it by its own clock; this makes the ledger follow."""
-    await attempt("end maintenance", services.maintenance.end_due())
-
-
-async def fetch_pages(services: Services) -> None:
-    """What apps' config vars point to may have changed; requests never wait for it."""
-    await attempt("fetch pages", services.maintenance.fetch_all())
-
-
-async def sweep_one_offs(services: Services) -> None:
-    """What earlier daemons left of one-off dynos, and what runs for too long."""
-    await attempt("one-off dynos", services.one_offs.sweep())
-
-
-PERIODIC: tuple[tuple[int, Callable[[Services], Coroutine[Any, Any, None]]], ...] = (
-    (RECONCILE_SECONDS, reconcile),
-    (BACKUP_LOOK_SECONDS, back_up),
-    (DISK_SECONDS, watch_disk),
-    (MAINTENANCE_SECONDS, end_maintenance),
-    (PAGES_SECONDS, fetch_pages),
-    (RECONCILE_SECONDS, sweep_one_offs),
-)
 
 
 def run(settings: Settings, *, takeover: bool = False) -> None:
@@ -276,6 +205,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
         domains=domains,
         one_offs=one_offs,
         logs=logs,
+        drains=Drains(store, DrainOutlets(adapters.web), logs, background),
         maintenance=maintenance,
         webhooks=Webhooks(store, adapters.web, logs),
         routing=routing,
@@ -307,6 +237,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         domains=services.domains,
         one_offs=services.one_offs,
         logs=services.logs,
+        drains=services.drains,
         maintenance=services.maintenance,
         webhooks=services.webhooks,
         routing=services.routing,
@@ -367,15 +298,3 @@ async def keep_renewed(ca: LocalCa, context: ssl.SSLContext, names: Sequence[str
     while True:
         await asyncio.sleep(RENEW_SECONDS)
         ca.renew_api(context, names)
-
-
-def keep_mending(services: Services) -> None:
-    """Recovery at boot, then for ever: engine events, router lines, and the periodic jobs."""
-    background = services.background
-    background.spawn("boot", services.recovery.boot())
-    background.spawn("watch engine", services.recovery.watch())
-    background.spawn("follow router", services.logs.follow_router(services.recovery.ensure_router))
-    background.spawn("certificates", services.certificates.keep())
-    background.spawn("webhooks", services.webhooks.keep())
-    for seconds, job in PERIODIC:
-        background.spawn(job.__name__, every(seconds, job.__name__, functools.partial(job, services)))

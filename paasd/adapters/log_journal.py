@@ -1,6 +1,7 @@
 """App logs as files, HOME/apps/<app id>/log/<number of the first line>.seg: one line a record, only ever appended to.
 
-A segment begins with how far each dyno had been read before it: the last alone tells where to go on after a restart.
+A segment begins with how far each dyno had been read before it: the last alone tells where to go on after a restart;
+and with the leaps in the numbers, which no lines are missing from: each daemon begins with a number of its own.
 Written without a buffer of ours: what was appended outlives a killed daemon. A torn last record is cut off.
 """
 
@@ -27,8 +28,10 @@ log = structlog.get_logger(__name__)
 SEGMENTS = 25  # of the size that is kept: what goes at once is a 25th
 SMALLEST_SEGMENT = 4096
 BATCH = 2000  # lines read at once
+BATCH_CHARACTERS = 1_000_000
 OPEN_FILES = 128
 POSITIONS = 256  # dynos remembered an app: those that printed last
+LEAPS = 256  # remembered an app: the newest
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -43,6 +46,17 @@ class _Log:
     whole: bool = True
     older: dict[Path, int] = field(default_factory=dict)
     positions: OrderedDict[str, int] = field(default_factory=OrderedDict)  # microseconds, by dyno
+    last: int = 0  # the number of the last line of the daemons before
+    begun: bool = False  # whether this daemon has appended
+    leaps: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=LEAPS))  # first and last unused number
+
+    def begin(self, number: int) -> bytes:
+        """Before the first line of this daemon: what leap its number is, as a record."""
+        self.begun = True
+        if number <= self.last + 1:
+            return b""
+        self.leaps.append((self.last + 1, number - 1))
+        return b"~ %d %d\n" % self.leaps[-1]
 
     def read_to(self, dyno: str, at: int) -> None:
         self.positions[dyno] = at
@@ -70,6 +84,8 @@ class LogJournal:
             return
         try:
             known, data = self._log(app_id), _record(number, line)
+            if not known.begun:
+                data = known.begin(number) + data
             if known.path is None or known.size + len(data) > self._segment:
                 self._begin(app_id, known, number)
             if not known.whole:
@@ -107,6 +123,13 @@ class LogJournal:
         """The time of the last line that was appended of a dyno; None when none is known."""
         at = self._log(app_id).positions.get(dyno_id)
         return None if at is None else EPOCH + timedelta(microseconds=at)
+
+    def missing(self, app_id: str, after: int, before: int) -> int:
+        """How many lines there were between two numbers, both left out."""
+        count = before - after - 1
+        for first, last in self._log(app_id).leaps:
+            count -= max(0, min(last, before - 1) - max(first, after + 1) + 1)
+        return max(0, count)
 
     async def prune(self) -> None:
         """Delete what is too old."""
@@ -155,8 +178,9 @@ class LogJournal:
             known.path = segments[-1]
             known.size = _mend(known.path)
             known.older = {path: path.stat().st_size for path in segments[:-1]}
-            for dyno, at in _positions(known.path):
-                known.read_to(dyno, at)
+            _recall(known.path, known)
+            if not known.last:
+                known.last = next((number for number, _ in self.newest(app_id, 1)), 0)
         self._logs[app_id] = known
         return known
 
@@ -175,7 +199,8 @@ class LogJournal:
             oldest = next(iter(known.older))
             del known.older[oldest]
             oldest.unlink(missing_ok=True)
-        self._write(known, b"".join(f"@ {at} {dyno}\n".encode() for dyno, at in known.positions.items()))
+        head = [b"~ %d %d\n" % leap for leap in known.leaps]
+        self._write(known, b"".join([*head, *(f"@ {at} {dyno}\n".encode() for dyno, at in known.positions.items())]))
 
     def _write(self, known: _Log, data: bytes) -> None:
         assert known.path is not None
@@ -211,7 +236,7 @@ def _record(number: int, line: LogLine) -> bytes:
 
 
 def _parsed(record: bytes) -> Entry | None:
-    """None for positions, and for what a crash of the machine left of a record."""
+    """None for what stands at a segment's head, and for what a crash of the machine left of a record."""
     parts = record[:-1].split(b" ", 6)
     if len(parts) != 7 or not record.endswith(b"\n") or not (parts[0].isdigit() and parts[1].lstrip(b"-").isdigit()):
         return None
@@ -229,18 +254,31 @@ def _entries(path: Path) -> Iterator[Entry]:
                 yield entry
 
 
-def _positions(path: Path) -> Iterator[tuple[str, int]]:
+def _recall(path: Path, known: _Log) -> None:
+    """What the newest segment tells of the daemons before."""
     with path.open("rb") as file:
         for record in file:
             parts = record.split()
             if len(parts) == 3 and parts[0] == b"@" and parts[1].isdigit():
-                yield parts[2].decode(errors="replace"), int(parts[1])
-            elif (entry := _parsed(record)) is not None and entry[1].dyno:
-                yield entry[1].dyno, _micros(entry[1].at)
+                known.read_to(parts[2].decode(errors="replace"), int(parts[1]))
+            elif len(parts) == 3 and parts[0] == b"~" and parts[1].isdigit() and parts[2].isdigit():
+                known.leaps.append((int(parts[1]), int(parts[2])))
+            elif (entry := _parsed(record)) is not None:
+                known.last = entry[0]
+                if entry[1].dyno:
+                    known.read_to(entry[1].dyno, _micros(entry[1].at))
 
 
 def _take(entries: Iterator[Entry]) -> list[Entry]:
-    return list(islice(entries, BATCH))
+    """So many that neither they nor what they hold is much."""
+    taken: list[Entry] = []
+    room = BATCH_CHARACTERS
+    for entry in islice(entries, BATCH):
+        taken.append(entry)
+        room -= len(entry[1].text)
+        if room < 0:
+            break
+    return taken
 
 
 def _since(segments: Sequence[Path], after: int, since: datetime | None) -> list[Path]:

@@ -12,6 +12,7 @@ from paasd.adapters.store_access import AccessTables
 from paasd.adapters.store_apps import AppTables
 from paasd.adapters.store_audit import AuditTables
 from paasd.adapters.store_domains import DomainTables
+from paasd.adapters.store_drains import DrainTables
 from paasd.adapters.store_releases import ReleaseTables
 from paasd.adapters.store_requests import RequestTables
 from paasd.adapters.store_upkeep import UpkeepTables
@@ -23,7 +24,15 @@ from paasd.migrations import HEAD
 
 
 class SqlStore(
-    AccessTables, AppTables, DomainTables, UpkeepTables, ReleaseTables, AuditTables, WebhookTables, RequestTables
+    AccessTables,
+    AppTables,
+    DomainTables,
+    UpkeepTables,
+    ReleaseTables,
+    AuditTables,
+    WebhookTables,
+    DrainTables,
+    RequestTables,
 ):
     """A database that `migrate` has brought up to date, and the key its config vars are sealed with.
 

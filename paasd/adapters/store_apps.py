@@ -15,6 +15,7 @@ from paasd.adapters.tables import (
     buildpacks,
     domains,
     formations,
+    log_drains,
     pages,
     upkeep,
     webhook_deliveries,
@@ -26,7 +27,7 @@ from paasd.domain.app import App
 from paasd.domain.dyno import Formation
 from paasd.domain.errors import InvalidParams, NotFound
 
-LEFT_BEHIND = (upkeep, pages, domains, buildpacks)  # of a destroyed app: not kept
+LEFT_BEHIND = (upkeep, pages, domains, buildpacks, log_drains)  # of a destroyed app: not kept
 UUID_CHARACTERS = 36  # names have 30 at most
 
 

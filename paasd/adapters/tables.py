@@ -279,6 +279,19 @@ buildpacks = Table(
     Column("name", String, nullable=False),
 )
 
+log_drains = Table(
+    "log_drains",
+    metadata,
+    _uuid_key(),
+    _uuid("app_id", ForeignKey("apps.id")),
+    Column("token", String, nullable=False, unique=True),
+    Column("sealed", LargeBinary, nullable=False),  # its URL, by adapters/secrets.py
+    Column("position", BigInteger, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+)
+Index("ix_log_drains_app_id", log_drains.c.app_id)
+
 webhooks = Table(
     "webhooks",
     metadata,

@@ -36,9 +36,12 @@ class WebFetch:
 
     async def check(self, url: str) -> None:
         """InvalidParams unless the URL can be asked, as far as can be told now."""
-        host = _host_of(url)
+        await self.check_host(_host_of(url))
+
+    async def check_host(self, host: str) -> None:
+        """InvalidParams when one of its addresses is not to be asked. Unknown now: fine."""
         try:
-            await self._addresses(host)
+            await self.addresses(host)
         except WebUnavailable:
             return
 
@@ -103,7 +106,7 @@ class WebFetch:
         given = {"User-Agent": "paasd", "Accept-Encoding": "identity", **headers}
         for _ in range(REDIRECTS + 1):
             host = _host_of(url)
-            connector = aiohttp.TCPConnector(resolver=_Pinned(await self._addresses(host)), use_dns_cache=False)
+            connector = aiohttp.TCPConnector(resolver=Pinned(await self.addresses(host)), use_dns_cache=False)
             async with (
                 aiohttp.ClientSession(connector=connector, auto_decompress=False, trust_env=False) as session,
                 session.request(method, url, headers=given, data=body, allow_redirects=False) as response,
@@ -118,7 +121,7 @@ class WebFetch:
                 return
         raise WebUnavailable(f"{host} leads from URL to URL: give the one at the end.")
 
-    async def _addresses(self, host: str) -> list[str]:
+    async def addresses(self, host: str) -> list[str]:
         """Every address of a host. InvalidParams when one of them is not to be asked; WebUnavailable without any."""
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
@@ -142,7 +145,7 @@ class WebFetch:
         return address.is_global and not address.is_multicast and not any(address in each for each in TRANSLATED)
 
 
-class _Pinned(AbstractResolver):
+class Pinned(AbstractResolver):
     """Knows one host, by the addresses that were checked."""
 
     def __init__(self, addresses: Sequence[str]) -> None:

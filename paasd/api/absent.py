@@ -125,7 +125,7 @@ EMPTY = (
         "/teams",
     ),
     *("/enterprise-accounts", "/spaces", "/account/features", "/apps/{app}/addons", "/apps/{app}/addon-attachments"),
-    *("/apps/{app}/log-drains", "/apps/{app}/sni-endpoints"),
+    "/apps/{app}/sni-endpoints",
 )
 
 

@@ -19,7 +19,7 @@ from paasd.api.parts import PARTS
 from paasd.api.policy import policy_of
 from paasd.api.rates import count
 from paasd.api.replies import JSON, Refusal
-from paasd.api.requests import ACCOUNT, ACTOR, APP, DETAIL, PERMISSIONS, REQUEST_ID, TOKEN
+from paasd.api.requests import ACCOUNT, ACTOR, APP, DETAIL, PERMISSIONS, REQUEST_ID, TOKEN, shown_path
 from paasd.domain.access import Account, Actor, Token, TokenKind
 from paasd.domain.audit import NewEntry
 from paasd.domain.errors import Forbidden, PaasError, Unauthorized
@@ -129,7 +129,7 @@ async def _record(request: web.Request, status: int) -> None:
         datetime.now(UTC),
         request[ACTOR],
         request.method,
-        request.rel_url.raw_path,
+        shown_path(request),
         status,
         request[REQUEST_ID],
         app.id if app else None,

@@ -12,7 +12,7 @@ from yarl import URL
 from paasd.api.parts import PARTS
 from paasd.api.rates import REMAINING
 from paasd.api.replies import Refusal, error_reply
-from paasd.api.requests import ACTOR, REQUEST_ID
+from paasd.api.requests import ACTOR, REQUEST_ID, shown_path
 from paasd.domain.errors import (
     ConfirmationRequired,
     Conflict,
@@ -62,7 +62,7 @@ async def record_access(request: web.Request, handler: Handler) -> web.StreamRes
         log.info(
             "request",
             method=request.method,
-            path=request.rel_url.raw_path,
+            path=shown_path(request),
             status=status,
             ms=round((time.perf_counter() - started) * 1000, 1),
             request_id=request[REQUEST_ID],
@@ -85,7 +85,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _answer_http_error(error)
     except Exception:
         if request.transport is not None:  # else the client went away while it spoke: no fault of ours
-            log.exception("request failed", path=request.rel_url.raw_path, request_id=request[REQUEST_ID])
+            log.exception("request failed", path=shown_path(request), request_id=request[REQUEST_ID])
         message = f"Something broke on our side; look for {request[REQUEST_ID]} in the log of paasd."
         return error_reply(500, "internal_server_error", message)
 

@@ -15,6 +15,7 @@ from paasd.services.authorizations import Authorizations
 from paasd.services.builds import Builds
 from paasd.services.disk import Disk
 from paasd.services.domains import Domains
+from paasd.services.drains import Drains
 from paasd.services.dynos import Dynos
 from paasd.services.images import Images
 from paasd.services.ledger import Ledger
@@ -47,6 +48,7 @@ class ApiParts:
     domains: Domains
     one_offs: OneOffs
     logs: AppLogs
+    drains: Drains
     maintenance: Maintenance
     webhooks: Webhooks
     routing: Routing

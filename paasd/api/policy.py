@@ -133,6 +133,7 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
     (Scope.READ_PROTECTED, Permission.OPERATE): """
         GET /apps/{app}/config-vars
         GET /apps/{app}/log-drains
+        GET /apps/{app}/log-drains/{drain}
         GET /apps/{app}/webhooks
         GET /apps/{app}/webhooks/{webhook}
         GET /apps/{app}/webhook-deliveries
@@ -173,6 +174,8 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
     """,
     (Scope.WRITE_PROTECTED, Permission.OPERATE): """
         PATCH /apps/{app}/config-vars
+        POST /apps/{app}/log-drains
+        DELETE /apps/{app}/log-drains/{drain}
         POST /apps/{app}/webhooks
         PATCH /apps/{app}/webhooks/{webhook}
         DELETE /apps/{app}/webhooks/{webhook}

@@ -9,14 +9,16 @@ longer see is not told again either, so that an app's own end or new name is a 4
 import asyncio
 import contextlib
 import hashlib
+import hmac
 import uuid
 from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
 
+from paasd.api.parts import PARTS
 from paasd.api.replies import JSON, Refusal
-from paasd.api.requests import ACTOR
+from paasd.api.requests import ACTOR, shown_path
 from paasd.domain.errors import StoreUnavailable
 from paasd.domain.request import Answered, Asked
 from paasd.ports import RequestStore
@@ -86,8 +88,16 @@ async def replay(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.method not in METHODS or actor is None or not _is_uuid(number):
         return await handler(request)
     digest = hashlib.sha256(await request.read()).hexdigest()
-    asked = Asked(actor.account_id, number, request.method, request.rel_url.raw_path, digest)
+    asked = Asked(actor.account_id, number, request.method, _path(request), digest)
     return await request.app[REPLAYS].answer(asked, request, handler)
+
+
+def _path(request: web.Request) -> str:
+    """What may be kept of it, and is another for another path."""
+    shown, path = shown_path(request), request.rel_url.raw_path
+    if shown == path:
+        return path
+    return f"{shown} {hmac.new(request.app[PARTS].secret, path.encode(), hashlib.sha256).hexdigest()}"
 
 
 def _again(asked: Asked, known: Answered) -> web.Response:

@@ -1,6 +1,7 @@
 """What a request says: who asks, about which app, with what body. Unreadable: Refusal or InvalidParams."""
 
 import math
+import re
 from typing import Any
 
 import msgspec
@@ -18,7 +19,13 @@ ACTOR = web.RequestKey("ACTOR", Actor)
 APP = web.RequestKey("APP", App)
 PERMISSIONS = web.RequestKey("PERMISSIONS", frozenset[Permission])
 DETAIL = web.RequestKey("DETAIL", dict[str, Any])
+SECRET_IN_PATH = re.compile(r"(/log-drains/)(?![A-Za-z0-9.-]{1,64}$).+")
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
+
+
+def shown_path(request: web.Request) -> str:
+    """The path as it may be logged and kept: a drain may be named by its URL, which may hold a password."""
+    return SECRET_IN_PATH.sub(r"\1(url)", request.rel_url.raw_path)
 
 
 async def find_app(request: web.Request) -> App:

@@ -14,6 +14,7 @@ from paasd.api import (
     config_vars,
     disk,
     domains,
+    drains,
     dynos,
     keys,
     logs,
@@ -44,7 +45,7 @@ HEADER_BYTES = 32 * 1024  # the CLI's Request-Id grows to 7 KiB
 BODY_BYTES = 1024 * 1024
 MODULES = (
     *(accounts, authorizations, keys, people, apps, collaborators, config_vars, releases, builds, dynos, one_offs),
-    *(sources, webhooks, domains, maintenance, logs, disk, process, router, ca, platform, buildpacks, absent),
+    *(sources, webhooks, domains, drains, maintenance, logs, disk, process, router, ca, platform, buildpacks, absent),
 )
 
 

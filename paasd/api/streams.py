@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 
 from paasd.api.links import SIGNATURE, output_path
 from paasd.api.parts import PARTS
+from paasd.api.requests import shown_path
 from paasd.domain.errors import NotFound
 
 TEXT = "text/plain"
@@ -56,7 +57,7 @@ async def send(request: web.Request, response: web.StreamResponse, chunks: Async
     except ConnectionError:
         pass  # the reader went away
     except Exception:
-        log.exception("stream broken", path=request.rel_url.raw_path)
+        log.exception("stream broken", path=shown_path(request))
         if request.transport is not None:
             request.transport.abort()
     return response

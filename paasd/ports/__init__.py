@@ -2,6 +2,7 @@
 
 from paasd.ports.authority import Authority
 from paasd.ports.disk import Disks
+from paasd.ports.drains import Outlet, Outlets, Refused
 from paasd.ports.engine import Artifact, BuildSpec, Change, Engine, EngineInfo, Shell, Size, Terminal, Write
 from paasd.ports.journal import Entry, Journal
 from paasd.ports.outputs import OutputFile, Outputs
@@ -28,10 +29,13 @@ __all__ = [
     "Entry",
     "Journal",
     "LedgerStore",
+    "Outlet",
+    "Outlets",
     "OutputFile",
     "Outputs",
     "Probe",
     "ProbeResult",
+    "Refused",
     "RequestStore",
     "Router",
     "RouterHealth",

@@ -28,6 +28,11 @@ class Journal(Protocol):
         """The time of the last line that was appended of a dyno; None when none is known."""
         ...
 
+    def missing(self, app_id: str, after: int, before: int) -> int:
+        """How many lines there were between two numbers, both left out. Numbers nothing was ever appended under, as
+        between two lives of the daemon, are not lines."""
+        ...
+
     async def prune(self) -> None:
         """Delete what is too old."""
         ...

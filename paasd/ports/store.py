@@ -8,6 +8,7 @@ from typing import Protocol
 from paasd.domain.access import Account, Collaborator, PublicKey, Token, TokenKind
 from paasd.domain.app import App
 from paasd.domain.audit import Entry, NewEntry
+from paasd.domain.drain import Drain
 from paasd.domain.dyno import Formation
 from paasd.domain.hostname import Domain
 from paasd.domain.release import (
@@ -204,6 +205,26 @@ class UpkeepStore(Protocol):
     async def page_body(self, sha256: str) -> bytes | None: ...
 
 
+class DrainStore(Protocol):
+    """Log drains, and how far each has got."""
+
+    async def insert_drain(self, drain: Drain) -> None:
+        """NotFound without the app."""
+        ...
+
+    async def drains(self, app_id: str | None = None) -> Sequence[Drain]:
+        """Of an app, or all; oldest first."""
+        ...
+
+    async def move_drains(self, positions: Mapping[str, int]) -> None:
+        """How far each, by its id, has got. Absent: fine."""
+        ...
+
+    async def delete_drain(self, drain_id: str) -> None:
+        """Absent: fine."""
+        ...
+
+
 class WebhookStore(Protocol):
     """Webhooks, and what is to be told. A change of app, build, release or domain and its place in the outbox are one
     transaction, while the app has a webhook."""
@@ -341,7 +362,16 @@ class RequestStore(Protocol):
 
 
 class Store(
-    AccessStore, AppStore, DomainStore, UpkeepStore, LedgerStore, AuditStore, WebhookStore, RequestStore, Protocol
+    AccessStore,
+    AppStore,
+    DomainStore,
+    UpkeepStore,
+    LedgerStore,
+    AuditStore,
+    WebhookStore,
+    DrainStore,
+    RequestStore,
+    Protocol,
 ):
     """All of it. Every method raises StoreUnavailable."""
 

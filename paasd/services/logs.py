@@ -7,7 +7,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -76,6 +76,7 @@ class Ring:
     # Counted from the time, in microseconds, so that a reader's last id stays behind after a restart of the daemon.
     last_id: int = field(default_factory=lambda: time.time_ns() // 1000)
     grown: asyncio.Event = field(default_factory=asyncio.Event)
+    watchers: list[asyncio.Event] = field(default_factory=list)
 
     def take_over(self, entries: Sequence[Entry]) -> None:
         """The newest lines of the disk, into an empty ring."""
@@ -89,6 +90,8 @@ class Ring:
         self._hold(self.last_id, line)
         self.grown.set()
         self.grown = asyncio.Event()
+        for watcher in self.watchers:
+            watcher.set()
         return self.last_id
 
     def since(self, number: int) -> list[Entry] | None:
@@ -195,6 +198,27 @@ class AppLogs:
         if len(known) > PROCESSES:
             del known[next(iter(known))]
 
+    def last(self, app_id: str) -> int:
+        """The number of the newest line; those to come have greater ones."""
+        return self._ring(app_id).last_id
+
+    def after(self, app_id: str, number: int) -> AsyncGenerator[Sequence[Entry]]:
+        """Batches of all lines with greater numbers, up to now."""
+        return self._fresh(app_id, self._ring(app_id), number, None)
+
+    def missing(self, app_id: str, after: int, before: int) -> int:
+        """How many lines there were between two numbers, both left out."""
+        return self._journal.missing(app_id, after, before)
+
+    def watch(self, app_id: str, event: asyncio.Event) -> None:
+        """Set it whenever there is a line, until `unwatch`."""
+        self._ring(app_id).watchers.append(event)
+
+    def unwatch(self, app_id: str, event: asyncio.Event) -> None:
+        """Not watched: fine."""
+        if (ring := self._rings.get(app_id)) is not None and event in ring.watchers:
+            ring.watchers.remove(event)
+
     def _ring(self, app_id: str) -> Ring:
         ring = self._rings.get(app_id)
         if ring is None:
@@ -241,7 +265,7 @@ class AppLogs:
 
     async def _fresh(
         self, app_id: str, ring: Ring, seen: int, since: datetime | None
-    ) -> AsyncIterator[Sequence[Entry]]:
+    ) -> AsyncGenerator[Sequence[Entry]]:
         """All lines after a number: from the disk what the ring has no more."""
         while (fresh := ring.since(seen)) is None:
             before = seen

@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from paasd.adapters.disk import LocalDisks
+from paasd.adapters.drain_outlets import DrainOutlets
 from paasd.adapters.web_fetch import WebFetch
 from paasd.api.parts import ApiParts
 from paasd.api.server import make_api
@@ -26,6 +27,7 @@ from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
 from paasd.services.disk import Disk
 from paasd.services.domains import Domains
+from paasd.services.drains import Drains
 from paasd.services.one_off import OneOffs
 from paasd.services.webhooks import Webhooks
 from tests.paasd.services.world import Output, Outside, World, wire
@@ -113,7 +115,9 @@ class MortalDaemon:
         parts = ApiParts(
             access=world.access,
             authorizations=Authorizations(world.store), audit=Audit(world.store),
-            maintenance=world.maintenance, webhooks=Webhooks(world.store, WebFetch(), world.logs),
+            maintenance=world.maintenance,
+            drains=Drains(world.store, DrainOutlets(WebFetch()), world.logs, world.background),
+            webhooks=Webhooks(world.store, WebFetch(), world.logs),
             apps=world.apps, builds=world.builds, archives=world.archives,
             images=world.images, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
             one_offs=OneOffs(world.store, world.engine, world.releases._hands.boot, world.logs, world.background),

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from paasd.daemon import PERIODIC
+from paasd.chores import PERIODIC
 from tests.daemon import BIN, Daemon, free_port, running, shell_for, wait_until
 
 NO_ENGINE = {"docker": {"host": "unix:///nonexistent/docker.sock"}}

@@ -30,10 +30,8 @@ THIRD = """
     rake regions run:inside sessions sessions:destroy webhooks webhooks:add webhooks:deliveries
     webhooks:deliveries:info webhooks:info webhooks:remove webhooks:update
 """
-SOON = "not built yet"
 LATER: Mapping[str, str] = {  # by the beginning of a name
     "domains:update": "it chooses a certificate, and those of your own are not built yet",
-    "drains:": SOON,
     "addons:": "add-ons are not built yet",
     "certs:": "certificates of your own are not built yet; `*.localhost` has its own (`paas ca`)",
     "pg:": "add-ons are not built yet",

@@ -1,4 +1,4 @@
-"""Domains, features, buildpacks, webhooks: what belongs to an app beside its releases."""
+"""Domains, features, buildpacks, webhooks, log drains: what belongs to an app beside its releases."""
 
 import re
 
@@ -41,6 +41,23 @@ def test_buildpacks(heroku: Terminal, shop: Shop) -> None:
     heroku("buildpacks:remove", other)
     assert "Buildpacks cleared" in heroku("buildpacks:clear")
     assert "has no Buildpacks" in heroku("buildpacks")
+
+
+def test_drains(heroku: Terminal, shop: Shop) -> None:
+    """The paths hold whole URLs, percent-encoded."""
+    url = "https://ann:s3cret@127.0.0.9:9/logs?x=1"
+    assert heroku("drains").strip() == ""
+    assert f"Successfully added drain {url}" in heroku("drains:add", url)
+    [drain] = shop.call("GET", "/log-drains")[1]
+    assert f"{url} ({drain['token']})" in heroku("drains")
+    assert "has that drain already" in " ".join(heroku("drains:add", url, code=2, refused=True).split())
+    assert f"Successfully removed drain {url}" in heroku("drains:remove", url)
+    heroku("drains:add", "syslog://127.0.0.9:9")
+    assert "Successfully removed drain" in heroku("drains:remove", shop.call("GET", "/log-drains")[1][0]["token"])
+    assert shop.call("GET", "/log-drains")[1] == []
+    assert "not a public address" in " ".join(heroku("drains:add", "syslog://10.0.0.1", code=2, refused=True).split())
+    log = shop.daemon.log.read_text()
+    assert "s3cret" not in log and "log-drains/(url)" in log
 
 
 def test_webhooks(heroku: Terminal, shop: Shop) -> None:

@@ -169,3 +169,20 @@ async def test_more_apps_than_open_files(tmp_path: Path) -> None:
     assert len(found.newest("app0", 5)) == 2
     found.close()
     assert descriptors() == before
+
+
+async def test_a_leap_between_two_daemons_is_no_missing_line(tmp_path: Path) -> None:
+    """And stays known though the segments that tell of it go. Bites: without `leaps` 10**6 lines are missing."""
+    first = journal(tmp_path, 25 * 4096)
+    fill(first, 10, 1_000)
+    assert (first.missing("app", 0, 1_000), first.missing("app", 999, 1_005), first.missing("app", 7, 8)) == (0, 5, 0)
+    second = journal(tmp_path, 25 * 4096)
+    fill(second, 10, 1_000_000)
+    assert second.missing("app", 1_004, 1_000_003) == 5 + 3
+    fill(second, 3_000, 1_000_010, size=100)
+    assert (await numbers(second))[0] > 1_000_010
+    assert second.missing("app", 1_004, 1_000_003) == 8
+    third = journal(tmp_path, 25 * 4096)
+    fill(third, 1, 1_003_010)
+    assert third.missing("app", 1_009, 1_003_010) == 3_010
+    assert third.missing("app", 1_500, 900_000) == 0

@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from paasd.adapters.disk import LocalDisks
+from paasd.adapters.drain_outlets import DrainOutlets
 from paasd.adapters.log_files import LogFiles
 from paasd.adapters.log_journal import LogJournal
 from paasd.adapters.store import SqlStore
@@ -35,6 +36,7 @@ from paasd.services.builds import BuildRules, Builds
 from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.disk import Disk
 from paasd.services.domains import Domains
+from paasd.services.drains import DrainRules, Drains
 from paasd.services.dynos import Dynos
 from paasd.services.images import Images
 from paasd.services.ledger import Ledger
@@ -51,6 +53,7 @@ from tests.paasd.api.schema import load_judge
 TOKEN = "t0ken-of-the-owner"
 ACCEPT = "application/vnd.heroku+json; version=3"
 DEADLINE = 10.0
+QUICK = DrainRules(first_pause=0.01, longest_pause=0.05, save=0.05)
 WEB = ProcessTypes({"web": "serve", "worker": "work"})
 
 
@@ -190,6 +193,7 @@ def make_parts(
         domains=Domains(store, routing, logs, "localhost", frozenset({"paas.example.org"})),
         one_offs=OneOffs(store, engine, boot, logs, background),
         logs=logs,
+        drains=Drains(store, DrainOutlets(WebFetch(("127.0.0.0/8",))), logs, background, QUICK),
         webhooks=Webhooks(store, WebFetch(("127.0.0.0/8",)), logs),
         maintenance=Maintenance(store, routing, logs, WebFetch(), background),
         routing=routing,
