@@ -1,16 +1,17 @@
-"""One SQLite file behind SQLAlchemy: a writer that holds the lock from BEGIN on, and a few readers that can't write.
+"""One SQLite file behind SQLAlchemy: a writer that holds the lock from BEGIN on, and readers that can't write.
 
 Vendor errors become the project's here and nowhere else; a caller cancelled at any point leaves no open transaction.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, Connection, Executable, event, exc
+from sqlalchemy import URL, Connection, Engine, Executable, Row, Select, create_engine, event, exc
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -18,6 +19,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from paasd.domain.errors import Conflict, NotFound, StoreUnavailable
 
 READERS = 3
+PRAGMAS = ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -1024"]
+QUERIES_ONLY = "query_only = ON"
 REMEDIES = {
     "SQLITE_FULL": "free some disk space (`paas disk` shows who uses it) and try again",
     "SQLITE_BUSY": "another process holds it; try again, or find it with `fuser`",
@@ -48,6 +51,7 @@ class Database:
         self.path = path
         self._writer = _engine(path, busy_timeout, writes=True)
         self._reader = _engine(path, busy_timeout, writes=False)
+        self._looker = _looker(path)
         # Turns are taken here, never in the pools: waiting here is safe to cancel and takes no connection along.
         self._one_writer = asyncio.Lock()
         self._few_readers = asyncio.Semaphore(READERS)
@@ -57,6 +61,7 @@ class Database:
         async with self._one_writer:
             await self._writer.dispose()
         await self._reader.dispose()
+        self._looker.dispose()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -74,6 +79,23 @@ class Database:
                 if along is not None:
                     along.due = False
 
+    async def first(self, query: Select[Any], **values: object) -> Row[Any] | None:
+        """The first row of what an index finds at once, None when there is none. Raises StoreUnavailable.
+
+        Read on the caller's thread: handing it to another and back costs ten times what it takes. Nobody's write is
+        waited for here; where one must be (while a log is recovered), `read` does it.
+        """
+        with _vendor_errors(self.path):
+            try:
+                with self._looker.connect() as looking:
+                    return looking.execute(query, values).first()
+            except exc.OperationalError as error:
+                if not str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_BUSY"):
+                    raise
+        async with self.read() as connection:
+            row: Row[Any] | None = (await connection.execute(query, values)).first()
+            return row
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection whose every statement sees one state of the database. Raises StoreUnavailable."""
@@ -82,29 +104,49 @@ class Database:
                 yield connection
 
 
-def _engine(path: Path, busy_timeout: float, *, writes: bool) -> AsyncEngine:
+def _url(driver: str, path: Path) -> URL:
     # mode=rw: a missing file is an error, never an empty database.
-    url = URL.create("sqlite+aiosqlite", database=path.absolute().as_uri(), query={"mode": "rw", "uri": "true"})
+    return URL.create(f"sqlite+{driver}", database=path.absolute().as_uri(), query={"mode": "rw", "uri": "true"})
+
+
+def _looker(path: Path) -> Engine:
+    engine = create_engine(
+        _url("pysqlite", path),
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        connect_args={"timeout": 0},
+        skip_autocommit_rollback=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        _set(connection, [*PRAGMAS, QUERIES_ONLY])
+
+    return engine
+
+
+def _set(connection: DBAPIConnection, pragmas: Sequence[str]) -> None:
+    cursor = connection.cursor()
+    for pragma in pragmas:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _engine(path: Path, busy_timeout: float, *, writes: bool) -> AsyncEngine:
     connections = 1 if writes else READERS
     engine = create_async_engine(
-        url,
+        _url("aiosqlite", path),
         pool_size=connections,
         max_overflow=connections,
         hide_parameters=True,
         connect_args={"timeout": busy_timeout},
         skip_autocommit_rollback=not writes,  # a reader has nothing to roll back
     )
-    pragmas = ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -1024"]
-    if not writes:
-        pragmas.append("query_only = ON")
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself
-        cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        _set(connection, PRAGMAS if writes else [*PRAGMAS, QUERIES_ONLY])
 
     if writes:
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paasd.adapters.database import Database
@@ -38,9 +38,8 @@ class AppTables:
 
     async def app(self, name_or_id: str) -> App:
         """NotFound when there is none, or it was destroyed."""
-        named = (apps.c.id if len(name_or_id) == UUID_CHARACTERS else apps.c.name) == name_or_id
-        async with self._database.read() as connection:
-            row = (await connection.execute(live_apps().where(named))).first()
+        query = APP_BY_ID if len(name_or_id) == UUID_CHARACTERS else APP_BY_NAME
+        row = await self._database.first(query, called=name_or_id)
         if row is None:
             raise no_app()
         return to_app(row)
@@ -158,3 +157,8 @@ def live_apps() -> Select[Any]:
     hostnames = own.correlate(apps).scalar_subquery().label("hostnames")
     query = select(apps, accounts.c.email.label("owner_email"), hostnames, *columns).select_from(joined)
     return query.where(apps.c.archived_at.is_(None))
+
+
+# Made once: making a statement takes longer than running it.
+APP_BY_ID = live_apps().where(apps.c.id == bindparam("called"))
+APP_BY_NAME = live_apps().where(apps.c.name == bindparam("called"))

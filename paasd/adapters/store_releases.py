@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paasd.adapters.database import Database
@@ -160,8 +160,8 @@ class ReleaseTables:
 
     async def current_release(self, app_id: str) -> Release | None:
         """The highest version that succeeded."""
-        succeeded = and_(releases.c.app_id == app_id, _is(releases.c.status, Status.SUCCEEDED))
-        return next(iter(await self._releases(succeeded, newest_first=True, limit=1)), None)
+        row = await self._database.first(CURRENT_RELEASE, app_id=app_id)
+        return None if row is None else to_release(row, self._seal)
 
     async def newest_config(self, app_id: str) -> Mapping[str, str]:
         """The config of the newest release that has not failed; empty when there is none."""
@@ -241,3 +241,12 @@ def _is(column: ColumnElement[str], status: Status | BuildStatus) -> ColumnEleme
 
 def _no_build() -> NotFound:
     return NotFound("Couldn't find that build; list them with `heroku builds`.", resource="build")
+
+
+# Made once: making a statement takes longer than running it.
+CURRENT_RELEASE = (
+    select(releases)
+    .where(releases.c.app_id == bindparam("app_id"), _is(releases.c.status, Status.SUCCEEDED))
+    .order_by(releases.c.version.desc())
+    .limit(1)
+)
