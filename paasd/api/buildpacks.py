@@ -1,18 +1,15 @@
-"""Buildpack installations: a list that is kept and shown. Builds go by the source, and every change says so."""
+"""Buildpack installations: what the next build goes by, unless the source has a Dockerfile."""
 
 from collections.abc import Sequence
 
 from aiohttp import web
 
 from paasd.api.parts import PARTS
-from paasd.api.platform import WARNING
 from paasd.api.replies import reply
 from paasd.api.requests import find_app, note, read_object
 from paasd.api.resources import Resource
 from paasd.domain.buildpack import check_buildpacks
 from paasd.domain.errors import InvalidParams
-
-NOT_USED = "Buildpacks are kept, but builds here do without: a Dockerfile builds the app, or its requirements.txt."
 
 
 async def index(request: web.Request) -> web.Response:
@@ -30,7 +27,7 @@ async def update(request: web.Request) -> web.Response:
     apps = request.app[PARTS].apps
     note(request, buildpacks=[list(await apps.buildpacks(app)), list(wanted)])
     await apps.set_buildpacks(app, wanted)
-    return reply(request, _resources(wanted), headers={WARNING: NOT_USED} if wanted else None)
+    return reply(request, _resources(wanted))
 
 
 def _resources(buildpacks: Sequence[str]) -> list[Resource]:

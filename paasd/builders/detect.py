@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from paasd.builders import dockerfile, node, python, static
-from paasd.builders.recipe import Recipe
+from paasd.builders import buildpacks, dockerfile, node, python, static
+from paasd.builders.recipe import Recipe, learn
 from paasd.builders.source import Source
 from paasd.domain.app_json import AppJson, parse_app_json
 from paasd.domain.errors import BuildFailed
-from paasd.domain.manifest import read_manifest
+from paasd.domain.manifest import ADVICE, read_manifest
 from paasd.domain.release import ProcessTypes
 from paasd.domain.slug import SlugRecipe
 
@@ -27,6 +27,7 @@ class Plan:
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     slug: SlugRecipe | None = None
+    learns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,26 @@ class Builder:
 
 BUILDERS: tuple[Builder, ...] = (
     Builder("dockerfile", "a Dockerfile (or heroku.yml with build.docker.web)", dockerfile.plan),
+    Builder("buildpacks", buildpacks.LOOKS_FOR, buildpacks.plan),
     Builder("python", python.LOOKS_FOR, python.plan),
     Builder("node", node.LOOKS_FOR, node.plan),
     Builder("static", static.LOOKS_FOR, static.plan),
 )
 SUBDIRECTORY = "PROJECT_PATH"
+UNKNOWN = ""  # the process type of an app whose build tells them
+
+
+def with_learnt(plan: Plan, printed: bytes) -> Plan:
+    """The plan with the process types that its build printed. Raises BuildFailed when there is still nothing to run."""
+    if not plan.learns:
+        return plan
+    told = {kind: one for kind, one in plan.processes.commands.items() if kind != UNKNOWN}
+    learnt = learn(printed)
+    release = plan.processes.release or learnt.pop("release", None)
+    commands = {**told, **{kind: one for kind, one in learnt.items() if kind not in told and kind != "release"}}
+    if not commands:
+        raise BuildFailed(f"No process types found: the buildpacks name none; {ADVICE}")
+    return replace(plan, processes=replace(plan.processes, commands=commands, release=release))
 
 
 def detect(source: Source) -> Plan:
@@ -52,6 +68,7 @@ def detect(source: Source) -> Plan:
     top = parse_app_json(source.text("app.json"))
     source, place = below(source, top)
     app = parse_app_json(source.text("app.json")) if place and source.has("app.json") else top
+    source = replace(source, buildpacks=source.buildpacks or app.buildpacks)
     for builder in BUILDERS:
         recipe = builder.plan(source)
         if recipe is not None:
@@ -66,11 +83,16 @@ def detect(source: Source) -> Plan:
 
 def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, place: str) -> Plan:
     """The plan by the recipe of the builder that took the source."""
+    # Where the build itself tells process types, nothing is missing yet.
+    fallback = recipe.fallback or ({UNKNOWN: None} if recipe.learns else {})
     processes = read_manifest(
-        source.text("Procfile"), app, defaults=recipe.defaults, fallback=recipe.fallback, advice=recipe.advice
+        source.text("Procfile"), app, defaults=recipe.defaults, fallback=fallback, advice=recipe.advice
     )
     if processes.release is None and recipe.release is not None:
         processes = replace(processes, release=recipe.release)
+    unused: tuple[str, ...] = ()
+    if source.buildpacks and builder.name == "dockerfile":
+        unused = (f"Not used, since a Dockerfile comes first: the buildpacks {', '.join(source.buildpacks)}",)
     fell_back = recipe.fallback_reason and processes.commands == dict(recipe.fallback)
     return Plan(
         root=source.root,
@@ -84,8 +106,9 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
             *recipe.reasons,
             *([recipe.fallback_reason] if fell_back else []),
         ),
-        warnings=recipe.warnings,
+        warnings=(*unused, *recipe.warnings),
         slug=recipe.slug,
+        learns=recipe.learns,
     )
 
 

@@ -23,6 +23,7 @@ class Source:
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
     buildpacks: tuple[str, ...] = ()
     stacks: Stacks = field(default_factory=Stacks)
+    secrets: tuple[str, ...] = ()  # names of config vars that the build may see
     strict: bool = False  # a version that no stack has is an error
 
     def text(self, name: str, *, limit: int = TEXT_BYTES) -> str | None:

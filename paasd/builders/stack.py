@@ -2,4 +2,5 @@
 
 UV_IMAGE = "paasd/uv:latest"
 NODE_IMAGE = "paasd/node"  # :24
+BUILDPACKS_IMAGE = "paasd/buildpacks:latest"
 STATIC_IMAGE = "paasd/static:latest"

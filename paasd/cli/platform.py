@@ -105,7 +105,7 @@ def stacks(session: Session, app: str, as_json: bool) -> None:
 @json_option
 @app_options
 def buildpacks(session: Session, app: str, as_json: bool) -> None:
-    """List the buildpacks that the app names. Builds do without them."""
+    """List the buildpacks that the app names."""
     found = session.api.get(path("apps", app, "buildpack-installations"))
     if as_json:
         output.print_json(found)
@@ -122,7 +122,7 @@ def buildpacks(session: Session, app: str, as_json: bool) -> None:
 @json_option
 @app_options
 def buildpack_add(session: Session, app: str, buildpack: str, index: int | None, as_json: bool) -> None:
-    """Name one more buildpack. Kept and shown; builds do without."""
+    """Name one more buildpack: heroku/python, a git URL, or a ./folder of the repository."""
     names = _names(session, app)
     if buildpack in names:
         raise CliError(f"The buildpack {buildpack} is in the list already: see `paas buildpacks`.")
@@ -136,7 +136,7 @@ def buildpack_add(session: Session, app: str, buildpack: str, index: int | None,
 @json_option
 @app_options
 def buildpack_set(session: Session, app: str, buildpack: str, index: int, as_json: bool) -> None:
-    """Put a buildpack in another's place. Kept and shown; builds do without."""
+    """Put a buildpack in another's place. The next build goes by them, unless there is a Dockerfile."""
     names = _names(session, app)
     if buildpack in names:
         raise CliError(f"The buildpack {buildpack} is in the list already: see `paas buildpacks`.")

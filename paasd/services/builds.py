@@ -10,7 +10,7 @@ from time import monotonic
 
 import structlog
 
-from paasd.builders.detect import Plan, detect
+from paasd.builders.detect import Plan, detect, with_learnt
 from paasd.builders.source import Source as BuildSource
 from paasd.domain.access import Actor
 from paasd.domain.app import App
@@ -25,6 +25,8 @@ from paasd.services.places import Holder, Places
 from paasd.services.releases import Releases, UnderWay
 
 log = structlog.get_logger(__name__)
+
+KEPT_BYTES = 64 * 1024
 
 Source = Callable[[], Awaitable[str]]
 
@@ -162,7 +164,7 @@ class Builds:
                 async with self._room:
                     holder.stage = "building"
                     plan = await self._plan(app, source)
-                    artifact = await self._make(app, build, plan, output)
+                    plan, artifact = await self._make(app, build, plan, output)
         except BaseException as error:
             await self.fail(build, error, holder)
             raise
@@ -181,10 +183,10 @@ class Builds:
         config = await self._store.newest_config(app.id)
         buildpacks = tuple(await self._store.buildpacks(app.id))
         stacks = (await self._engine.info()).stacks
-        wanted = BuildSource(root, app.id, config, buildpacks, stacks, self._rules.strict)
+        wanted = BuildSource(root, app.id, config, buildpacks, stacks, strict=self._rules.strict)
         return await asyncio.to_thread(detect, wanted)
 
-    async def _make(self, app: App, build: Build, plan: Plan, output: Write) -> Artifact:
+    async def _make(self, app: App, build: Build, plan: Plan, output: Write) -> tuple[Plan, Artifact]:
         await output("".join(f"-----> {line}\n" for line in plan.reasons).encode())
         for warning in plan.warnings:
             await output(f" !     {warning}\n".encode())
@@ -197,12 +199,14 @@ class Builds:
             timeout=self._rules.timeout,
             slug=plan.slug,
         )
-        artifact = await self._engine.build(plan.root, recipe, self._telling_begin(output))
+        printed = bytearray()
+        artifact = await self._engine.build(plan.root, recipe, self._telling_begin(keeping(printed, output)))
+        plan = with_learnt(plan, bytes(printed))
         await self._failpoints.reach("built")
         types = ", ".join([*plan.processes.commands, *(["release"] if plan.processes.release else [])])
         await output(f"-----> Discovering process types\n       Procfile declares types -> {types}\n".encode())
         await output(f"-----> Image {artifact.name[:19]}, {artifact.size / 1e6:.0f} MB\n".encode())
-        return artifact
+        return plan, artifact
 
     def _telling_begin(self, output: Write) -> Write:
         begun = False
@@ -266,6 +270,17 @@ class Builds:
 def replace_message(error: DeployFailed, message: str) -> DeployFailed:
     """The same kind of failure, told with more of its context."""
     return type(error)(message, exit_code=error.exit_code)
+
+
+def keeping(end: bytearray, output: Write) -> Write:
+    """A writer that keeps the end of what it passes on, where a build tells what it learnt."""
+
+    async def write(data: bytes) -> None:
+        end.extend(data)
+        del end[:-KEPT_BYTES]
+        await output(data)
+
+    return write
 
 
 def tee(kept: OutputFile, output: Write) -> Write:

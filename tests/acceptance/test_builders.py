@@ -1,6 +1,7 @@
 """Apps of many kinds, pushed as their owners have them: who builds, with what, and that the result serves."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -195,3 +196,72 @@ def test_a_page_that_is_built_falls_back_to_itself(opened: Open) -> None:
     script = re.search(r'src="(/assets/main-\w+\.js)"', shop.get()[1])
     assert script is not None
     assert "location.pathname" in shop.get(script[1])[1]
+
+
+@pytest.mark.slow
+def test_buildpacks_of_the_repository(opened: Open) -> None:
+    """Bites: without `export` sourced the second sees nobody; without the profile, web ends at once; without the cache
+    the second build says 1 again."""
+    shop = opened("packs", source=ROOT / "examples" / "buildpacks")
+    said = shop.deploy()
+    assert "Building with buildpacks on the bookworm stack: ./greeting, ./server" in said
+    assert "Greeting app detected by ./greeting" in said
+    assert "Built 1 times, with in sight" in said
+    assert "Serving what greeting made" in said
+    assert "Procfile declares types -> web, clock" in said
+    assert shop.get() == (200, "Hello of two buildpacks\n")
+    assert shop.get("/by.txt") == (200, "by greeting\n")
+    assert "yes" in shop.shell.run("paas", "run", "-a", shop.name, "echo $GREETED")
+    said = shop.deploy({"greeting.txt": "Bye\n", "Procfile": "clock: sleep 601\n"})
+    assert "Built 2 times" in said
+    assert shop.get() == (200, "Bye\n")
+    code, text = shop.push({"app.json": '{"buildpacks": [{"url": "./greeting"}, {"url": "./gone"}]}'})
+    assert code != 0
+    assert "The buildpack ./gone is no folder of the repository" in text
+
+
+@pytest.mark.slow
+def test_a_buildpack_of_a_git_url(opened: Open, tmp_path: Path) -> None:
+    """From a server beside: a container on the network that builds have."""
+    pack = tmp_path / "pack"
+    shutil.copytree(ROOT / "examples" / "buildpacks" / "greeting", pack / "work")
+    for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-qm", "A buildpack"), ("tag", "v1")):
+        git = ["git", "-C", str(pack / "work"), "-c", "user.name=A", "-c", "user.email=a@example.org", *words]
+        subprocess.run(git, check=True, timeout=20)
+    subprocess.run(
+        ["git", "clone", "-q", "--bare", str(pack / "work"), str(pack / "greeting.git")], check=True, timeout=20
+    )
+    pack.chmod(0o755)
+    for place in tmp_path.parents:
+        if place.is_relative_to("/tmp") and place != Path("/tmp"):
+            place.chmod(0o711)
+    serve = ["git", "-c", "safe.directory=*", "daemon", "--export-all", "--base-path=/srv", "--reuseaddr"]
+    server = docker("run", "-d", "--rm", "-u", "0", "-v", f"{pack}:/srv:ro", "paasd/stack:bookworm", *serve).strip()
+    try:
+        address = docker("inspect", "-f", "{{.NetworkSettings.IPAddress}}", server).strip()
+        files = {"greeting.txt": "Of git\n", "Procfile": "web: python3 -m http.server --directory public $PORT\n"}
+        shop = opened("git-pack", files)
+        shop.shell.run("paas", "buildpacks:set", f"git://{address}/greeting.git#v1", "-a", shop.name)
+        assert "Greeting app detected by git://" in shop.deploy()
+        assert shop.get() == (200, "Of git\n")
+        shop.shell.run("paas", "buildpacks:set", f"git://{address}/none.git", "-a", shop.name)
+        code, text = shop.push({"more": "1"})
+        assert code != 0
+        assert "could not be fetched" in text
+    finally:
+        docker("kill", server)
+
+
+@pytest.mark.slow
+def test_node_beside_python(opened: Open) -> None:
+    files = {name: (ROOT / "examples" / "node-npm" / name).read_text() for name in ("build.js", "package.json")}
+    files |= {"package-lock.json": (ROOT / "examples" / "node-npm" / "package-lock.json").read_text()}
+    files |= {
+        "requirements.txt": "flask==3.1.2\ngunicorn==23.0.0\n",
+        "app.py": FLASK.replace("'hello of flask'", "open('built.txt').read()"),
+    }
+    shop = opened("two-langs", files)
+    for name in ("heroku/nodejs", "heroku/python"):
+        shop.shell.run("paas", "buildpacks:add", name, "-a", shop.name)
+    assert "Node app: package.json found" in shop.deploy()
+    assert shop.get() == (200, "built with is-number: true\n")

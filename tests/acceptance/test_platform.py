@@ -36,7 +36,7 @@ def test_the_platform(daemon: Daemon, tmp_path: Path) -> None:
             run("heroku", "stack:set", "heroku-24").replace("›", "").split()
         )
         url = "https://github.com/heroku/heroku-buildpack-python"
-        assert "builds here do without" in " ".join(run("heroku", "buildpacks:set", url).replace("›", "").split())
+        assert "Next release on platform will use" in run("heroku", "buildpacks:set", url)
         assert url in run("heroku", "buildpacks") and url in run("paas", "buildpacks")
         assert "Buildpacks cleared" in run("heroku", "buildpacks:clear")
         assert "has no Buildpacks" in run("heroku", "buildpacks")

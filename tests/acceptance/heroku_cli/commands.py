@@ -40,8 +40,8 @@ LATER: Mapping[str, str] = {  # by the beginning of a name
 DIFFERS: Mapping[str, str] = {
     "addons": "answers that there are none",
     "apps:open": "prints the address where there is no browser",
-    "buildpacks:add": "kept and shown; builds go by Dockerfile or requirements.txt, and say so",
-    "buildpacks:set": "kept and shown; builds go by Dockerfile or requirements.txt, and say so",
+    "buildpacks:add": "the next build goes by them, unless the source has a Dockerfile",
+    "buildpacks:set": "the next build goes by them, unless the source has a Dockerfile",
     "certs": "answers that there are none",
     "features:disable": "`preboot` is always on, and this is refused with the reason",
     "features:enable": "`preboot` is always on",

@@ -1,4 +1,4 @@
-"""Buildpacks are kept in order and shown, and every change says that builds do without."""
+"""Buildpacks are kept in order and shown."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ async def test_they_are_replaced_as_a_whole(world: World) -> None:
     assert await world.get(PATH) == []
     wanted = ["https://github.com/heroku/heroku-buildpack-python", "heroku/nodejs", "urn:buildpack:heroku/ruby"]
     made = await put(world, *wanted)
-    assert made.status == 200 and "do without" in made.header("X-Heroku-Warning")
+    assert made.status == 200
     assert [(one["ordinal"], one["buildpack"]["url"]) for one in made.json] == list(enumerate(wanted))
     assert await world.get(PATH) == made.json
     assert (await put(world, "heroku/go")).json == [
