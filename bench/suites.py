@@ -89,7 +89,7 @@ async def smuggler(router: RouterProcess, checkout: Path) -> bool:
     return verdict(checks > 600 and not flagged and not seen, words)
 
 
-async def autobahn(router: RouterProcess, python2: str, directory: Path) -> bool:
+async def autobahn(router: RouterProcess, python2: str, directory: Path, cases: list[str]) -> bool:
     """Each case's verdict and close, as without the router."""
     app = web.Application()
     app.router.add_get("/", echo_websocket)
@@ -102,7 +102,7 @@ async def autobahn(router: RouterProcess, python2: str, directory: Path) -> bool
     servers = [
         {"agent": name, "url": f"ws://127.0.0.1:{at}"} for name, at in (("direct", port), ("router", router.port))
     ]
-    spec = {"outdir": str(directory / "report"), "servers": servers, "cases": AUTOBAHN_CASES}
+    spec = {"outdir": str(directory / "report"), "servers": servers, "cases": cases}
     (directory / "spec.json").write_text(json.dumps({**spec, "exclude-cases": [], "exclude-agent-cases": {}}))
     arguments = ["wstest", "-m", "fuzzingclient", "-s", str(directory / "spec.json")]
     words = f"import sys; from autobahntestsuite.wstest import run; sys.argv = {arguments!r}; run()"
@@ -137,6 +137,7 @@ async def main() -> int:
     parser.add_argument("--deno", default="deno", help="what runs it (deno)")
     parser.add_argument("--smuggler", type=Path, metavar="DIR", help="a checkout of smuggler")
     parser.add_argument("--wstest", metavar="PYTHON2", help="a Python 2.7 that has autobahntestsuite")
+    parser.add_argument("--cases", nargs="+", metavar="CASE", default=AUTOBAHN_CASES, help="Autobahn's (all: an hour)")
     given = parser.parse_args()
     if not (given.h1spec or given.smuggler or given.wstest):
         parser.error("name at least one suite: --h1spec DIR, --smuggler DIR, --wstest PYTHON2")
@@ -151,7 +152,7 @@ async def main() -> int:
         if given.smuggler:
             met.append(await smuggler(router, given.smuggler))
         if given.wstest:
-            met.append(await autobahn(router, given.wstest, directory))
+            met.append(await autobahn(router, given.wstest, directory, given.cases))
     finally:
         router.stop()
         shutil.rmtree(directory, ignore_errors=True)
