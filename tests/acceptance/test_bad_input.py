@@ -367,6 +367,7 @@ def test_an_app_that_never_binds_its_port(shop: Shop) -> None:
     shop.shell.commit("Mended", {"Procfile": PROCFILE})
 
 
+@pytest.mark.slow
 def test_an_app_that_binds_where_nobody_reaches_it(shop: Shop) -> None:
     with only_a_failed_release(shop):
         code, text = shop.push({"Procfile": "web: python3 -m http.server --bind 127.0.0.1 $PORT\n"})

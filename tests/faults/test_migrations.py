@@ -7,6 +7,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from paasd.migrations import HEAD
 
 UPGRADE = """
@@ -55,6 +57,7 @@ def dump(database: Path) -> list[str]:
         return list(raw.iterdump())
 
 
+@pytest.mark.slow
 def test_killed_at_each_statement_an_upgrade_is_whole_or_not_there(tmp_path: Path) -> None:
     """Bites: leave BEGIN IMMEDIATE out of migration_engine, and tables of half an upgrade are left."""
     database = tmp_path / "store.db"

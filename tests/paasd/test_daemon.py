@@ -149,6 +149,7 @@ def test_an_app_answers_by_https_with_a_certificate_of_its_own(daemon: Daemon) -
     wait_until(answered, 20, "no answer by https")
 
 
+@pytest.mark.slow
 def test_maintenance_with_a_page_and_an_end_outlives_the_daemon(daemon: Daemon) -> None:
     """Answered from the acknowledgement on, by the app's own page; over at its time though the daemon is dead, and the
     ledger says so once it is back. Bites: without `end_maintenance` in PERIODIC the ledger never does."""

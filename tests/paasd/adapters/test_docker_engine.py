@@ -270,6 +270,7 @@ async def test_another_home_sees_and_touches_nothing_of_this_one(bench: Bench, t
     assert dyno.running
 
 
+@pytest.mark.slow
 async def test_forty_apps_have_a_network_each(bench: Bench) -> None:
     apps = [str(uuid.uuid4()) for _ in range(40)]
     await asyncio.gather(*(bench.engine.create_network(app) for app in apps))
