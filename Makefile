@@ -1,4 +1,4 @@
-# `make` alone prints what there is. Overrides: ENGINE=none, PYTHON=…, API=HOST:PORT, ROUTER=HOST:PORT, HEROKU_CLI=1, ARGS='-k lesson -x'.
+# `make` alone prints what there is. Overrides: ENGINE=process, ENGINE=none, PYTHON=…, API=HOST:PORT, ROUTER=HOST:PORT, HEROKU_CLI=1, ARGS='-k lesson -x'.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -41,7 +41,7 @@ fuzz-api: setup ## every operation of /openapi.json with generated requests: no 
 	$(BIN)/python -m bench.fuzz_api $(ARGS)
 
 .PHONY: demo down doctor
-demo: ## a real app live by git push, on this machine, in one command
+demo: ## a real app live by git push, on this machine, in one command (ENGINE=process: without Docker)
 	@$(SETUP)/demo
 
 down: ## stop and remove all that `make demo` started
@@ -83,7 +83,7 @@ bench-swap: setup ## 50 deploys, rollbacks and config changes under load: 0 fail
 bench-swap-router: python-env ## 100 table swaps and 100 maintenance toggles on a loaded router
 	$(BIN)/python -m bench.swap_router $(ARGS)
 
-bench-deploy: setup ## cached redeploy and rollback against the bare engine's floor
+bench-deploy: setup ## cached redeploy and rollback against the bare engine's floor (ENGINE=process: against a bare start)
 	$(BIN)/python -m bench.deploy $(ARGS)
 
 bench-idle: setup ## memory and processor of an idle daemon and router

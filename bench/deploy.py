@@ -1,7 +1,11 @@
-"""`make bench-deploy`: a cached redeploy and a rollback beside the bare engine's floor, taken in turn in one run."""
+"""`make bench-deploy`: a cached redeploy and a rollback beside the bare engine's floor, taken in turn in one run.
+
+ENGINE=process: beside a bare start of the app, which is all that anybody needs to do without an engine.
+"""
 
 import argparse
 import contextlib
+import functools
 import os
 import shutil
 import socket
@@ -10,14 +14,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from bench.page import ms, table, title, verdict
-from bench.scene import APP, Scene, scene
-from tests.daemon import ROOT
+from bench.scene import APP, PROCESS, Scene, scene
+from tests.daemon import ROOT, free_port
 
 SUBNET, ADDRESS = "10.214.255.0/27", "10.214.255.2"  # known beforehand: the floor need not ask the engine for it
 PORT = 5000
@@ -90,6 +94,29 @@ class Floor:
 
 
 @dataclass
+class BareFloor:
+    """What anybody can do without an engine: start the app, and look at the port."""
+
+    source: Path
+
+    def start(self) -> float:
+        """Seconds of a start, and until the port is ready."""
+        port = free_port()
+        program = ["/usr/bin/python3", "-I", "-S", "server.py"]
+        environment = {"PATH": os.environ["PATH"], "PORT": str(port)}
+        began = time.monotonic()
+        with subprocess.Popen(program, cwd=self.source, env=environment, stdout=subprocess.DEVNULL) as process:
+            try:
+                while time.monotonic() < began + READY_SECONDS:
+                    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+                        return time.monotonic() - began
+                    time.sleep(LOOK_SECONDS)
+                raise RuntimeError("The floor's process did not listen.")
+            finally:
+                process.kill()
+
+
+@dataclass
 class Taken:
     """Seconds of each round, by what was measured; and of the stages inside paasd's."""
 
@@ -121,9 +148,22 @@ def clients(source: Path, image: str) -> list[Client]:
     return [client for client in working if client.build(source, image)]
 
 
+@dataclass(frozen=True)
+class Floors:
+    """Ways to redeploy without us, by name, and a way to start what is built."""
+
+    redeploys: Mapping[str, Callable[[], float]]
+    label: str
+    start: Callable[[], float]
+
+
 @contextlib.contextmanager
-def floors(stage: Scene) -> Iterator[tuple[Floor, list[Client]]]:
+def floors(stage: Scene, engine: str) -> Iterator[Floors]:
     """A copy of the app's source and a bridge network like an app's; everything is removed at the end."""
+    if engine == PROCESS:
+        bare = BareFloor(ROOT / "examples" / APP)
+        yield Floors({}, "start of the app + ready", bare.start)
+        return
     name = f"paasd-floor-{os.getpid()}"
     source = stage.root / "floor"
     shutil.copytree(ROOT / "examples" / APP, source)
@@ -133,18 +173,20 @@ def floors(stage: Scene) -> Iterator[tuple[Floor, list[Client]]]:
     program = found[0].program
     docker(program, "network", "create", "--subnet", SUBNET, name)
     try:
-        yield Floor(source, name, found[0]), found
+        floor = Floor(source, name, found[0])
+        redeploys = {client.label: functools.partial(floor.redeploy, client) for client in found}
+        yield Floors(redeploys, "docker run + ready", floor.start)
     finally:
         for command in (["rm", "--force", name], ["network", "rm", name], ["rmi", "--force", name]):
             subprocess.run([program, *command], capture_output=True)
 
 
-def measure(stage: Scene, floor: Floor, found: Sequence[Client], rounds: int) -> Taken:
+def measure(stage: Scene, floor: Floors, rounds: int) -> Taken:
     """Each of them once a round, in turn; nothing of the one before goes on while the next is timed."""
     taken = Taken()
     for number in range(rounds + 1):
-        row = {client.label: floor.redeploy(client) for client in found}
-        row["docker run"] = floor.start()
+        row = {label: take() for label, take in floor.redeploys.items()}
+        row[floor.label] = floor.start()
         row["redeploy"], redeploy_stages = redeploy(stage)
         row["rollback"], rollback_stages = roll_back(stage)
         if number == 0:
@@ -225,18 +267,20 @@ def build_times(store: Path) -> tuple[float, float]:
     return row[0] / 1e6, row[1] / 1e6  # kept in microseconds
 
 
-def show(taken: Taken, found: Sequence[Client]) -> bool:
-    """The tables and the two verdicts."""
-    rows = [[f"floor: {client.label} + run + ready", *spread(taken.totals[client.label])] for client in found]
+def show(taken: Taken, floor: Floors) -> bool:
+    """The tables and the verdicts."""
+    rows = [[f"floor: {label} + run + ready", *spread(taken.totals[label])] for label in floor.redeploys]
     rows.append(["redeploy: git push, one line changed", *spread(taken.totals["redeploy"])])
-    rows.append(["floor: docker run + ready", *spread(taken.totals["docker run"])])
+    rows.append([f"floor: {floor.label}", *spread(taken.totals[floor.label])])
     rows.append(["rollback: POST releases until promoted", *spread(taken.totals["rollback"])])
     table(["ms", "median", "min", "max"], rows)
     for label, stages in (("redeploy", taken.redeploy_stages), ("rollback", taken.rollback_stages)):
         table([f"where a {label} spends it, ms", "median", "min", "max"], [[k, *spread(v)] for k, v in stages.items()])
-    fastest = min((client.label for client in found), key=lambda label: statistics.median(taken.totals[label]))
-    met = judge("redeploy", taken.totals["redeploy"], taken.totals[fastest])
-    return judge("rollback", taken.totals["rollback"], taken.totals["docker run"]) and met
+    met = True
+    if floor.redeploys:
+        fastest = min(floor.redeploys, key=lambda label: statistics.median(taken.totals[label]))
+        met = judge("redeploy", taken.totals["redeploy"], taken.totals[fastest])
+    return judge("rollback", taken.totals["rollback"], taken.totals[floor.label]) and met
 
 
 def judge(label: str, ours: Sequence[float], floor: Sequence[float]) -> bool:
@@ -255,11 +299,12 @@ def main() -> int:
     """0 when both overheads are within the goal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="of which medians are taken")
+    parser.add_argument("--engine", default=os.environ.get("ENGINE") or "docker", choices=("docker", PROCESS))
     given = parser.parse_args()
     title(f"A cached redeploy and a rollback beside the bare engine, medians of {given.rounds}, taken in turn")
-    with scene() as stage, floors(stage) as (floor, found):
-        taken = measure(stage, floor, found, given.rounds)
-    return 0 if show(taken, found) else 1
+    with scene(given.engine) as stage, floors(stage, given.engine) as floor:
+        taken = measure(stage, floor, given.rounds)
+    return 0 if show(taken, floor) else 1
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 from tests.daemon import ROOT, Daemon, Shell, running, shell_for
 
 APP = "hello"
+PROCESS = "process"
 SETTLE_SECONDS = 120.0
 LOOK_SECONDS = 0.1
 ACCEPT = "application/vnd.heroku+json; version=3"
@@ -84,13 +85,18 @@ class Scene:
 
 
 @contextlib.contextmanager
-def scene() -> Iterator[Scene]:
-    """The app is live inside. SIGTERM and Ctrl-C clear up too."""
+def scene(engine: str = "docker") -> Iterator[Scene]:
+    """The app is live inside, on an engine. SIGTERM and Ctrl-C clear up too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     config = {"disk": {"keep_releases": 1000}}  # a bench goes back to any release: none is to expire on the way
-    with tempfile.TemporaryDirectory(prefix="paasd-bench-") as name, running(Path(name), config=config) as daemon:
+    with (
+        tempfile.TemporaryDirectory(prefix="paasd-bench-") as name,
+        running(Path(name), options=("--engine", engine), config=config) as daemon,
+    ):
         root = Path(name)
         shell = shell_for(daemon, root / "user", ROOT / "examples" / APP)
+        if engine == PROCESS:  # which has no use for a Dockerfile
+            (shell.cwd / "Dockerfile").rename(shell.cwd / "requirements.txt").write_text("")
         shell.commit("First")
         shell.run("paas", "apps:create", APP)
         shell.run("paas", "git:remote", "-a", APP)

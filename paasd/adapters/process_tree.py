@@ -11,6 +11,7 @@ from typing import Any
 
 KILL_SECONDS = 10.0
 LOOK_SECONDS = 0.005
+MAKE_TIMES = 100
 
 
 def make_cgroups(cgroups: list[dict[str, Any]]) -> None:
@@ -19,12 +20,22 @@ def make_cgroups(cgroups: list[dict[str, Any]]) -> None:
         for parent, controllers in cgroup.get("parents", {}).items():
             os.makedirs(parent, 0o755, exist_ok=True)
             write(f"{parent}/cgroup.subtree_control", controllers)
-        os.makedirs(cgroup["path"], 0o755, exist_ok=True)
+        make_folder(cgroup["path"])
         for name, text in cgroup["bounds"].items():
             try:
                 write(f"{cgroup['path']}/{name}", text)
             except FileNotFoundError:
                 continue  # memory.memsw.*, where the kernel counts no swap
+
+
+def make_folder(path: str) -> None:
+    """With its parents, one of which another's last dyno may just have taken along."""
+    for _ in range(MAKE_TIMES):
+        try:
+            return os.makedirs(path, 0o755, exist_ok=True)
+        except FileNotFoundError:
+            continue
+    return None
 
 
 def kill_cgroups(cgroups: list[dict[str, Any]]) -> None:
@@ -42,7 +53,7 @@ def kill_cgroups(cgroups: list[dict[str, Any]]) -> None:
 
 
 def remove_cgroups(cgroups: list[dict[str, Any]]) -> None:
-    """They are empty in a moment, once their processes' last bits are gone."""
+    """They are empty in a moment, once their processes' last bits are gone. The home's own goes with its last one."""
     deadline = time.monotonic() + KILL_SECONDS
     for cgroup in cgroups:
         while time.monotonic() < deadline:
@@ -54,6 +65,10 @@ def remove_cgroups(cgroups: list[dict[str, Any]]) -> None:
                 time.sleep(LOOK_SECONDS)
             else:
                 break
+        try:
+            os.rmdir(os.path.dirname(cgroup["path"]))
+        except OSError:
+            pass
 
 
 def ran_out_of_memory(cgroups: list[dict[str, Any]]) -> bool:

@@ -119,6 +119,8 @@ def test_dry_run_tells_what_it_would_do_and_does_nothing(tmp_path: Path) -> None
 def test_engine_choice() -> None:
     assert "leaving Docker alone" in run(SETUP / "docker-engine", ENGINE="none").stdout
     assert "no images are needed" in run(SETUP / "base-images", ENGINE="none").stdout
+    assert "no Docker is needed" in run(SETUP / "docker-engine", "--dry-run", ENGINE="process").stdout
+    assert "no images are needed" in run(SETUP / "base-images", ENGINE="process").stdout
     unknown = run(SETUP / "docker-engine", ENGINE="podman")
     assert unknown.returncode == 1
     assert "ENGINE=podman is unknown: use ENGINE=docker" in unknown.stderr
