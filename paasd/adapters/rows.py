@@ -195,11 +195,16 @@ def to_stage(row: AnyRow) -> StageRecord:
 
 def processes_json(processes: ProcessTypes) -> Values:
     """Process types as JSON keeps them; the order of the commands stays."""
-    return {
+    document: Values = {
         "commands": dict(processes.commands),
         "release": processes.release,
         "health_paths": dict(processes.health_paths),
     }
+    if processes.quantities:
+        document["quantities"] = dict(processes.quantities)
+    if processes.postdeploy is not None:
+        document["postdeploy"] = processes.postdeploy
+    return document
 
 
 def commit_json(commit: Commit | None) -> Values | None:
@@ -211,7 +216,13 @@ def commit_json(commit: Commit | None) -> Values | None:
 
 
 def _to_processes(document: Mapping[str, Any]) -> ProcessTypes:
-    return ProcessTypes(document["commands"], document["release"], document["health_paths"])
+    return ProcessTypes(
+        document["commands"],
+        document["release"],
+        document["health_paths"],
+        document.get("quantities", {}),
+        document.get("postdeploy"),
+    )
 
 
 def _to_commit(document: Mapping[str, Any] | None) -> Commit | None:

@@ -1,7 +1,7 @@
 """What turns a source into a build recipe. Builders are asked in order; the first to take it plans the build."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from paasd.builders import buildpacks, dockerfile, node, python, static
@@ -28,6 +28,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     slug: SlugRecipe | None = None
     learns: bool = False
+    app: AppJson = field(default_factory=AppJson)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def with_learnt(plan: Plan, printed: bytes) -> Plan:
         return plan
     told = {kind: one for kind, one in plan.processes.commands.items() if kind != UNKNOWN}
     learnt = learn(printed)
-    release = plan.processes.release or learnt.pop("release", None)
+    release = plan.processes.release or before(plan.app.predeploy, learnt.pop("release", None))
     commands = {**told, **{kind: one for kind, one in learnt.items() if kind not in told and kind != "release"}}
     if not commands:
         raise BuildFailed(f"No process types found: the buildpacks name none; {ADVICE}")
@@ -88,8 +89,7 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
     processes = read_manifest(
         source.text("Procfile"), app, defaults=recipe.defaults, fallback=fallback, advice=recipe.advice
     )
-    if processes.release is None and recipe.release is not None:
-        processes = replace(processes, release=recipe.release)
+    processes = replace(processes, release=before(app.predeploy, processes.release or recipe.release))
     unused: tuple[str, ...] = ()
     if source.buildpacks and builder.name == "dockerfile":
         unused = (f"Not used, since a Dockerfile comes first: the buildpacks {', '.join(source.buildpacks)}",)
@@ -106,9 +106,26 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
             *recipe.reasons,
             *([recipe.fallback_reason] if fell_back else []),
         ),
-        warnings=(*unused, *recipe.warnings),
+        warnings=(*unused, *missing(source, app), *recipe.warnings),
         slug=recipe.slug,
         learns=recipe.learns,
+        app=app,
+    )
+
+
+def before(predeploy: str | None, release: str | None) -> str | None:
+    """The release command with app.json's predeploy in front of it: both, or the deploy fails."""
+    if predeploy is None or release is None:
+        return predeploy or release
+    return f"( {predeploy}\n) && {release}" if "#" in predeploy else f"( {predeploy} ) && {release}"
+
+
+def missing(source: Source, app: AppJson) -> tuple[str, ...]:
+    """A warning of the config vars that app.json requires and that nobody set."""
+    wanted = [name for name, one in app.env.items() if one.required and one.value is None and not one.generated]
+    absent = [name for name in wanted if name not in source.config]
+    return (
+        (f"app.json asks for config vars that are not set: heroku config:set {'=… '.join(absent)}=…",) if absent else ()
     )
 
 

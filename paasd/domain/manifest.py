@@ -54,9 +54,10 @@ def read_manifest(
         commands = dict(fallback)
     if not commands:
         raise BuildFailed(f"No process types found: {advice}")
-    return ProcessTypes(commands, release, app.health_paths)
+    return ProcessTypes(commands, release, app.health_paths, app.formation, app.postdeploy)
 
 
 def default_formation(processes: ProcessTypes, wanted: Mapping[str, int]) -> dict[str, int]:
-    """Quantity of each process type: what was asked for before, else one `web` and none of the others."""
-    return {kind: wanted.get(kind, 1 if kind == WEB else 0) for kind in processes.commands}
+    """Quantity of each process type: what was asked for before, else app.json's, else one `web` and no others."""
+    usual = {kind: processes.quantities.get(kind, 1 if kind == WEB else 0) for kind in processes.commands}
+    return {kind: wanted.get(kind, quantity) for kind, quantity in usual.items()}

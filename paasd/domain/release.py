@@ -78,12 +78,15 @@ class Commit:
 class ProcessTypes:
     """What an artifact can run. A command of None means the image's own command.
 
-    `commands` excludes `release`; `health_paths` maps a process type to the HTTP path its dynos are probed at.
+    `commands` excludes `release`; `health_paths` maps a process type to the HTTP path its dynos are probed at;
+    `quantities` are those of app.json's formation, for types nobody scaled; `postdeploy` follows the first deploy.
     """
 
     commands: Mapping[str, str | None] = field(default_factory=dict)
     release: str | None = None
     health_paths: Mapping[str, str] = field(default_factory=dict)
+    quantities: Mapping[str, int] = field(default_factory=dict)
+    postdeploy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

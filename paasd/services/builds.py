@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +14,14 @@ from paasd.builders.detect import Plan, detect, with_learnt
 from paasd.builders.source import Source as BuildSource
 from paasd.domain.access import Actor
 from paasd.domain.app import App
+from paasd.domain.app_json import EnvEntry
 from paasd.domain.errors import BuildFailed, Conflict, DeployCancelled, DeployFailed, PaasError
 from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus
 from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Engine, OutputFile, Outputs, Sources, Store, Write
 from paasd.services.disk import Disk
+from paasd.services.first_deploy import filled_in
 from paasd.services.logs import AppLogs
 from paasd.services.places import Holder, Places
 from paasd.services.releases import Releases, UnderWay
@@ -72,6 +74,7 @@ class Builds:
         self.places = Places(queue=rules.queue)
         self._room = asyncio.Semaphore(rules.parallel)
         self.live: set[str] = set()
+        self._env: dict[str, Mapping[str, EnvEntry]] = {}  # by build, until it is released: what app.json wants
 
     async def receive(self, push: Push, output: Write) -> None:
         """A push, from its objects in quarantine to served traffic. Returning means: it is served.
@@ -169,6 +172,7 @@ class Builds:
             await self.fail(build, error, holder)
             raise
         self._logs.note(app.id, "api", "Build succeeded", source="app")
+        self._env[build.id] = plan.app.env
         return await self._store.finish_build(
             build.id,
             BuildStatus.SUCCEEDED,
@@ -238,8 +242,11 @@ class Builds:
 
     async def release(self, app: App, build: Build, output: Write) -> None:
         """Release what was built, for whoever began the build. Returning means: it is served. Raises DeployFailed."""
+        env = filled_in(self._env.pop(build.id, {}), await self._store.newest_config(app.id))
+        if env:
+            await output(f"-----> Setting config vars by app.json: {', '.join(env)}\n".encode())
         under_way = await self._releases.begin(
-            app, lambda: self._releases.draft_of_build(build.actor, app, build), output=output
+            app, lambda: self._releases.draft_of_build(build.actor, app, build, env=env), output=output
         )
         began = monotonic()
         await self._await(under_way)
@@ -247,6 +254,7 @@ class Builds:
             f"-----> v{under_way.release.version} is live ({monotonic() - began:.1f} s)\n"
             f"       {self._rules.web_url.format(app=app.name)} deployed to paasd\n".encode()
         )
+        await self._releases.postdeploy(app, under_way.release, output)
 
     async def _await(self, under_way: UnderWay) -> None:
         """Until it is served. A pusher that goes away cancels the deploy, unless it was promoted meanwhile."""

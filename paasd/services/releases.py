@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from paasd.domain.access import Actor
@@ -21,6 +21,7 @@ from paasd.domain.release import (
 )
 from paasd.ports import Write
 from paasd.services.deploy import Deploy, Stagehands, carry_out, retire_previous
+from paasd.services.first_deploy import run_postdeploy
 
 WAIT_SECONDS = 50.0  # clients give up at 60
 RETRY_SECONDS = 0.5  # between looks at a pending release that another daemon holds
@@ -110,14 +111,25 @@ class Releases:
         under_way = await self.begin(app, lambda: self.draft_of_build(actor, app, build, description))
         return under_way.release
 
-    async def draft_of_build(self, actor: Actor, app: App, build: Build, description: str | None = None) -> NewRelease:
-        """The release that a build makes with the app's newest config."""
+    async def postdeploy(self, app: App, release: Release, output: Write) -> None:
+        """Run app.json's command after an app's first deploy. That it fails is said to `output` and undoes nothing."""
+        await run_postdeploy(self._hands, app, release, output)
+
+    async def draft_of_build(
+        self,
+        actor: Actor,
+        app: App,
+        build: Build,
+        description: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> NewRelease:
+        """The release that a build makes with the app's newest config, and what `env` has beside it."""
         label = build.commit.label if build.commit else build.id[:8]
         wanted = NewRelease(
             app_id=app.id,
             description=description or f"Deploy {label}",
             actor=actor,
-            config=await self._hands.store.newest_config(app.id),
+            config={**(env or {}), **await self._hands.store.newest_config(app.id)},
             formation={},
             processes=build.processes,
             build_id=build.id,

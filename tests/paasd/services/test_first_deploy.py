@@ -1,0 +1,64 @@
+"""What app.json asks for at an app's first deploy."""
+
+import json
+import re
+
+from paasd.domain.app_json import EnvEntry
+from paasd.domain.dyno import Exit
+from paasd.services.first_deploy import filled_in
+from tests.fakes import Behaviour
+from tests.paasd.services.world import World
+
+
+def test_only_what_is_missing_is_filled_in() -> None:
+    env = {"A": EnvEntry("1"), "B": EnvEntry("2"), "C": EnvEntry(generated=True), "D": EnvEntry(required=True)}
+    found, again = filled_in(env, {"A": "mine"}), filled_in(env, {})
+    assert found["B"] == "2"
+    assert re.fullmatch(r"[0-9a-f]{64}", found["C"])
+    assert set(found) == {"B", "C"}
+    assert again["C"] != found["C"]
+
+
+async def test_config_vars_are_part_of_the_release_and_a_secret_is_made_once(world: World) -> None:
+    """Bites: a secret that is made at each deploy logs everybody out."""
+    app = await world.create()
+    text = json.dumps({"env": {"SECRET_KEY": {"generator": "secret"}, "MODE": "on", "TOKEN": {"description": "x"}}})
+    said = await world.push(app, **{"app.json": text})
+    assert "Setting config vars by app.json: SECRET_KEY, MODE" in said
+    assert "app.json asks for config vars that are not set: heroku config:set TOKEN=…" in said
+    first = (await world.release(app, 2)).config
+    assert first["MODE"] == "on"
+    assert first["SECRET_KEY"] not in said
+    said = await world.push(app, **{"app.json": text})
+    assert "Setting config vars" not in said
+    assert (await world.release(app, 3)).config == first
+
+
+async def test_the_formation_is_app_json_s_until_somebody_scales(world: World) -> None:
+    app = await world.create()
+    text = json.dumps({"formation": {"web": {"quantity": 2}, "worker": 1}})
+    await world.push(app, "web: serve\nworker: serve\n", **{"app.json": text})
+    assert (await world.release(app, 2)).formation == {"web": 2, "worker": 1}
+    assert (await world.release(app, 2)).processes.quantities == {"web": 2, "worker": 1}
+
+
+async def test_predeploy_runs_before_the_release_command_of_each_deploy(world: World) -> None:
+    for command in ("( check ) && migrate", "check"):
+        world.engine.commands[command] = Behaviour(ends=Exit(0))
+    app = await world.create()
+    text = json.dumps({"scripts": {"predeploy": "check"}})
+    await world.push(app, "web: serve\nrelease: migrate\n", **{"app.json": text})
+    assert (await world.release(app, 2)).processes.release == "( check ) && migrate"
+    await world.push(app, "web: serve\n", **{"app.json": text})
+    assert (await world.release(app, 3)).processes.release == "check"
+
+
+async def test_postdeploy_runs_once_after_the_first_deploy_and_undoes_nothing(world: World) -> None:
+    world.engine.commands["seed"] = Behaviour(ends=Exit(3))
+    app = await world.create()
+    text = json.dumps({"scripts": {"postdeploy": "seed"}})
+    said = await world.push(app, **{"app.json": text})
+    assert said.index("v2 is live") < said.index("Running app.json's postdeploy, once: seed")
+    assert "v2 serves all the same. Run it by hand: heroku run 'seed'" in said
+    assert world.answer() == "v2"
+    assert "postdeploy" not in await world.push(app, **{"app.json": text})
