@@ -196,6 +196,17 @@ def remove_key(session: Session, which: str, as_json: bool) -> None:
         output.print_json(gone)
 
 
+@click.command(cls=PaasCommand, name="keys:clear", section=SECTION, example="paas keys:clear")
+@json_option
+@click.pass_obj
+def clear_keys(session: Session, as_json: bool) -> None:
+    """Remove all your SSH keys."""
+    with output.action("Removing all SSH keys"):
+        gone = [session.api.delete(path("account", "keys", key["id"])) for key in session.api.get_all("/account/keys")]
+    if as_json:
+        output.print_json(gone)
+
+
 def _show(one: dict[str, Any], *, short: bool = False, as_json: bool = False) -> None:
     if as_json:
         output.print_json(one)
@@ -227,5 +238,5 @@ def _end(one: dict[str, Any]) -> str:
 
 COMMANDS = (
     *(authorizations, create, info, update, rotate, revoke, token),
-    *(sessions, destroy_session, keys, add_key, remove_key),
+    *(sessions, destroy_session, keys, add_key, remove_key, clear_keys),
 )

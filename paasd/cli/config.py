@@ -69,7 +69,7 @@ def set_vars(session: Session, app: str, pairs: tuple[str, ...], as_json: bool) 
             # Not the argument itself: whoever forgets the name may have typed a secret.
             raise click.UsageError("A config var must be given as KEY=VALUE, as in GREETING=hello.")
         values[name] = value
-    config = _change(session, app, "Setting", values, as_json)
+    config = change(session, app, "Setting", values, as_json)
     if as_json:
         output.print_json(config)
     else:
@@ -88,12 +88,12 @@ def set_vars(session: Session, app: str, pairs: tuple[str, ...], as_json: bool) 
 @app_options
 def unset_vars(session: Session, app: str, names: tuple[str, ...], as_json: bool) -> None:
     """Remove config vars, as a new release; waits until it is served."""
-    config = _change(session, app, "Unsetting", dict.fromkeys(names), as_json)
+    config = change(session, app, "Unsetting", dict.fromkeys(names), as_json)
     if as_json:
         output.print_json(config)
 
 
-def _change(session: Session, app: str, verb: str, values: Mapping[str, str | None], as_json: bool) -> dict[str, Any]:
+def change(session: Session, app: str, verb: str, values: Mapping[str, str | None], as_json: bool) -> dict[str, Any]:
     """Write, then wait for the release it made -> all config vars."""
     api = session.api
     names = ", ".join(values)

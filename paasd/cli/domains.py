@@ -1,7 +1,8 @@
-"""`domains`, `domains:add`, `:info`, `:remove` and `:clear`: host names of an app's own."""
+"""`domains`, `domains:add`, `:info`, `:wait`, `:remove` and `:clear`: host names of an app's own."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
@@ -65,6 +66,26 @@ def info(session: Session, app: str, hostname: str, as_json: bool) -> None:
         output.fields([(name, None if value is None else str(value)) for name, value in sorted(shown.items())])
 
 
+@click.command(cls=PaasCommand, name="domains:wait", section=SECTION, example="paas domains:wait")
+@click.argument("hostname", required=False)
+@json_option
+@app_options
+def wait(session: Session, app: str, hostname: str | None, as_json: bool) -> None:
+    """Wait until a host name is served, or all that were added."""
+    where = path("apps", app, "domains")
+    names = (
+        [hostname] if hostname else [one["hostname"] for one in session.api.get_all(where) if one["kind"] == "custom"]
+    )
+    served = []
+    for name in names:
+        with output.action("Waiting for ", Styled(name, output.NAME)):
+            while (found := session.api.get(path("apps", app, "domains", name)))["status"] == "pending":
+                time.sleep(1)
+        served.append(found)
+    if as_json:
+        output.print_json(served)
+
+
 @click.command(cls=PaasCommand, name="domains:remove", section=SECTION, example="paas domains:remove www.example.org")
 @click.argument("hostname")
 @json_option
@@ -94,4 +115,4 @@ def _record(hostname: str) -> str:
     return "ALIAS or ANAME" if hostname.count(".") == 1 else "CNAME"
 
 
-COMMANDS = (list_domains, add, info, remove, clear)
+COMMANDS = (list_domains, add, info, wait, remove, clear)

@@ -1,10 +1,12 @@
-"""`git:remote` and `git:credentials`: how a plain `git push` finds the app and its token, without a token in a URL."""
+"""`git:remote`, `git:clone` and `git:credentials`: a plain `git push` finds the app and its token, none in a URL."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from paasd.cli import credentials, output
+from paasd.cli import credentials, output, repository
 from paasd.cli.client import path
 from paasd.cli.repository import Repository
 from paasd.cli.session import PaasCommand, Session, json_option
@@ -18,10 +20,10 @@ SECTION = "Connect"
 @click.pass_obj
 def git_remote(session: Session, named: str | None, as_json: bool) -> None:
     """Add the git remotes paasd and heroku of an app to this repository."""
-    repository = Repository.required()
+    here = Repository.required()
     wanted = session.app(named, None)
     app = str(session.api.get(path("apps", wanted))["name"])
-    changes = repository.connect(session.settings, app)
+    changes = here.connect(session.settings, app)
     if as_json:
         output.print_json({"app": app, "remotes": {change.name: change.url for change in changes}})
         return
@@ -30,6 +32,19 @@ def git_remote(session: Session, named: str | None, as_json: bool) -> None:
             output.write(f"set git remote {change.name} to {change.url} (it was {_without_password(change.before)})")
         else:
             output.write(f"set git remote {change.name} to {change.url}")
+
+
+@click.command(cls=PaasCommand, name="git:clone", section=SECTION, example="paas git:clone -a shop")
+@click.option("-a", "--app", "named", metavar="APP", required=True, help="The app.")
+@click.argument("directory", required=False, type=click.Path(path_type=Path))
+@json_option
+@click.pass_obj
+def git_clone(session: Session, named: str, directory: Path | None, as_json: bool) -> None:
+    """Clone what an app runs, with the remotes paasd and heroku that `git:remote` adds."""
+    app = str(session.api.get(path("apps", named))["name"])
+    cloned = repository.clone(session.settings, app, directory or Path(app))
+    if as_json:
+        output.print_json({"app": app, "directory": str(cloned)})
 
 
 @click.command(
@@ -50,4 +65,4 @@ def _without_password(url: str) -> str:
     return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url
 
 
-COMMANDS = (git_remote, git_credentials)
+COMMANDS = (git_remote, git_clone, git_credentials)

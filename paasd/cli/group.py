@@ -78,4 +78,4 @@ class PaasGroup(click.Group):
 
 
 def _example(command: PaasCommand) -> str:
-    return "paas git:credentials" if command.name == "git:credentials" else command.example
+    return "paas git:credentials" if command.name == "git:credentials" else command.example.splitlines()[0]

@@ -1,4 +1,4 @@
-"""`run`, `run:detached`, `run:inside`: a command in a dyno of its own, or inside one that runs."""
+"""`run`, `run:detached`, `run:inside`, `console`, `rake`: a command in a dyno of its own, or inside a running one."""
 
 from __future__ import annotations
 
@@ -67,6 +67,24 @@ def run_detached(session: Session, app: str, command: tuple[str, ...], as_json: 
         click.echo(f"Its output is in the log: paas logs -a {app} --dyno {dyno['name']}", err=True)
 
 
+@click.command(cls=PaasCommand, name="console", section=SECTION, example="paas console", context_settings=WORDS)
+@click.option("--no-tty", is_flag=True, help="No terminal, also where there is one.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@app_options
+def console(session: Session, app: str, no_tty: bool, command: tuple[str, ...]) -> None:
+    """Run the Procfile's `console` process type, or the stack's command of that name, in a one-off dyno."""
+    _attached(session, app, path("apps", app, "dynos"), ("console", *command), no_tty)
+
+
+@click.command(cls=PaasCommand, name="rake", section=SECTION, example="paas rake db:migrate", context_settings=WORDS)
+@click.option("--no-tty", is_flag=True, help="No terminal, also where there is one.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@app_options
+def rake(session: Session, app: str, no_tty: bool, command: tuple[str, ...]) -> None:
+    """Run rake in a one-off dyno."""
+    _attached(session, app, path("apps", app, "dynos"), ("rake", *command), no_tty)
+
+
 def _attached(session: Session, app: str, where: str, command: tuple[str, ...], no_tty: bool) -> None:
     terminal = attach.on_terminal() and not no_tty
     line = _line(command)
@@ -94,4 +112,4 @@ def _line(command: tuple[str, ...]) -> str:
     return command[0] if len(command) == 1 else shlex.join(command)
 
 
-COMMANDS = (run, run_inside, run_detached)
+COMMANDS = (run, run_inside, run_detached, console, rake)

@@ -101,6 +101,26 @@ def stacks(session: Session, app: str, as_json: bool) -> None:
         output.write(f"{'*' if one['name'] == own else ' '} {one['name']}")
 
 
+@click.command(
+    cls=PaasCommand,
+    name="apps:stacks:set",
+    section=SECTION,
+    example="paas apps:stacks:set paasd-bookworm",
+    aliases=("stack:set",),
+)
+@click.argument("stack")
+@json_option
+@app_options
+def set_stack(session: Session, app: str, stack: str, as_json: bool) -> None:
+    """Choose what the app's next build stands on."""
+    with output.action("Setting stack to ", Styled(stack, output.GOOD)):
+        changed = session.api.patch(path("apps", app), {"build_stack": stack})
+    if as_json:
+        output.print_json(changed)
+    else:
+        click.echo(f"You will need to redeploy {app} for the change to take effect.", err=True)
+
+
 @click.command(cls=PaasCommand, name="buildpacks", section=SECTION, example="paas buildpacks")
 @json_option
 @app_options
@@ -203,6 +223,6 @@ def _numbered(found: list[dict[str, Any]]) -> None:
 
 
 COMMANDS = (
-    *(features, feature_info, feature_enable, feature_disable, stacks),
+    *(features, feature_info, feature_enable, feature_disable, stacks, set_stack),
     *(buildpacks, buildpack_add, buildpack_set, buildpack_remove, buildpack_clear, labs, regions),
 )

@@ -1,12 +1,13 @@
-"""`ps`: the dynos of an app."""
+"""`ps` and `ps:wait`: the dynos of an app."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
 
-from paasd.cli import output
+from paasd.cli import output, rollout
 from paasd.cli.client import path
 from paasd.cli.errors import CliError
 from paasd.cli.output import Styled
@@ -30,6 +31,30 @@ def ps(session: Session, app: str, types: tuple[str, ...], as_json: bool) -> Non
         output.write(["No dynos on ", output.app_name(app)])
     else:
         _show(chosen)
+
+
+@click.command(cls=PaasCommand, name="ps:wait", section="Running", example="paas ps:wait")
+@click.option("-t", "--type", "kind", metavar="TYPE", help="Wait for dynos of this type alone.")
+@click.option("-R", "--with-run", is_flag=True, help="Wait for one-off dynos too.")
+@click.option("-w", "--wait-interval", type=click.FloatRange(0.1, 600), default=1.0, show_default=True, help="Seconds.")
+@json_option
+@app_options
+def wait(session: Session, app: str, kind: str | None, with_run: bool, wait_interval: float, as_json: bool) -> None:
+    """Wait until every dyno runs the newest release."""
+    version = rollout.latest(session.api, app)["version"]
+    with output.action(f"Waiting for every dyno to be running v{version}") as step:
+        while True:
+            dynos = [
+                dyno for dyno in session.api.get_all(path("apps", app, "dynos"))
+                if (kind is None or dyno["type"] == kind) and (with_run or dyno["type"] not in ("run", "release"))
+            ]  # fmt: skip
+            running = [dyno for dyno in dynos if dyno["release"]["version"] == version and dyno["state"] == "up"]
+            if len(running) == len(dynos):
+                break
+            time.sleep(wait_interval)
+        step.done(f"{len(running)} / {len(dynos)}, done")
+    if as_json:
+        output.print_json(dynos)
 
 
 def _show(dynos: list[dict[str, Any]]) -> None:
@@ -61,4 +86,4 @@ def _order(dyno: dict[str, Any]) -> tuple[str, int, str]:
     return (kind, int(number) if number.isdigit() else 0, number)
 
 
-COMMANDS = (ps,)
+COMMANDS = (ps, wait)

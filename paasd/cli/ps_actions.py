@@ -1,4 +1,4 @@
-"""`ps:scale`, `ps:restart`, `ps:stop`: what is done to an app's dynos."""
+"""`ps:scale`, `ps:type`, `ps:restart`, `ps:stop`: what is done to an app's dynos."""
 
 from __future__ import annotations
 
@@ -46,6 +46,33 @@ def scale(session: Session, app: str, changes: tuple[str, ...], as_json: bool) -
 
 
 @click.command(
+    cls=PaasCommand,
+    name="ps:type",
+    section=SECTION,
+    example="paas ps:type web=standard-2x",
+    aliases=("ps:resize", "resize"),
+)
+@click.argument("sizes", nargs=-1, metavar="[SIZE|TYPE=SIZE...]")
+@json_option
+@app_options
+def resize(session: Session, app: str, sizes: tuple[str, ...], as_json: bool) -> None:
+    """Give dynos another size, those of a type or all; or show their sizes. `sizes` in paasd.yaml says what each is."""
+    where = path("apps", app, "formation")
+    found: list[dict[str, Any]] = session.api.get(where)
+    if sizes:
+        updates = _sizes(sizes, [entry["type"] for entry in found])
+        with output.action("Scaling dynos on ", Styled(app, output.APP)):
+            session.api.patch(where, {"updates": updates})
+        found = session.api.get(where)
+    if as_json:
+        output.print_json(found)
+        return
+    output.header("Process Types")
+    rows = [(one["type"], one["size"], str(one["quantity"])) for one in sorted(found, key=lambda one: str(one["type"]))]
+    output.table(("Type", "Size", "Qty"), rows, flexible=0)
+
+
+@click.command(
     cls=PaasCommand, name="ps:restart", section=SECTION, example="paas ps:restart web.1", aliases=("restart",)
 )
 @click.argument("which", required=False, metavar="[DYNO|TYPE]")
@@ -86,4 +113,13 @@ def _change(text: str) -> dict[str, str]:
     return {"type": kind, "quantity": quantity, **({"size": size} if size else {})}
 
 
-COMMANDS = (scale, restart, stop)
+def _sizes(given: tuple[str, ...], types: list[str]) -> list[dict[str, str]]:
+    if len(given) == 1 and "=" not in given[0]:
+        return [{"type": kind, "size": given[0]} for kind in types]
+    pairs = [text.partition("=") for text in given]
+    if bad := [text for text, (kind, _, size) in zip(given, pairs, strict=True) if not (kind and size)]:
+        raise CliError(f"{bad[0]} names no size: write standard-2x for all types, or web=standard-2x.")
+    return [{"type": kind, "size": size} for kind, _, size in pairs]
+
+
+COMMANDS = (scale, resize, restart, stop)

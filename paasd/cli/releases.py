@@ -127,6 +127,25 @@ def rollback(
         click.echo(f"To undo, run: paas rollback v{made['version'] - 1} -a {app}", err=True)
 
 
+@click.command(cls=PaasCommand, name="releases:retry", section=SECTION, example="paas releases:retry")
+@json_option
+@app_options
+def retry(session: Session, app: str, as_json: bool) -> None:
+    """Make the newest release once more, with its release command; waits until it is served."""
+    api = session.api
+    newest = rollout.latest(api, app)
+    if not newest.get("slug"):
+        raise CliError(f"v{newest['version']} of {app} has no code to run again: push some first.")
+    body = {"slug": newest["slug"]["id"], "description": f"Retry of v{newest['version']}: {newest['description']}"}
+    with output.action(f"Retrying v{newest['version']} on ", Styled(app, output.APP)) as step:
+        made: Release = api.post(path("apps", app, "releases"), body)
+        if as_json and made.get("output_stream_url"):
+            made = {**made, "output_stream_url": None}  # nothing but JSON goes to stdout
+        ended = rollout.follow(api, app, made, step)
+    if as_json:
+        output.print_json(ended)
+
+
 def _previous(session: Session, app: str) -> Release:
     recent: list[Release] = session.api.get(path("apps", app, "releases"), range_="version ..; max=50, order=desc")
     eligible = [release for release in recent if release["eligible_for_rollback"]]
@@ -149,4 +168,4 @@ def _row(release: Release) -> list[Cell]:
     ]
 
 
-COMMANDS = (list_releases, info, show_output, rollback)
+COMMANDS = (list_releases, info, show_output, rollback, retry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -102,6 +103,22 @@ class Repository:
         _checked("config", "--local", "--replace-all", key, values[0])
         for value in values[1:]:
             _checked("config", "--local", "--add", key, value)
+
+
+def clone(settings: Settings, app: str, directory: Path) -> Path:
+    """Clone an app's repository, and connect the copy to it -> the copy. Raises CliError; git's own words go on."""
+    url = f"{settings.scheme}://{settings.host}/{app}.git"
+    helper = [f"credential.{url.rpartition('/')[0]}.helper={value}" for value in ("", credential_helper(settings))]
+    options = [word for value in helper for word in ("-c", value)]
+    try:
+        done = subprocess.run(["git", *options, "clone", "-o", "paasd", "--", url, str(directory)], check=False)
+    except FileNotFoundError:
+        raise CliError("git is not installed: install it from your system's packages.") from None
+    if done.returncode:
+        raise CliError(f"git could not clone {app}: its words above say why.")
+    os.chdir(directory)
+    Repository.required().connect(settings, app)
+    return directory
 
 
 def credential_helper(settings: Settings) -> str:

@@ -74,3 +74,11 @@ def test_keys(paas: Run, wire: Wire, directory: Path) -> None:
     assert paas("keys:add", "absent.pub").returncode == 1
     assert paas("keys:remove", "ann@laptop").returncode == 0
     assert paas("keys:remove", "bob@laptop").returncode == 1
+
+
+def test_all_keys_are_removed(paas: Run, wire: Wire) -> None:
+    wire.reply("GET", "/account/keys", [{"id": "k1"}, {"id": "k2"}])
+    for key in ("k1", "k2"):
+        wire.reply("DELETE", f"/account/keys/{key}", {"id": key})
+    assert paas("keys:clear").stderr == "Removing all SSH keys... done\n"
+    assert [len(wire.asked("DELETE", f"/account/keys/{key}")) for key in ("k1", "k2")] == [1, 1]

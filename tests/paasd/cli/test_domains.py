@@ -59,3 +59,12 @@ def test_clear_leaves_the_apps_own(paas: Run, wire: Wire) -> None:
     ran = paas("domains:clear", "-a", "shop", "--json")
     assert ran.stderr == "Removing all domains from shop... done\n" and json.loads(ran.stdout) == [www]
     assert wire.asked("DELETE", "/apps/shop/domains/shop.localhost") == []
+
+
+def test_waiting(paas: Run, wire: Wire) -> None:
+    www = domain("www.example.org")
+    wire.reply("GET", "/apps/shop/domains", [OWN, www])
+    wire.reply("GET", "/apps/shop/domains/www.example.org", {**www, "status": "pending"}, www)
+    assert paas("domains:wait", "-a", "shop").stderr == "Waiting for www.example.org... done\n"
+    assert len(wire.asked("GET", "/apps/shop/domains/www.example.org")) == 2
+    assert json.loads(paas("domains:wait", "www.example.org", "-a", "shop", "--json").stdout) == [www]

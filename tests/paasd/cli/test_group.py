@@ -27,7 +27,7 @@ def test_help_of_each_command_has_an_example_and_json(paas: Run, name: str) -> N
     assert ran.returncode == 0
     assert "Example:\n    " in ran.stdout
     assert "--home DIR" in ran.stdout
-    assert "--json" in ran.stdout or name in {"git:credentials", "heroku", "run", "run:inside"}
+    assert "--json" in ran.stdout or name in {"git:credentials", "heroku", "run", "run:inside", "console", "rake"}
 
 
 @pytest.mark.parametrize(

@@ -67,3 +67,10 @@ def test_buildpacks_are_listed_and_not_named_twice(paas: Run, wire: Wire) -> Non
     assert "not in the list" in paas("buildpacks:remove", "b/two", "-a", "shop").stderr
     wire.reply("GET", PATH, [])
     assert paas("buildpacks", "-a", "shop").stdout == "shop has no Buildpacks.\n"
+
+
+def test_a_stack_is_chosen(paas: Run, wire: Wire) -> None:
+    wire.reply("PATCH", "/apps/shop", {"name": "shop"})
+    ran = paas("stack:set", "paasd-bookworm", "-a", "shop")
+    assert "Setting stack to paasd-bookworm... done\nYou will need to redeploy shop" in ran.stderr
+    assert wire.asked("PATCH", "/apps/shop")[0].body == {"build_stack": "paasd-bookworm"}

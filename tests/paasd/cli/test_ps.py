@@ -51,3 +51,18 @@ def test_by_type(paas: Run) -> None:
 def test_none(paas: Run, wire: Wire) -> None:
     wire.reply("GET", "/apps/shop/dynos", [])
     assert paas("ps", "-a", "shop").stdout == "No dynos on shop\n"
+
+
+def test_waiting_for_the_newest_release(paas: Run, wire: Wire) -> None:
+    """One-off dynos run what they began with. Bites: leave `state` out of what is waited for."""
+    wire.reply("GET", "/apps/shop/releases", [{"version": 4}])
+    old = {**dyno("run.77"), "release": {"version": 2}}
+    states = [("up", 3), ("starting", 4), ("up", 4)]
+    wire.reply(
+        "GET",
+        "/apps/shop/dynos",
+        *([old, {**dyno("web.1", state), "release": {"version": version}}] for state, version in states),
+    )
+    ran = paas("ps:wait", "-w", "0.1", "-a", "shop")
+    assert ran.stderr == "Waiting for every dyno to be running v4... 1 / 1, done\n"
+    assert len(wire.asked("GET", "/apps/shop/dynos")) == 3

@@ -58,3 +58,18 @@ def test_stop(paas: Run, wire: Wire, which: str, where: str) -> None:
     wire.reply("POST", where, {}, status=202)
     assert paas("ps:stop", which, *ON_SHOP).returncode == 0
     assert len(wire.asked("POST", where)) == 1
+
+
+def test_sizes_are_shown_and_changed_of_one_type_or_all(paas: Run, wire: Wire) -> None:
+    wire.reply("GET", "/apps/shop/formation", [WORKER, WEB])
+    wire.reply("PATCH", "/apps/shop/formation", [WEB, WORKER])
+    table = "=== Process Types\n\nType    Size         Qty\nweb     Standard-1X  2\nworker  Standard-1X  0\n"
+    assert paas("ps:type", *ON_SHOP).stdout == table
+    assert paas("ps:type", "web=performance-m", *ON_SHOP).stdout == table
+    assert paas("ps:resize", "standard-2x", *ON_SHOP).returncode == 0
+    assert [asked.body["updates"] for asked in wire.asked("PATCH", "/apps/shop/formation")] == [
+        [{"type": "web", "size": "performance-m"}],
+        [{"type": "worker", "size": "standard-2x"}, {"type": "web", "size": "standard-2x"}],
+    ]
+    ran = paas("ps:type", "web=", *ON_SHOP)
+    assert (ran.returncode, "web= names no size" in ran.stderr) == (1, True)

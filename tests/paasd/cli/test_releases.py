@@ -199,3 +199,14 @@ def test_rollback_of_one_part(paas: Run, wire: Wire, part: str) -> None:
     ran = paas("rollback", "v2", f"--{part}-only", *ON_SHOP)
     assert ran.stderr.splitlines()[0] == f"Rolling back shop to the {part} of v2... done, v6"
     assert wire.asked("POST", LIST)[0].body == {"release": release(2)["id"], "only": part}
+
+
+def test_the_newest_release_is_made_again(paas: Run, wire: Wire) -> None:
+    wire.reply("GET", LIST, [release(4, "Deploy 0123abcd", slug={"id": "slug-4"})])
+    wire.reply("POST", LIST, release(5, status="succeeded"), status=201)
+    ran = paas("releases:retry", "-a", "shop")
+    assert (ran.returncode, ran.stderr) == (0, "Retrying v4 on shop... done, v5\n")
+    assert wire.asked("POST", LIST)[0].body == {"slug": "slug-4", "description": "Retry of v4: Deploy 0123abcd"}
+    wire.reply("GET", LIST, [release(1, slug=None)])
+    ran = paas("releases:retry", "-a", "shop")
+    assert (ran.returncode, "v1 of shop has no code to run again" in ran.stderr) == (1, True)
