@@ -8,7 +8,7 @@ from paasd.cli import output
 from paasd.cli.client import path
 from paasd.cli.session import PaasCommand, Session, app_options, json_option
 
-SECTION = "Processes"
+SECTION = "Running"
 
 
 @click.command(cls=PaasCommand, name="drains", section=SECTION, example="paas drains")
@@ -35,7 +35,7 @@ def list_drains(session: Session, app: str, as_json: bool) -> None:
 @json_option
 @app_options
 def add(session: Session, app: str, url: str, as_json: bool) -> None:
-    """Send every line of the app's log to syslog://, syslog+tls:// or https://."""
+    """Send the app's log to a syslog:// or https:// address."""
     made = session.api.post(path("apps", app, "log-drains"), {"url": url})
     if as_json:
         output.print_json(made)
