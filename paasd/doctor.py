@@ -64,7 +64,8 @@ async def engine_findings(settings: Settings) -> list[Finding]:
 
 async def process_findings(settings: Settings, home_id: str, why: str | None) -> list[Finding]:
     """What keeps plain processes apart here; `why` these are what a new home would use."""
-    info = await ProcessEngine(home_id, settings.home, ProcessSettings(settings.search_path)).info()
+    api = parse_address(settings.api, "api")[1]
+    info = await ProcessEngine(home_id, settings.home, ProcessSettings(settings.search_path, api=api)).info()
     text = f"plain processes: {info.api_version}"
     text = text if why is None else f"{text}; chosen because: {why.rstrip('.')}"
     found = [Finding("engine", True, text)]

@@ -11,7 +11,7 @@ from paasd.domain.errors import EngineUnavailable
 from paasd.failpoints import parse_failpoints
 from paasd.home import Home
 from paasd.ports import Engine
-from paasd.settings import Settings
+from paasd.settings import Settings, parse_address
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,11 @@ def process_engine(settings: Settings, home: Home) -> Engine:
     return ProcessEngine(
         home.id(),
         home.path,
-        ProcessSettings(search_path=settings.search_path, build_memory=settings.build.memory_mb * MEGABYTE),
+        ProcessSettings(
+            search_path=settings.search_path,
+            build_memory=settings.build.memory_mb * MEGABYTE,
+            api=parse_address(settings.api, "api")[1],
+        ),
         parse_failpoints(settings.failpoints),
     )
 

@@ -273,9 +273,15 @@ def supervisors(home: Path) -> list[int]:
 
 
 def end_supervisors(home: Path) -> None:
-    """And what they run."""
+    """And what they run, and the firewall's rules for it."""
     for pid in supervisors(home):
         os.kill(pid, signal.SIGUSR1)
+    if (home / "process").exists() and os.geteuid() == 0 and shutil.which("iptables"):
+        mark = f"paasd-process-{(home / 'id').read_text().strip()}"
+        rules = subprocess.run(["iptables", "-S", "OUTPUT"], capture_output=True, text=True, check=False).stdout
+        for rule in rules.splitlines():
+            if mark in rule:
+                subprocess.run(["iptables", "-w", "5", *rule.replace("-A", "-D", 1).split()], check=False)
 
 
 def remove_labelled(home_id: str) -> None:

@@ -29,26 +29,26 @@ class Firewall:
 
     async def close(self, build_bridge: str | None) -> None:
         """All rules in force when this returns, as far as we may. `build_bridge` is an interface ("docker0")."""
-        program = _iptables()
+        program = iptables_program()
         if sys.platform != "linux" or program is None or os.geteuid() != 0:
             return
         async with self._closing:
             for rule in self._rules(build_bridge):
-                if await _run(program, "-C", *rule) is not None:
-                    await _run(program, "-I", *rule)
+                if await run_iptables(program, "-C", *rule) is not None:
+                    await run_iptables(program, "-I", *rule)
 
     async def problem(self, build_bridge: str | None) -> str | None:
         """None when all rules are in force, else a sentence saying why not. Changes nothing."""
         rules = self._rules(build_bridge)
         if sys.platform != "linux":
             return None  # the engine runs in a virtual machine, and the gateway is that machine's
-        program = _iptables()
+        program = iptables_program()
         if program is None:
             return f"{EXPOSED}: iptables is not installed, so no rule can stop them; install it and restart paasd."
         if os.geteuid() != 0:
             return f"{EXPOSED} unless the firewall stops them, which only root may see to; {_by_hand(rules)}."
         for rule in rules:
-            refusal = await _run(program, "-C", *rule)
+            refusal = await run_iptables(program, "-C", *rule)
             if refusal is not None:
                 return f"{EXPOSED}: a firewall rule is missing ({refusal}); start paasd as root, or {_by_hand([rule])}."
         return None
@@ -67,12 +67,13 @@ def _by_hand(rules: list[list[str]]) -> str:
     return "run " + " and ".join(f"`sudo iptables -I {' '.join(rule)}`" for rule in rules)
 
 
-def _iptables() -> str | None:
+def iptables_program() -> str | None:
+    """Its path, None where it is not installed."""
     return shutil.which("iptables") or shutil.which("iptables", path="/usr/sbin:/sbin")
 
 
-async def _run(program: str, *arguments: str) -> str | None:
-    """None on success, else its last words."""
+async def run_iptables(program: str, *arguments: str) -> str | None:
+    """One command, by the program's path: None on success, else its last words."""
     process = await asyncio.create_subprocess_exec(
         program,
         "-w",

@@ -27,8 +27,9 @@ SYSTEM_PYTHON = Path("/usr/bin/python3")
 BUILD_PIDS = 1024
 UV = {"UV_LINK_MODE": "copy", "UV_NO_PROGRESS": "1", "UV_SYSTEM_CERTS": "1"}
 NEEDS_DOCKER = (
-    "A Dockerfile needs the Docker engine, and this paasd runs dynos as plain processes: push to one that was started "
-    "with --engine docker, or remove the Dockerfile so that the app builds by its requirements.txt."
+    "This app needs the Docker engine: it builds by a Dockerfile, or by buildpacks or tools that only images have, "
+    "and this paasd runs dynos as plain processes. Push to one that was started with --engine docker, or, if the app "
+    "builds by its requirements.txt or package.json as well, remove the Dockerfile."
 )
 
 

@@ -7,7 +7,6 @@ started it, and is taken over as it is. Dynos share this machine's network: each
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -18,31 +17,34 @@ from pathlib import Path
 from paasd.adapters.process_build import Builder, find_uv
 from paasd.adapters.process_dynos import DynoFolder, folders, free_port, listening
 from paasd.adapters.process_exec import execute
+from paasd.adapters.process_firewall import UserFirewall
 from paasd.adapters.process_launch import Child, launch
 from paasd.adapters.process_logs import read_log
+from paasd.adapters.process_roster import Roster
 from paasd.adapters.process_run import Runner, environment
 from paasd.adapters.process_sandbox import Isolation, View, examine
 from paasd.adapters.process_shells import Ends, ProcessShell, talking
 from paasd.adapters.process_shells import listening as listened
 from paasd.adapters.process_slugs import MACHINE, Slug, Slugs, now
-from paasd.adapters.process_tree import below, kill_cgroups, processes, remove_cgroups
+from paasd.adapters.process_tree import below, processes
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
-from paasd.domain.errors import DynoUnhealthy, NotFound
+from paasd.domain.errors import DynoUnhealthy, EngineUnavailable, NotFound
 from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, Shell, Size, Terminal, Write
 
 VERSION = "1"
-ENDS_KEPT = 1000  # more than are ever awaited at once
 FOLDER = "process"  # within the home
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSettings:
-    """`build_memory` in bytes, of each command of a build; `bwrap`: whether to use bubblewrap where it works."""
+    """`build_memory` in bytes, of each command of a build; `bwrap`: whether to use bubblewrap where it works; `api`:
+    the port of the API, None for none."""
 
     search_path: str = os.defpath
     build_memory: int = 2048 * 1024 * 1024
     bwrap: bool = True
+    api: int | None = None
 
 
 class ProcessEngine:
@@ -56,12 +58,11 @@ class ProcessEngine:
         self._place = place
         self._root = place / FOLDER
         self._home = home
-        self._running: dict[str, Child] = {}
-        self._ends: dict[str, Exit] = {}  # of the last ones, for those who wait while they are removed
-        self._listeners: list[asyncio.Queue[Change | None]] = []
+        self._roster = Roster(self._root)
         self._isolation = Isolation(None, False, None)
         self._slugs = Slugs(self._root, home, users=os.geteuid() == 0)
         self._runner = Runner(self._isolation, home, place)
+        self._firewall = UserFirewall(home, self._slugs.users, self._settings.api)
         self._builder: Builder | None = None
 
     async def __aenter__(self) -> "ProcessEngine":
@@ -75,15 +76,12 @@ class ProcessEngine:
             (self._root / name).mkdir(mode=0o711, exist_ok=True)
         uv = await asyncio.to_thread(find_uv, settings.search_path, self._root / "tools")
         self._builder = Builder(self._root, self._slugs, lambda: self._runner, uv, settings.build_memory)
-        self._adopt()
-        await asyncio.to_thread(self._clear)
+        self._roster.adopt()
+        await asyncio.to_thread(self._roster.clear)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for child in self._running.values():
-            child.let_go()  # they go on
-        for queue in self._listeners:
-            queue.put_nowait(None)
+        self._roster.close()
 
     async def info(self) -> EngineInfo:
         """Looks again at what this machine has."""
@@ -94,18 +92,24 @@ class ProcessEngine:
             api_version=found.describe(),
             buildkit=False,
             addresses_reachable=True,
-            problems=found.problems(),
+            problems=(*found.problems(), *filter(None, (blocked(found, self._place), await self._firewall.problem()))),
             data_root=str(self._root),
         )
 
     async def guard(self) -> None:
-        """Dynos share this machine's network: there is no way to close."""
+        """Close the ways to the API and to link-local addresses, for apps that have users of their own."""
+        await self._firewall.close()
+
+    async def unguard(self) -> None:
+        """Without what `guard` did, as before the first start."""
+        await self._firewall.open()
 
     # --- artifacts --------------------------------------------------------------------------------------------------
 
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
         """Build `source` by the recipe's commands. Raises BuildFailed; cancelling stops the build."""
         assert self._builder is not None
+        self._check_passage()
         return await self._builder.build(source, recipe, output)
 
     async def adopt_image(self, image: str, recipe: BuildSpec, output: Write) -> Artifact:
@@ -142,7 +146,7 @@ class ProcessEngine:
     async def start(self, spec: DynoSpec) -> Dyno:
         """Start a dyno. Already running: returned as it is. DynoUnhealthy if it can't start."""
         folder = self._folder(spec.id)
-        if spec.id in self._running:
+        if spec.id in self._roster.running:
             return self._read(spec.id)
         self.create(spec)
         await self._failpoints.reach("container-create")
@@ -159,6 +163,7 @@ class ProcessEngine:
         if spec.command is None:
             raise DynoUnhealthy(f"{spec.name} can't start: its process type has no command; add one to the Procfile.")
         self._slug(spec)
+        self._check_passage()
         port = free_port(self._ports()) if spec.port is not None else None
         self._slugs.connect(spec.app_id)
         cgroups = [each["path"] for each in self._runner.cgroups(spec.id, spec.limits)]
@@ -166,7 +171,7 @@ class ProcessEngine:
 
     async def stop(self, dyno_id: str, *, grace: float = 30.0) -> Exit | None:
         """SIGTERM, `grace` seconds, SIGKILL, then remove; how it ended. Absent: None."""
-        child = self._running.get(dyno_id)
+        child = self._roster.running.get(dyno_id)
         if child is not None:
             child.send(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
@@ -181,10 +186,10 @@ class ProcessEngine:
 
     async def wait(self, dyno_id: str) -> Exit:
         """Until it ends. NotFound when there is no such dyno."""
-        child = self._running.get(dyno_id)
+        child = self._roster.running.get(dyno_id)
         if child is not None:
             await child.ended.wait()
-            found = self._ends.get(dyno_id)  # it may have been removed since
+            found = self._roster.ends.get(dyno_id)  # it may have been removed since
         else:
             found = self._folder(dyno_id).exit()
         if found is None:
@@ -208,7 +213,7 @@ class ProcessEngine:
         """A shell command beside a running dyno's own. Closing hangs up, the dyno goes on."""
         folder = self._folder(dyno_id)
         made = folder.made()
-        if dyno_id not in self._running or made is None:
+        if dyno_id not in self._roster.running or made is None:
             raise absent(dyno_id)
         place = self._root / "builds" / f"exec-{uuid.uuid4()}"
         user = self._slugs.user(made["app_id"])
@@ -216,7 +221,7 @@ class ProcessEngine:
 
     async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
         """(address, port) of each TCP socket that a running dyno listens on."""
-        child = self._running.get(dyno_id)
+        child = self._roster.running.get(dyno_id)
         if child is None:
             return []
         return await asyncio.to_thread(lambda: listening(below(child.pid, processes())))
@@ -231,9 +236,7 @@ class ProcessEngine:
 
     def changes(self) -> AsyncIterator[Change]:
         """Each dyno that started, ended or vanished since this call."""
-        queue: asyncio.Queue[Change | None] = asyncio.Queue()
-        self._listeners.append(queue)
-        return self._changes(queue)
+        return self._roster.changes()
 
     async def create_network(self, app_id: str) -> None:
         """Dynos share this machine's: this only notes that the app is here, and gives it a user."""
@@ -271,56 +274,9 @@ class ProcessEngine:
             copy=(app, folder.app) if app else None,
         )
         child, _ = await launch(wanted, stdio)
-        self._keep(folder, child, spec.app_id)
-        self._tell(spec.app_id, spec.name)
+        self._roster.keep(folder, child, spec.app_id)
+        self._roster.tell(spec.app_id, spec.name)
         return child
-
-    def _keep(self, folder: DynoFolder, child: Child, app_id: str) -> None:
-        def ended() -> None:
-            self._running.pop(folder.id, None)
-            self._see_to(folder)
-            if (how := folder.exit()) is not None:
-                self._ends[folder.id] = how
-                while len(self._ends) > ENDS_KEPT:
-                    del self._ends[next(iter(self._ends))]
-            self._tell(app_id, (folder.made() or {}).get("name", ""), oom=how is not None and how.oom)
-
-        child.hear = ended
-        self._running[folder.id] = child
-
-    def _see_to(self, folder: DynoFolder) -> None:
-        """A supervisor that was killed has left its dyno's processes, and no word of its end."""
-        made = folder.made()
-        if made is None or folder.exit() is not None:
-            return
-        cgroups = [{"path": path} for path in made["cgroups"]]
-        kill_cgroups(cgroups)
-        remove_cgroups(cgroups)
-        folder.lose()
-
-    def _adopt(self) -> None:
-        """Dynos that an earlier daemon started: what runs is ours now, what does not is known to have ended."""
-        for folder in folders(self._root / "dynos"):
-            made, ran = folder.made(), folder.ran()
-            if made is None or ran is None or folder.exit() is not None:
-                continue
-            child = Child.find(int(ran["supervisor"]), int(ran["ticks"]))
-            if child is None:
-                self._see_to(folder)
-            else:
-                self._keep(folder, child, made["app_id"])
-
-    def _clear(self) -> None:
-        """What a killed daemon left half done."""
-        for name in ("builds", "dynos"):
-            for gone in (self._root / name).glob(".gone-*"):
-                shutil.rmtree(gone, ignore_errors=True)
-        for folder in folders(self._root / "builds"):
-            ran = folder.ran()
-            if ran is not None and folder.exit() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(ran["supervisor"]), signal.SIGUSR1)
-            folder.remove()
 
     async def _attached(self, spec: DynoSpec, ends: Ends, *, tty: bool) -> ProcessShell:
         folder = self._folder(spec.id)
@@ -336,9 +292,13 @@ class ProcessEngine:
             raise
         return ProcessShell(ends, lambda: self.wait(spec.id), lambda: self._kill(spec.id))
 
+    def _check_passage(self) -> None:
+        if (why := blocked(self._isolation, self._place)) is not None:
+            raise EngineUnavailable(why)
+
     async def _kill(self, dyno_id: str) -> None:
         """All of it, and its folder: that also when nobody waits for it any more."""
-        child = self._running.get(dyno_id)
+        child = self._roster.running.get(dyno_id)
         try:
             if child is not None:
                 child.kill()
@@ -352,7 +312,7 @@ class ProcessEngine:
         made = folder.made()
         await asyncio.shield(asyncio.to_thread(folder.remove))
         if made is not None:
-            self._tell(made["app_id"], made["name"])
+            self._roster.tell(made["app_id"], made["name"])
 
     def _slug(self, spec: DynoSpec) -> Slug:
         slug = self._empty(spec.app_id) if spec.artifact == MACHINE else self._slugs.find(spec.artifact)
@@ -381,16 +341,18 @@ class ProcessEngine:
         made = (folder.made() for folder in folders(self._root / "dynos"))
         return {int(content["port"]) for content in made if content is not None and content["port"] is not None}
 
-    def _tell(self, app_id: str, dyno: str, *, oom: bool = False) -> None:
-        for queue in self._listeners:
-            queue.put_nowait(Change(app_id, dyno, oom))
 
-    async def _changes(self, queue: "asyncio.Queue[Change | None]") -> AsyncIterator[Change]:
-        try:
-            while (change := await queue.get()) is not None:
-                yield change
-        finally:
-            self._listeners.remove(queue)
+def blocked(isolation: Isolation, place: Path) -> str | None:
+    """Why apps' users can't come to their own files: where there is no bubblewrap to put them elsewhere."""
+    if not isolation.root or isolation.bwrap is not None:
+        return None
+    for folder in place.parents:
+        if folder.exists() and not folder.stat().st_mode & 0o001:
+            return (
+                f"Apps' users can't pass through {folder} to their files in {place}; install bubblewrap "
+                "(`apt-get install bubblewrap`), or choose another --home, such as /var/lib/paasd."
+            )
+    return None
 
 
 def absent(dyno_id: str) -> NotFound:

@@ -62,6 +62,11 @@ class Slugs:
         self._users = users
         self._first = USERS.start + int(home, 16) % (len(USERS) // USERS_OF_HOME) * USERS_OF_HOME
 
+    @property
+    def users(self) -> range:
+        """The numbers that this home's apps may get."""
+        return range(self._first, self._first + USERS_OF_HOME)
+
     def prepare(self) -> None:
         """The folders. What is on its way to somewhere else, its owner or not, may pass but not look."""
         for folder in (self._root, self._root / "artifacts", self._root / "apps"):

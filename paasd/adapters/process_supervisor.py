@@ -33,6 +33,7 @@ from paasd.adapters.process_tree import (
 CHUNK_BYTES = 64 * 1024
 KILL_SECONDS = 10.0
 DRAIN_SECONDS = 1.0
+BEGIN_SECONDS = 5.0
 LOOK_SECONDS = 0.005
 OPEN_FILES = 256  # more than we ever have
 PR_SET_CHILD_SUBREAPER = 36
@@ -189,15 +190,19 @@ class Supervisor:
 
     def _terminate(self) -> None:
         """SIGTERM to the command's whole process group: also to what a shell runs."""
-        among = processes()
-        leader, spared = self._child, {os.getpid()}
+        among, spared = processes(), {os.getpid()}
+        leader = self._child
         if self._launch["sandboxed"]:
+            deadline = time.monotonic() + BEGIN_SECONDS
+            inner, leader = within(self._child, among)
+            while leader == 0:  # bubblewrap is not that far yet
+                if time.monotonic() > deadline or self._child not in among:
+                    return self._kill()
+                time.sleep(LOOK_SECONDS)
+                among = processes()
+                inner, leader = within(self._child, among)
             # bubblewrap's own two would take all the others with them at once
-            inner = next((pid for pid, (parent, _, _) in among.items() if parent == self._child), 0)
-            leader = next((pid for pid, (parent, _, _) in among.items() if inner and parent == inner), 0)
             spared |= {self._child, inner}
-            if leader == 0:
-                return self._kill()
         group = among[leader][1] if leader in among else leader
         for pid, (_, theirs, _) in among.items():
             if theirs == group and pid not in spared:
@@ -227,6 +232,13 @@ class Supervisor:
         code = 128 - code if code < 0 else code
         save("exit.json", {"code": code, "oom": oom and code == 128 + signal.SIGKILL, "at": time.time()})
         remove_cgroups(self._cgroups)
+
+
+def within(outer: int, among: dict[int, tuple[int, int, str]]) -> tuple[int, int]:
+    """(the first process in a sandbox, its command), by the process that made the sandbox; 0 for what is not there."""
+    inner = next((pid for pid, (parent, _, state) in among.items() if parent == outer and state != "Z"), 0)
+    leader = next((pid for pid, (parent, _, _) in among.items() if inner and parent == inner), 0)
+    return inner, leader
 
 
 def save(name: str, content: dict[str, Any]) -> None:

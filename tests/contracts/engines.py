@@ -28,6 +28,7 @@ T = TypeVar("T")
 # What the suite's dynos do. A fake knows these commands by heart.
 SERVE = "python3 -m http.server $PORT"
 SLEEP = "sleep 600"
+TELLS = """exec python3 -uc 'import time; print("ready"); time.sleep(600)'"""  # once it can be stopped
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 UNHURRIED = "sh -c 'trap \"sleep 1; exit 7\" TERM; echo ready; while :; do sleep 0.1; done'"  # a shell's child
 FAIL = "echo broken >&2; exit 3"
@@ -81,7 +82,7 @@ async def process_bench(*, bwrap: bool = True) -> AsyncIterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="paasd-", ignore_cleanup_errors=True) as name:
         home, app = await asyncio.to_thread(make_home, name), str(uuid.uuid4())
         settings = ProcessSettings(os.environ["PATH"], bwrap=bwrap)
-        async with ProcessEngine("7e57ab1e", home, settings) as engine:
+        async with ProcessEngine(uuid.uuid4().hex[:8], home, settings) as engine:
             await engine.create_network(app)
 
             async def make(spec: DynoSpec) -> None:
@@ -90,6 +91,7 @@ async def process_bench(*, bwrap: bool = True) -> AsyncIterator[Bench]:
             try:
                 yield Bench(engine, MACHINE, app, "process", make)
             finally:
+                await engine.unguard()
                 await asyncio.gather(*(engine.stop(dyno.id, grace=0) for dyno in await engine.dynos()))
 
 

@@ -11,6 +11,7 @@ from tests.fakes import SERVES, Behaviour, FakeEngine
 COMMANDS = {
     engines.SERVE: SERVES,
     engines.SLEEP: Behaviour(),
+    engines.TELLS: Behaviour((b"ready\n",)),
     engines.STUBBORN: Behaviour((b"ready\n",), heeds_sigterm=False),
     engines.UNHURRIED: Behaviour((b"ready\n",), ends_with=Exit(7)),
     engines.FAIL: Behaviour((b"broken\n",), ends=Exit(3)),

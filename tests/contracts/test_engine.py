@@ -26,6 +26,7 @@ from tests.contracts.engines import (
     SLEEP,
     STACK,
     STUBBORN,
+    TELLS,
     UNHURRIED,
     Bench,
     eventually,
@@ -279,10 +280,12 @@ async def test_what_a_shell_runs_has_its_time_after_sigterm(bench: Bench) -> Non
 
 
 async def test_waiting_ends_when_the_dyno_is_stopped(bench: Bench) -> None:
-    spec = bench.spec(SLEEP)
+    spec = bench.spec(TELLS)
     await bench.engine.start(spec)
     waiting = asyncio.create_task(bench.engine.wait(spec.id))
-    await asyncio.sleep(0.1)
+    async for _, text in bench.engine.logs(spec.id):
+        assert text == "ready"
+        break
     assert await bench.engine.stop(spec.id, grace=5) == Exit(143, signal=15)
     async with asyncio.timeout(DEADLINE):
         assert await waiting == Exit(143, signal=15)

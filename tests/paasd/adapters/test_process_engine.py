@@ -8,6 +8,7 @@ import signal
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from paasd.adapters.process_engine import ProcessEngine, ProcessSettings
 from paasd.adapters.process_slugs import MACHINE
 from paasd.adapters.process_tree import start_ticks
 from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit, Limits
-from paasd.ports import Change
+from paasd.domain.errors import BuildFailed, EngineUnavailable
+from paasd.domain.slug import SlugRecipe
+from paasd.ports import BuildSpec, Change
 from tests.contracts.engines import SLEEP, Bench, eventually, make_home
 
 # A tree that wants to stay: in a session of its own, without its parent, deaf to SIGTERM.
@@ -229,6 +232,57 @@ async def test_in_a_sandbox_there_is_no_home_at_all(home: Path) -> None:
         await terminal.close()
         assert said[:2] == ["unseen", "read-only"]
         assert int(said[2]) < 8
+
+
+@as_root
+@pytest.mark.skipif(shutil.which("iptables") is None, reason="iptables is not installed (apt-get install iptables)")
+async def test_neither_dynos_nor_builds_reach_the_api(home: Path, settings: ProcessSettings) -> None:
+    """Bites: the rule left out; a build's setup.py could try tokens on the API, as fast as it answers."""
+    await asyncio.to_thread((home.parent / "source").mkdir)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = int(server.sockets[0].getsockname()[1])
+    knock = f'python3 -c \'import socket; socket.create_connection(("127.0.0.1", {port}), 5); print("reached")\' 2>&1'
+    engine = ProcessEngine(uuid.uuid4().hex[:8], home, replace(settings, api=port))
+    async with server, engine:
+        assert await said(engine, knock) == "reached"
+        assert str(await engine._firewall.problem()).endswith("; start paasd.")
+        try:
+            await engine.guard()
+            await engine.guard()
+            assert await engine._firewall.problem() is None
+            assert "refused" in await said(engine, knock)
+            _, writer = await asyncio.open_connection("127.0.0.1", port)  # we do
+            writer.close()
+            with pytest.raises(BuildFailed):
+                recipe = BuildSpec("shop", str(uuid.uuid4()), "paasd/shop:b-1", "", slug=SlugRecipe(commands=(knock,)))
+                await engine.build(home.parent / "source", recipe, swallow)
+        finally:
+            await engine.unguard()
+
+
+async def said(engine: ProcessEngine, command: str) -> str:
+    """The last line of what a one-off dyno prints."""
+    terminal = await engine.attach(bench(engine).spec(command, kind=DynoKind.ONE_OFF))
+    try:
+        return b"".join([chunk async for chunk in terminal.output()]).decode().strip().rpartition("\n")[2]
+    finally:
+        await terminal.close()
+
+
+async def swallow(_: bytes) -> None:
+    """A log that nobody reads."""
+
+
+@as_root
+async def test_a_home_that_apps_can_not_come_to_is_said(home: Path) -> None:
+    """Bites: a dyno that ends with `Permission denied`, and nobody knows of what."""
+    await asyncio.to_thread(home.parent.chmod, 0o700)
+    bare = ProcessSettings(os.environ["PATH"], bwrap=False)
+    async with ProcessEngine("7e57ab1e", home, bare) as engine:
+        with pytest.raises(EngineUnavailable, match=f"can't pass through {home.parent} .* choose another --home"):
+            await engine.start(bench(engine).spec(SLEEP))
+        assert any(str(home.parent) in problem for problem in (await engine.info()).problems)
+        assert not await engine.dynos()
 
 
 @as_root
