@@ -211,6 +211,7 @@ class FakeEngine:
             heeds = running.behaviour.heeds_sigterm
             self._end(running, running.behaviour.ends_with if heeds else Exit(137, signal=9))
         self._remove(running)
+        await self.gates.at("stopped")
         return running.dyno.exit
 
     async def wait(self, dyno_id: str) -> Exit:

@@ -159,6 +159,7 @@ class Boot:
                     f"{dyno.name} bound to {', '.join(sorted(at_port))}{only} within {seconds} seconds, must be "
                     "0.0.0.0:$PORT (R10); bind to 0.0.0.0 so that the router can reach it."
                 )
+            detail = detail or f"it passes now, and has to {self.rules.confirmations + 1} times in a row"
             return f"{dyno.name} bound to $PORT but its check at {path or 'TCP'} did not pass in {seconds} s: {detail}."
         ports = sorted({number for _, number in listening})
         instead = f" but listens on {', '.join(map(str, ports))}" if ports else ""

@@ -19,6 +19,7 @@ from paasd.services.apps import Apps
 from paasd.services.background import attempt
 from paasd.services.boot import WEB
 from paasd.services.builds import Builds
+from paasd.services.crash_alarm import CrashAlarm
 from paasd.services.deploy import Stagehands, retire
 from paasd.services.endings import MemoryQuota, note_exit
 from paasd.services.releases import Releases
@@ -77,6 +78,7 @@ class Recovery:
         self._noted: deque[str] = deque(maxlen=NOTED_MAX)
         self._admitting: set[str] = set()
         self._resized: deque[tuple[str, str]] = deque(maxlen=NOTED_MAX)
+        self._alarm = CrashAlarm(hands.store, hands.logs)
         self._memory = MemoryQuota(hands.logs)
         self._settled = asyncio.Event()
 
@@ -152,6 +154,9 @@ class Recovery:
                     self._begin_admission(app, release, dyno)
             for dyno in ended.values():
                 self._note_crash(app, dyno)
+            if ended and release is not None:
+                crashed = [name for of, name in self._crashes if of == release.id]
+                await self._alarm.look(app, release, [spec.name for spec in specs if spec.type == WEB], crashed)
             self._note_missing(app, specs, keep, ended)
             if extra:
                 await self._stop(app, extra)
@@ -289,9 +294,10 @@ class Recovery:
         await self._observe(app.id)
 
     async def _stop_unhealthy(self, app: App, dyno: Dyno) -> None:
+        found = [each for each in await self._hands.engine.dynos(app.id) if each.id == dyno.id]
+        self._note_crash(app, found[0] if found else dyno)  # before it is gone, or it is started at once
         await self._hands.engine.stop(dyno.id, grace=0)
         self._hands.routing.booting.discard(dyno.id)
-        self._note_crash(app, dyno)
 
     async def replace(self, app: App, dynos: Sequence[Dyno]) -> None:
         """Fresh dynos beside these, requests to the fresh ones once they are healthy, then these drain and stop.

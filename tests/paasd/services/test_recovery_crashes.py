@@ -111,6 +111,21 @@ async def test_a_restarted_dyno_that_never_binds_is_stopped_and_counted(world: W
     await until(lambda: world.answer() == "v2")
 
 
+async def test_a_restart_that_comes_to_nothing_counts_before_it_is_cleared_away(world: World) -> None:
+    """Seen as fifteen restarts in ten minutes. Bites: with the stop before the count in `_stop_unhealthy`."""
+    app = await world.deployed()
+    world.recovery._rules = RecoveryRules(backoff=1000.0, backoff_max=1000.0)
+    world.engine.commands["serve"] = world.engine.commands["never-bind"]
+    world.engine.die((await world.dyno(app)).id)
+    await world.recovery.reconcile()
+    cleared = world.engine.gates.hold("stopped")
+    await asyncio.wait_for(cleared.reached.wait(), DEADLINE)
+    before = world.engine.journal.count("start web.1 v2")
+    await world.recovery.reconcile()  # as when the engine's event comes before its answer
+    assert world.engine.journal.count("start web.1 v2") == before
+    cleared.opened.set()
+
+
 async def test_dynos_that_start_beside_one_that_can_not_are_not_left_without_requests(world: World) -> None:
     app = await world.deployed(procfile="web: serve\nworker: hang")
     await world.dynos.scale(world.actor, app, {"worker": 1})
