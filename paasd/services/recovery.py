@@ -77,6 +77,8 @@ class Recovery:
         self._seen: dict[str, dict[str, tuple[str, str]]] = {}  # by app and name: release and id of what ran last
         self._noted: deque[str] = deque(maxlen=NOTED_MAX)
         self._admitting: set[str] = set()
+        self._converging: set[str] = set()
+        self._again: set[str] = set()
         self._resized: deque[tuple[str, str]] = deque(maxlen=NOTED_MAX)
         self._alarm = CrashAlarm(hands.store, hands.logs)
         self._memory = MemoryQuota(hands.logs)
@@ -140,29 +142,42 @@ class Recovery:
         of the app is under way: that release looks after its dynos itself."""
         lock = self._hands.background.lock(app.id)
         if lock.locked():
+            if app.id in self._converging:  # it may have looked already, before what this call is about
+                self._again.add(app.id)
             return
         async with lock:
-            release = await self._hands.store.current_release(app.id)
-            observed = [d for d in await self._hands.engine.dynos(app.id) if d.kind is DynoKind.FORMATION]
-            specs = await self._wanted(app, release)
-            if release is not None and not any(spec.type == WEB for spec in specs):
-                self._hands.routing.crashed.discard(release.id)
-            keep, extra, ended = self._sort_out(release, {spec.name for spec in specs}, observed)
-            for dyno in keep.values():
-                self._hands.logs.follow(dyno)
-                if dyno.id in self._hands.routing.booting and dyno.id not in self._admitting and release is not None:
-                    self._begin_admission(app, release, dyno)
-            for dyno in ended.values():
-                self._note_crash(app, dyno)
-            if ended and release is not None:
-                crashed = [name for of, name in self._crashes if of == release.id]
-                await self._alarm.look(app, release, [spec.name for spec in specs if spec.type == WEB], crashed)
-            self._note_missing(app, specs, keep, ended)
-            if extra:
-                await self._stop(app, extra)
-            starting = [spec for spec in specs if spec.name not in keep and self._may_start(app, spec)]
-            if starting and release is not None:
-                await self._start(app, release, starting, [ended[s.name] for s in starting if s.name in ended])
+            self._converging.add(app.id)
+            try:
+                await self._converge(app)
+                while app.id in self._again:
+                    self._again.discard(app.id)
+                    await self._converge(app)
+            finally:
+                self._converging.discard(app.id)
+                self._again.discard(app.id)
+
+    async def _converge(self, app: App) -> None:
+        release = await self._hands.store.current_release(app.id)
+        observed = [d for d in await self._hands.routing.observed(app.id) if d.kind is DynoKind.FORMATION]
+        specs = await self._wanted(app, release)
+        if release is not None and not any(spec.type == WEB for spec in specs):
+            self._hands.routing.crashed.discard(release.id)
+        keep, extra, ended = self._sort_out(release, {spec.name for spec in specs}, observed)
+        for dyno in keep.values():
+            self._hands.logs.follow(dyno)
+            if dyno.id in self._hands.routing.booting and dyno.id not in self._admitting and release is not None:
+                self._begin_admission(app, release, dyno)
+        for dyno in ended.values():
+            self._note_crash(app, dyno)
+        if ended and release is not None:
+            crashed = [name for of, name in self._crashes if of == release.id]
+            await self._alarm.look(app, release, [spec.name for spec in specs if spec.type == WEB], crashed)
+        self._note_missing(app, specs, keep, ended)
+        if extra:
+            await self._stop(app, extra)
+        starting = [spec for spec in specs if spec.name not in keep and self._may_start(app, spec)]
+        if starting and release is not None:
+            await self._start(app, release, starting, [ended[s.name] for s in starting if s.name in ended])
 
     async def _wanted(self, app: App, release: Release | None) -> Sequence[DynoSpec]:
         if release is None or release.artifact is None:

@@ -129,12 +129,18 @@ class Routing:
             if self._table() != self._in_force:
                 await self._put()
 
+    async def observed(self, app_id: str | None = None) -> Sequence[Dyno]:
+        """The dynos that the engine has, but those that were being stopped when it was asked: meanwhile they may be
+        gone, and neither leaving any more nor there."""
+        leaving = frozenset(self.leaving)
+        return [dyno for dyno in await self._engine.dynos(app_id) if dyno.id not in leaving]
+
     async def publish_all(self) -> None:
         """Derive every app's route anew: at boot and in each reconcile, whatever the router has."""
         ticket = next(self._tickets)
         # Releases first, dynos last: a release that is served by then has its dynos in the list.
         served = [(app, await self._release(app.id)) for app in await self._store.apps()]
-        dynos = await self._engine.dynos()
+        dynos = await self.observed()
         async with self._turn:
             await self._learn()
             for app_id in self._routes.keys() - {app.id for app, _ in served}:
@@ -255,7 +261,7 @@ class Routing:
         except NotFound:
             return None
         release = await self._release(app_id)
-        return self._route(app, release, await self._engine.dynos(app_id))
+        return self._route(app, release, await self.observed(app_id))
 
     def _apply(self, app_id: str, route: Route | None, ticket: int) -> None:
         """Whoever began to look later saw more: an older derivation that took longer is dropped."""
