@@ -259,11 +259,15 @@ class Recovery:
     def _may_start(self, app: App, spec: DynoSpec) -> bool:
         """Whether its back-off is over; if not, another look is taken when it is."""
         crashes = self._crashes.get((spec.release_id, spec.name))
-        wait = crashes.not_before - monotonic() if crashes else 0.0
-        if wait <= 0:
+        if crashes is None or crashes.not_before <= monotonic():
             return True
-        self._hands.background.spawn(f"start {spec.name} of {app.name} later", self._later(app, wait))
+        self._look_again(app, spec)
         return False
+
+    def _look_again(self, app: App, spec: DynoSpec) -> None:
+        """When its back-off is over, which may be now."""
+        wait = self._crashes[spec.release_id, spec.name].not_before - monotonic()
+        self._hands.background.spawn(f"start {spec.name} of {app.name} later", self._later(app, max(wait, 0.0)))
 
     async def _later(self, app: App, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -282,7 +286,7 @@ class Recovery:
                 self._hands.routing.booting.discard(spec.id)
                 if isinstance(error, DynoUnhealthy):
                     self._count_crash(spec.release_id, spec.name, 0.0)
-                    self._may_start(app, spec)
+                    self._look_again(app, spec)
             raise
         await attempt("publish", self._hands.routing.publish(app.id))
         for dyno in dynos:
