@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 
 from paasd.cli.commands import build
+from paasd.cli.session import Session
 
 from .conftest import Run
 
@@ -21,10 +23,16 @@ def test_help_shows_every_command_by_an_example(paas: Run, tmp_path: object) -> 
     assert paas("help").stdout == ran.stdout
 
 
+def test_help_of_a_command(paas: Run) -> None:
+    assert "Example:\n    paas rollback v2" in paas("help", "rollback").stdout
+    assert paas("help", "rollback").stdout == paas("rollback", "--help").stdout
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_help_of_each_command_has_an_example_and_json(paas: Run, name: str) -> None:
-    ran = paas("help", name)
-    assert ran.returncode == 0
+def test_help_of_each_command_has_an_example_and_json(name: str) -> None:
+    """As it is printed, in one process for all: there are a hundred."""
+    ran = CliRunner().invoke(build(), ["help", name], obj=Session())
+    assert ran.exit_code == 0
     assert "Example:\n    " in ran.stdout
     assert "--home DIR" in ran.stdout
     assert "--json" in ran.stdout or name in {"git:credentials", "heroku", "run", "run:inside", "console", "rake"}
