@@ -13,8 +13,9 @@ from pathlib import Path
 
 from paasd.adapters.process_dynos import DynoFolder
 from paasd.adapters.process_launch import launch
+from paasd.adapters.process_machine import python
 from paasd.adapters.process_run import Runner, environment
-from paasd.adapters.process_sandbox import View, interpreter
+from paasd.adapters.process_sandbox import View
 from paasd.adapters.process_shells import ProcessShell, listening
 from paasd.adapters.process_slugs import Slug, Slugs, give, now, tree_key, tree_size
 from paasd.adapters.process_tree import copy_tree
@@ -23,7 +24,6 @@ from paasd.domain.errors import BuildFailed, EngineUnavailable
 from paasd.domain.slug import SlugRecipe
 from paasd.ports import Artifact, BuildSpec, Write
 
-SYSTEM_PYTHON = Path("/usr/bin/python3")
 BUILD_PIDS = 1024
 UV = {"UV_LINK_MODE": "copy", "UV_NO_PROGRESS": "1", "UV_SYSTEM_CERTS": "1"}
 NEEDS_DOCKER = (
@@ -88,8 +88,7 @@ class Builder:
         user = self._slugs.user(recipe.app_id)
         async with self._place(f"{recipe.build_id}-deps", user) as place:
             await asyncio.to_thread(_pick, source, place.app, slug.depends_on)
-            python = str(self._python())
-            key, _ = await asyncio.to_thread(tree_key, place.app, python, *slug.dependencies, *slug.path)
+            key, _ = await asyncio.to_thread(tree_key, place.app, str(python()), *slug.dependencies, *slug.path)
             layer = self._slugs.layer(recipe.app_id, key)
             keys.add(key)
             if (layer / ".whole").exists():
@@ -129,7 +128,7 @@ class Builder:
         await output(f"-----> {command}\n".encode())
         cache = self._slugs.cache(recipe.app_id)
         env = environment(deps, slug.path, slug.env, place.tmp)
-        env |= {"PYTHON": str(self._python()), "DEPS": str(deps or ""), "CACHE": str(cache)}
+        env |= {"PYTHON": str(python()), "DEPS": str(deps or ""), "CACHE": str(cache)}
         env |= {"UV_CACHE_DIR": str(cache / "uv"), **UV}
         readable = [deps] if deps is not None and deps not in writable else []
         if self._uv is not None:
@@ -205,9 +204,6 @@ class Builder:
         os.chown(folder, os.geteuid(), os.getegid())
         with suppress(OSError):  # the same content is there already
             folder.rename(layer)
-
-    def _python(self) -> Path:
-        return SYSTEM_PYTHON if SYSTEM_PYTHON.exists() else interpreter()
 
 
 def uv_program(search_path: str) -> Path | None:

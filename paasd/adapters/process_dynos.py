@@ -54,6 +54,7 @@ class DynoFolder:
         user: tuple[int, int] | None,
         *,
         sandboxed: bool,
+        readable: Collection[Path] = (),
     ) -> None:
         """Everything but what runs. `port` is where it is told to bind; `user` its uid and gid."""
         self.path.mkdir(mode=0o711)
@@ -70,6 +71,7 @@ class DynoFolder:
             "created_at": datetime.now(UTC).isoformat(),
             "cgroups": list(cgroups),
             "sandboxed": sandboxed,
+            "readable": [str(path) for path in readable],
         }
         for folder in (self.app, self.tmp):
             folder.mkdir(mode=0o700)

@@ -20,6 +20,7 @@ from paasd.adapters.process_exec import execute
 from paasd.adapters.process_firewall import UserFirewall
 from paasd.adapters.process_launch import Child, launch
 from paasd.adapters.process_logs import read_log
+from paasd.adapters.process_machine import stacks
 from paasd.adapters.process_roster import Roster
 from paasd.adapters.process_run import Runner, environment
 from paasd.adapters.process_sandbox import Isolation, View, examine
@@ -29,6 +30,7 @@ from paasd.adapters.process_slugs import MACHINE, Slug, Slugs, now
 from paasd.adapters.process_tree import below, processes
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
 from paasd.domain.errors import DynoUnhealthy, EngineUnavailable, NotFound
+from paasd.domain.stack import Stacks
 from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, Shell, Size, Terminal, Write
 
@@ -59,6 +61,7 @@ class ProcessEngine:
         self._root = place / FOLDER
         self._home = home
         self._roster = Roster(self._root)
+        self._stacks: Stacks | None = None  # asked once
         self._isolation = Isolation(None, False, None)
         self._slugs = Slugs(self._root, home, users=os.geteuid() == 0)
         self._runner = Runner(self._isolation, home, place)
@@ -85,6 +88,8 @@ class ProcessEngine:
 
     async def info(self) -> EngineInfo:
         """Looks again at what this machine has."""
+        if self._stacks is None:
+            self._stacks = await asyncio.to_thread(stacks)
         found = await asyncio.to_thread(examine, self._settings.search_path, bwrap=self._settings.bwrap)
         return EngineInfo(
             name="process",
@@ -93,6 +98,7 @@ class ProcessEngine:
             buildkit=False,
             addresses_reachable=True,
             problems=(*found.problems(), *filter(None, (blocked(found, self._place), await self._firewall.problem()))),
+            stacks=self._stacks,
             data_root=str(self._root),
         )
 
@@ -162,12 +168,17 @@ class ProcessEngine:
         folder.remove()
         if spec.command is None:
             raise DynoUnhealthy(f"{spec.name} can't start: its process type has no command; add one to the Procfile.")
-        self._slug(spec)
+        slug = self._slug(spec)
         self._check_passage()
         port = free_port(self._ports()) if spec.port is not None else None
         self._slugs.connect(spec.app_id)
         cgroups = [each["path"] for each in self._runner.cgroups(spec.id, spec.limits)]
-        folder.make(spec, port, cgroups, self._slugs.user(spec.app_id), sandboxed=self._isolation.bwrap is not None)
+        deps = self._layer(slug, slug.deps)
+        folder.make(
+            *(spec, port, cgroups, self._slugs.user(spec.app_id)),
+            sandboxed=self._isolation.bwrap is not None,
+            readable=[deps] if deps is not None else [],
+        )
 
     async def stop(self, dyno_id: str, *, grace: float = 30.0) -> Exit | None:
         """SIGTERM, `grace` seconds, SIGKILL, then remove; how it ended. Absent: None."""
@@ -217,7 +228,7 @@ class ProcessEngine:
             raise absent(dyno_id)
         place = self._root / "builds" / f"exec-{uuid.uuid4()}"
         user = self._slugs.user(made["app_id"])
-        return await execute(folder, place, command, env, size=size, isolation=self._isolation, user=user)
+        return await execute(folder, place, command, env, size=size, runner=self._runner, user=user)
 
     async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
         """(address, port) of each TCP socket that a running dyno listens on."""

@@ -1,4 +1,5 @@
-"""A command beside a running dyno's own: in its namespaces, its cgroups and its environment, under its user."""
+"""A command beside a running dyno's own: in its cgroups, its environment and its files, under its user; for root in its
+namespaces, too."""
 
 import asyncio
 import os
@@ -10,8 +11,8 @@ from typing import Any
 from paasd.adapters import process_inside
 from paasd.adapters.process_dynos import DynoFolder
 from paasd.adapters.process_launch import launch
-from paasd.adapters.process_run import SHELL
-from paasd.adapters.process_sandbox import INSIDE, Isolation, interpreter
+from paasd.adapters.process_run import SHELL, Runner
+from paasd.adapters.process_sandbox import INSIDE, View, interpreter, wrap
 from paasd.adapters.process_shells import ProcessShell, talking
 from paasd.adapters.process_tree import processes
 from paasd.domain.dyno import Exit
@@ -29,7 +30,7 @@ async def execute(
     env: Mapping[str, str],
     *,
     size: Size | None,
-    isolation: Isolation,
+    runner: Runner,
     user: tuple[int, int] | None,
 ) -> ProcessShell:
     """`place` is a folder that is made for it, and removed with it. NotFound when the dyno has just ended."""
@@ -39,7 +40,14 @@ async def execute(
         raise NotFound(f"{beside.id} does not run; see `heroku ps`.", resource="dyno")
     sandboxed = bool(made["sandboxed"])
     uid, gid = user or (None, None)
-    within = _enter(inner, isolation) if sandboxed else []
+    python = [str(interpreter()), "-I", "-S"]
+    argv = [*python, process_inside.__file__]
+    if sandboxed and runner.isolation.root:
+        argv = [*_enter(inner), *python, INSIDE]
+    elif sandboxed:  # its namespaces are not ours to enter: a sandbox of its own, with the same files
+        view = View([beside.app], [Path(path) for path in made.get("readable", ())], beside.tmp)
+        argv = wrap(runner.isolation, view, runner.place)
+    apart = sandboxed and not runner.isolation.root
     final = {
         "uid": uid,
         "gid": gid,
@@ -48,7 +56,7 @@ async def execute(
         "cwd": str(beside.app),
         "rlimits": {},
         "tty": size is not None,
-        "bare": True,
+        "bare": not apart,
     }
     folder = DynoFolder(place)
     folder.path.mkdir(mode=0o700)
@@ -58,9 +66,9 @@ async def execute(
         "cgroups": [],
         "joins": made["cgroups"],
         "subreaper": True,
-        "sandboxed": False,
+        "sandboxed": apart,
         "stdio": "given",
-        "argv": [*within, str(interpreter()), "-I", "-S", INSIDE if sandboxed else process_inside.__file__],
+        "argv": argv,
         "final": final,
     }
     return await _talk(folder, wanted, size)
@@ -118,13 +126,12 @@ async def _talk(folder: DynoFolder, wanted: Mapping[str, Any], size: Size | None
     return ProcessShell(ends, ended, hang_up)
 
 
-def _enter(inner: int, isolation: Isolation) -> list[str]:
-    """The words that lead into a sandbox; of a user namespace only where we are not root."""
+def _enter(inner: int) -> list[str]:
+    """The words that lead root into a sandbox."""
     nsenter = shutil.which("nsenter", path="/usr/bin:/bin:/usr/sbin:/sbin")
     if nsenter is None:
         raise EngineUnavailable("There is no nsenter here to reach into a dyno; install util-linux.")
-    as_user = [] if isolation.root else ["--user", "--preserve-credentials"]
-    return [nsenter, f"--target={inner}", "--mount", "--pid", "--ipc", "--uts", *as_user, "--"]
+    return [nsenter, f"--target={inner}", "--mount", "--pid", "--ipc", "--uts", "--"]
 
 
 def _environment(pid: int) -> dict[str, str]:
