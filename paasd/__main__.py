@@ -1,4 +1,4 @@
-"""`paasd`: serve, token, doctor, backup, restore. Each imports what it needs when called: the small ones are quick."""
+"""`paasd`: serve, token, doctor, stack, backup, restore. Each imports what it needs when called."""
 
 import os
 import sys
@@ -123,6 +123,63 @@ def restore(file: Path, home: str | None, config: Path | None, force: bool) -> N
     except (HomeError, PaasError) as error:
         sys.exit(f"paasd: {error}")
     click.echo(f"{place} is restored." + (f" What was there is now {former}." if former else ""))
+
+
+@main.group()
+def stack() -> None:
+    """The images that apps are built on."""
+
+
+@stack.command("list")
+@HOME
+@CONFIG
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+def list_stacks(home: str | None, config: Path | None, as_json: bool) -> None:
+    """Say which are here, with what in them, and which could be made."""
+    from paasd.domain.errors import PaasError
+    from paasd.stacks import show
+
+    try:
+        show(settings_or_exit({"home": home}, config), as_json=as_json)
+    except PaasError as error:
+        sys.exit(f"paasd: {error}")
+
+
+@stack.command("build")
+@click.argument("names", nargs=-1, required=True)
+def build_stacks(names: tuple[str, ...]) -> None:
+    """Make what is not here yet of NAMES: bookworm, trixie, forky, node-24, node-22, node-20."""
+    from paasd.domain.errors import PaasError
+    from paasd.stacks import NAMES, make
+
+    wrong = [name for name in names if name not in NAMES]
+    if wrong:
+        sys.exit(f"paasd: {wrong[0]} is no stack; name {', '.join(NAMES)}.")
+    try:
+        sys.exit(make(list(names), anew=False))
+    except PaasError as error:
+        sys.exit(f"paasd: {error}")
+
+
+@stack.command("update")
+@click.argument("names", nargs=-1)
+@HOME
+@CONFIG
+def update_stacks(names: tuple[str, ...], home: str | None, config: Path | None) -> None:
+    """Make NAMES anew (none: all that are here), with today's packages; apps get them with their next build."""
+    import asyncio
+
+    from paasd.domain.errors import PaasError
+    from paasd.stacks import found, make, names_of
+
+    try:
+        here = names_of(asyncio.run(found(settings_or_exit({"home": home}, config))))
+        wrong = [name for name in names if name not in here]
+        if wrong or not here:
+            sys.exit(f"paasd: {wrong[0] if wrong else 'No stack'} is not here; see `paasd stack list`.")
+        sys.exit(make(list(names) or here, anew=True))
+    except PaasError as error:
+        sys.exit(f"paasd: {error}")
 
 
 def mend_store(path: Path) -> None:

@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "paasd.adapters": {
         *("paasd.ports", "paasd.domain", "paasd.failpoints", "paasd.migrations", "router.table", *ANYWHERE),
-        *("aiohttp", "cryptography", "docker", "requests", "sqlalchemy"),
+        *("aiohttp", "cryptography", "docker", "h2", "requests", "sqlalchemy"),
     },
     "paasd.api": {"paasd.services", "paasd.ports", "paasd.domain", "paasd.failpoints", "aiohttp", "yarl", *ANYWHERE},
     "paasd.cli": {"click", "rich", "urllib3", *ANYWHERE},
@@ -44,10 +44,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("paasd.settings", "paasd.home", "paasd.engines", "paasd.adapters", "paasd.builders", "paasd.domain"),
         *("click", *ANYWHERE),
     },
+    "paasd.stacks": {"paasd.settings", "paasd.adapters", "paasd.domain", "click", *ANYWHERE},
     "paasd.daemon": {"paasd", "router.table", "aiohttp", "uvloop", *ANYWHERE},
     "paasd.__main__": {
         *("paasd.settings", "paasd.home", "paasd.logging", "paasd.daemon", "paasd.doctor", "paasd.domain.errors"),
-        *("paasd.adapters.backup", "paasd.adapters.damage"),
+        *("paasd.adapters.backup", "paasd.adapters.damage", "paasd.stacks"),
         *("click", *ANYWHERE),
     },
     "paasd": set(),

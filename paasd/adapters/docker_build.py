@@ -7,6 +7,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,7 +91,16 @@ class Builder:
         else:
             params |= {"memory": str(self._memory), "memswap": str(self._memory)}  # equal: no swap
         log = BuildKitLog(output) if buildkit else ClassicLog(output)
-        with await asyncio.to_thread(pack, source, dockerfile) as packed:
+        if recipe.secrets and not buildkit:
+            raise BuildFailed(
+                "This engine has no BuildKit, by which alone config vars reach a build: take `build` out."
+            )
+        async with AsyncExitStack() as stack:
+            packed = stack.enter_context(await asyncio.to_thread(pack, source, dockerfile))
+            if recipe.secrets:
+                from paasd.adapters.docker_session import secrets_session  # few builds need it, and HTTP/2
+
+                params["session"] = await stack.enter_async_context(secrets_session(self._api, recipe.secrets))
             try:
                 image, failure = await self._run(params, packed, log, recipe.timeout)
             except Refused as error:

@@ -5,7 +5,8 @@ What is installed depends on its own files alone, so that a changed line of code
 
 import json
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from paasd.builders.source import Source
@@ -14,6 +15,7 @@ from paasd.domain.stack import Stack
 
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?")
 APTFILE = "Aptfile"
+RUN_LINE = re.compile(r"^RUN ((?:--mount=\S+\s+(?:\\\n\s*)?)*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +45,34 @@ def assemble(source: Source, stack: Stack, parts: Sequence[Part]) -> tuple[str, 
 def _text(source: Source, stack: Stack, parts: Sequence[Part], *, buildkit: bool) -> str:
     path = ":".join([*(folder for part in parts for folder in part.path), "$PATH"])
     env = " ".join([*(one for part in parts for one in part.env), f"PATH={path}", "HOME=/app"])
+    secret = with_secrets if buildkit and source.secrets else str
     installs = [part.install if buildkit or part.install_classic is None else part.install_classic for part in parts]
+    builds = [part.build if buildkit or part.build_classic is None else part.build_classic for part in parts]
     return "".join(
         [
             f"FROM {stack.image}\nUSER root\nWORKDIR /app\nENV {env}\n",
             _apt(source, buildkit=buildkit),
-            *installs,
+            *map(secret, installs),
             "COPY --chown=app:app . /app\n",
             "USER app\n",
-            *(part.build if buildkit or part.build_classic is None else part.build_classic for part in parts),
+            *map(secret, builds),
         ]
     )
+
+
+def with_secrets(lines: str) -> str:
+    """The same lines, whose commands see the config vars that a build may see: mounted for each, in no layer."""
+    mount = "--mount=type=secret,id=paasd-env,required=true,uid=1000,mode=0400"
+    return RUN_LINE.sub(rf"RUN {mount} \1. /run/secrets/paasd-env && ", lines)
+
+
+def secret_files(values: Mapping[str, str]) -> dict[str, bytes]:
+    """What a build's steps may mount: each config var by its name, and all as one text for a shell to source."""
+    if not values:
+        return {}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+    text = "\n".join([f"PAASD_BUILD_VARS={shlex.quote(' '.join(values))}", *lines, ""])
+    return {**{name: value.encode() for name, value in values.items()}, "paasd-env": text.encode()}
 
 
 def _apt(source: Source, *, buildkit: bool) -> str:

@@ -1,10 +1,11 @@
 """What turns a source into a build recipe. Builders are asked in order; the first to take it plans the build."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from paasd.builders import buildpacks, dockerfile, node, python, static
+from paasd.builders.assemble import secret_files
 from paasd.builders.recipe import Recipe, learn
 from paasd.builders.source import Source
 from paasd.domain.app_json import AppJson, parse_app_json
@@ -29,6 +30,7 @@ class Plan:
     slug: SlugRecipe | None = None
     learns: bool = False
     app: AppJson = field(default_factory=AppJson)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ def detect(source: Source) -> Plan:
     top = parse_app_json(source.text("app.json"))
     source, place = below(source, top)
     app = parse_app_json(source.text("app.json")) if place and source.has("app.json") else top
-    source = replace(source, buildpacks=source.buildpacks or app.buildpacks)
+    told = tuple(name for name in app.build if name in source.config)
+    source = replace(source, buildpacks=source.buildpacks or app.buildpacks, secrets=told)
     for builder in BUILDERS:
         recipe = builder.plan(source)
         if recipe is not None:
@@ -103,6 +106,7 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
         dockerfile_classic=recipe.dockerfile_classic,
         reasons=(
             *([f"Building {place} ({SUBDIRECTORY})"] if place else []),
+            *([f"The build may see, as secrets: {', '.join(source.secrets)} (app.json)"] if source.secrets else []),
             *recipe.reasons,
             *([recipe.fallback_reason] if fell_back else []),
         ),
@@ -110,6 +114,7 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
         slug=recipe.slug,
         learns=recipe.learns,
         app=app,
+        secrets=secret_files({name: source.config[name] for name in source.secrets}),
     )
 
 

@@ -40,6 +40,7 @@ class BuildSpec:
     dockerfile_classic: str | None = None  # for engines without BuildKit, where it must differ
     timeout: float = 900.0
     slug: SlugRecipe | None = None
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # what steps may mount; in no layer
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,7 @@ class Builds:
             dockerfile_classic=plan.dockerfile_classic,
             timeout=self._rules.timeout,
             slug=plan.slug,
+            secrets=plan.secrets,
         )
         printed = bytearray()
         artifact = await self._engine.build(plan.root, recipe, self._telling_begin(keeping(printed, output)))

@@ -1,5 +1,6 @@
 """Apps of many kinds, pushed as their owners have them: who builds, with what, and that the result serves."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -265,3 +266,18 @@ def test_node_beside_python(opened: Open) -> None:
         shop.shell.run("paas", "buildpacks:add", name, "-a", shop.name)
     assert "Node app: package.json found" in shop.deploy()
     assert shop.get() == (200, "built with is-number: true\n")
+
+
+@pytest.mark.slow
+def test_config_vars_that_a_build_may_see(opened: Open) -> None:
+    """Bites: without app.json's list in the plan, the command finds no TOKEN."""
+    wrote = "'length ' + (process.env.TOKEN || '').length + process.env.OTHER"
+    build = f"node -e \"require('fs').writeFileSync('index.html', {wrote})\""
+    package = json.dumps({"scripts": {"build": build}})
+    files = {"package.json": package, "app.json": '{"build": ["TOKEN", "ABSENT"]}', "index.html": "none"}
+    shop = opened("build-vars", files)
+    shop.shell.run("paas", "config:set", "TOKEN=it's $(id) hunter2", "OTHER=other", "-a", shop.name)
+    said = shop.deploy()
+    assert "The build may see, as secrets: TOKEN (app.json)" in said
+    assert "hunter2" not in said
+    assert shop.get() == (200, "length 18undefined")

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -184,3 +186,31 @@ async def test_the_classic_builders_steps_have_a_memory_limit(tmp_path: Path) ->
         log = Log()
         await bench.engine.build(tmp_path, recipe(bench, f"FROM {STACK}\nRUN {bounds} || true\n"), log)
     assert str(96 * 1024 * 1024) in log.text
+
+
+async def test_secrets_are_seen_by_the_step_that_mounts_them_and_lie_in_no_layer(
+    bench: Bench, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Bites: without the session BuildKit says that the secret is not found; as an argument it is in the history."""
+    token = f"secret-{uuid.uuid4().hex}"
+    mount = "RUN --mount=type=secret,id=TOKEN,required=true,uid=1000,mode=0400"
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    seen = f"{mount} sha256sum /run/secrets/TOKEN && : {uuid.uuid4()}"
+    wanted = replace(recipe(bench, f"FROM {STACK}\n{seen}\n"), secrets={"TOKEN": token.encode()})
+    log = Log()
+    if "classic" in request.node.name:
+        with pytest.raises(BuildFailed, match="This engine has no BuildKit"):
+            await bench.engine.build(tmp_path, wanted, log)
+        return
+    artifact = await bench.engine.build(tmp_path, wanted, log)
+    assert digest in log.text
+    assert token not in log.text + repr(wanted)
+    assert (
+        token
+        not in docker("image", "inspect", artifact.name).stdout + docker("history", "--no-trunc", artifact.name).stdout
+    )
+    look = 'ls -A /run/secrets; grep -rlas "$1" / --exclude-dir=proc --exclude-dir=sys; true'
+    user = ("run", "--rm", "--network=none", "-u", "0")
+    assert docker(*user, artifact.name, "sh", "-c", look, "sh", token[7:]).stdout == ""
+    with pytest.raises(BuildFailed, match="TOKEN has 60001 bytes"):
+        await bench.engine.build(tmp_path, replace(wanted, secrets={"TOKEN": b"x" * 60_001}), log)

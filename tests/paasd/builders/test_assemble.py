@@ -1,10 +1,11 @@
 """Dockerfiles of apps on a stack."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from paasd.builders.assemble import Part, apt_packages, assemble
+from paasd.builders.assemble import Part, apt_packages, assemble, secret_files
 from paasd.builders.source import Source
 from paasd.domain.errors import BuildFailed
 from paasd.domain.stack import BOOKWORM
@@ -35,3 +36,29 @@ def test_an_aptfile_holds_names_of_packages_alone(tmp_path: Path, line: str) -> 
     (tmp_path / "Aptfile").write_text(f"gcc\n{line}\n")
     with pytest.raises(BuildFailed, match="Aptfile line 2 is no package of the stack's"):
         apt_packages(Source(tmp_path, "a1"))
+
+
+def test_secrets_are_mounted_for_each_command_of_a_language(tmp_path: Path) -> None:
+    install = "RUN --mount=type=cache,id=x \\\n    --mount=type=bind,from=y \\\n    uv x\nCOPY a b\n"
+    one = Part(install=install, build="RUN npm x\n")
+    (tmp_path / "Aptfile").write_text("gcc\n")
+    text, _ = assemble(Source(tmp_path, "a1", secrets=("TOKEN",)), BOOKWORM, [one])
+    mount = "RUN --mount=type=secret,id=paasd-env,required=true,uid=1000,mode=0400 "
+    source = ". /run/secrets/paasd-env && "
+    assert f"{mount}--mount=type=cache,id=x \\\n    --mount=type=bind,from=y \\\n    {source}uv x\nCOPY a b\n" in text
+    assert f"{mount}{source}npm x\n" in text
+    assert text.count(mount) == 2  # apt-get needs none
+    plain, _ = assemble(Source(tmp_path, "a1"), BOOKWORM, [one])
+    assert "secret" not in plain
+
+
+def test_what_a_shell_sources_is_what_was_set(tmp_path: Path) -> None:
+    """Bites: unquoted, $(id) would be run."""
+    values = {"A": "it's $(id) `id`\nnext", "B": ""}
+    files = secret_files(values)
+    assert files["A"] == values["A"].encode()
+    (tmp_path / "env").write_bytes(files["paasd-env"])
+    shell = ["sh", "-c", '. "$1"; printf "%s|%s|%s" "$A" "$B" "$PAASD_BUILD_VARS"', "sh", str(tmp_path / "env")]
+    done = subprocess.run(shell, capture_output=True, text=True, check=True, timeout=10)
+    assert done.stdout == f"{values['A']}|{values['B']}|A B"
+    assert secret_files({}) == {}
