@@ -36,6 +36,7 @@ from paasd.api.payloads import Payloads
 from paasd.api.port import Port
 from paasd.api.rendezvous import Rendezvous
 from paasd.api.server import make_api
+from paasd.api.ssh import SshDoor
 from paasd.chores import Services, keep_mending
 from paasd.engines import choose
 from paasd.failpoints import parse_failpoints
@@ -249,6 +250,8 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         domain=settings.domain,
         router_port=router_port,
         version=__version__,
+        ssh=SshDoor(services.one_offs, services.background),
+        attach=settings.attach,
         ca_certificate=adapters.ca.certificate,
         rate_limit=settings.rate_limit,
         extra_routes=git.routes(),

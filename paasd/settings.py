@@ -171,6 +171,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     owner: str = "owner@localhost"
     log: Literal["console", "json"] = "console"
     backups: Annotated[int, Meta(ge=0)] = 7  # daily ones that are kept in the home; 0: none are taken
+    attach: Literal["rendezvous", "ssh"] = "rendezvous"  # how `heroku run` reaches a dyno
     insecure_http: bool = False  # serve the API and apps beyond this machine without TLS
     rate_limit: Count = 4500  # calls an hour that a token has, as on Heroku
     build: BuildSettings = BuildSettings()

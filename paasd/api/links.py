@@ -21,10 +21,13 @@ class Links:
     domain: str
     router_port: int
     secret: bytes = field(repr=False)
+    ssh: bool = False
 
-    def rendezvous(self, secret: str) -> str:
-        """Where a client of `heroku run` is to come, over TLS."""
+    def attach(self, secret: str) -> str:
+        """Where a client of `heroku run` is to come, over TLS: its scheme says how they talk."""
         url = URL(self.public_url)
+        if self.ssh:
+            return f"https://{url.host}:{url.port}/attach/{secret}"
         return f"rendezvous://{url.host}:{url.port}/{secret}"
 
     def web(self, app: App) -> str:

@@ -27,7 +27,7 @@ async def run(request: web.Request) -> web.Response:
         dyno = await parts.one_offs.start(request[ACTOR], app, command, env)
         return reply(request, dyno_resource(dyno, app), status=201)
     offer = await parts.one_offs.offer(request[ACTOR], app, command, env, size_of(body))
-    shown = {**dyno_resource(offer.dyno, app), "attach_url": parts.links.rendezvous(offer.secret)}
+    shown = {**dyno_resource(offer.dyno, app), "attach_url": parts.links.attach(offer.secret)}
     return reply(request, shown, status=201)
 
 
@@ -43,7 +43,7 @@ async def run_inside(request: web.Request) -> web.Response:
             offer = await parts.one_offs.offer_inside(
                 request[ACTOR], app, dyno, command, _environment(body), size_of(body)
             )
-            shown = {**dyno_resource(dyno, app), "attach_url": parts.links.rendezvous(offer.secret)}
+            shown = {**dyno_resource(dyno, app), "attach_url": parts.links.attach(offer.secret)}
             return reply(request, shown, status=201)
     raise NotFound("Couldn't find that dyno; see `heroku ps` for those that run.", resource="dyno", app=app.name)
 

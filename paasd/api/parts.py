@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from paasd.api.links import Links
+from paasd.api.ssh import SshDoor
 from paasd.ports import Outputs, RequestStore
 from paasd.services.access import Access
 from paasd.services.apps import Apps
@@ -32,6 +33,7 @@ class ApiParts:
     """`secret` signs capability URLs (32 random bytes); `public_url` is what clients reach us by, without a slash.
 
     Apps answer at `<name>.<domain>`, on the router's port. `rate_limit`: calls an hour that a token has.
+    `attach`: how clients of `heroku run` are told to come, "rendezvous" or "ssh"; both are answered.
     `extra_routes` (git) see to authentication and errors alone.
     """
 
@@ -60,6 +62,8 @@ class ApiParts:
     domain: str = "localhost"
     router_port: int
     version: str
+    ssh: SshDoor
+    attach: str = "rendezvous"
     ca_certificate: str = ""
     rate_limit: int = 4500
     extra_routes: Sequence[web.RouteDef] = ()
@@ -67,7 +71,7 @@ class ApiParts:
     @property
     def links(self) -> Links:
         """The URLs that resources carry."""
-        return Links(self.public_url, self.domain, self.router_port, self.secret)
+        return Links(self.public_url, self.domain, self.router_port, self.secret, self.attach == "ssh")
 
 
 PARTS = web.AppKey("PARTS", ApiParts)

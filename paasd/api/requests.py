@@ -19,7 +19,7 @@ ACTOR = web.RequestKey("ACTOR", Actor)
 APP = web.RequestKey("APP", App)
 PERMISSIONS = web.RequestKey("PERMISSIONS", frozenset[Permission])
 DETAIL = web.RequestKey("DETAIL", dict[str, Any])
-SECRET_IN_PATH = re.compile(r"(/log-drains/)(?![A-Za-z0-9.-]{1,64}$).+")
+SECRET_IN_PATH = re.compile(r"(/log-drains/(?![A-Za-z0-9.-]{1,64}$)|/attach/).+")
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 
 

@@ -6,6 +6,7 @@ from paasd.api import (
     absent,
     accounts,
     apps,
+    attach,
     authorizations,
     buildpacks,
     builds,
@@ -57,6 +58,7 @@ def make_api(parts: ApiParts) -> web.Application:
         handler_args={"max_line_size": HEADER_BYTES, "max_field_size": HEADER_BYTES, "access_log": None},
     )
     public = [web.get("/health", health), *streams.PUBLIC_ROUTES, *logs.PUBLIC_ROUTES, *LOGIN_ROUTES]
+    public += attach.PUBLIC_ROUTES
     public += sources.PUBLIC_ROUTES
     public += openapi.PUBLIC_ROUTES
     public += parts.extra_routes

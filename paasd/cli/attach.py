@@ -60,7 +60,7 @@ def _connected(url: str, authority: Path | None) -> Iterator[ssl.SSLSocket]:
             socket.create_connection((host, port), CONNECT_SECONDS) as plain,
             trust.wrap_socket(plain, server_hostname=host) as line,
         ):
-            line.sendall(found.path.strip("/").encode() + b"\r\n")
+            line.sendall(found.path.rpartition("/")[2].encode() + b"\r\n")
             if not line.recv(CHUNK_BYTES).startswith(GREETING):
                 raise CliError("The daemon did not let us in: run the command again.")
             line.settimeout(None)

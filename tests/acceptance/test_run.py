@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.shop import HELLO, Shop
-from tests.daemon import Daemon, Shell, wait_until
+from tests.daemon import Daemon, Shell, running_alone, shell_for, wait_until
 
 User = Callable[[Path | None], Shell]
 
@@ -96,3 +96,47 @@ def test_paas_run_at_a_terminal(daemon: Daemon, user: User) -> None:
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert (status, b"got typed" in said) == (4, True), said
     shell.run("paas", "apps:destroy", "--confirm", "at-terminal")
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+@pytest.mark.heroku_cli
+@pytest.mark.timeout(240)
+def test_ssh_mode_with_the_official_cli_which_trusts_no_authority(tmp_path: Path) -> None:
+    """The user's own `ssh` carries it: output, exit code, piped input, a terminal and its size; and `paas run` too.
+
+    Bites: name a rendezvous in `attach_url`, and the CLI fails for want of NODE_EXTRA_CA_CERTS.
+    """
+    with running_alone({"attach": "ssh"}) as daemon:
+        shell = shell_for(daemon, tmp_path / "user", HELLO)
+        shop = Shop(daemon, shell, "by-ssh").create()
+        shop.deploy()
+        shell = Shell(shell.home, shell.cwd, {**shell.env, "NODE_EXTRA_CA_CERTS": ""})
+        assert "hello from run." in shell.run("heroku", "run", "--", 'echo "hello from $DYNO"')
+        code, said = shell.attempt("heroku", "run", "-x", "--", "exit 3")
+        assert (code, "exited with code 3" in said) == (3, True), said
+        assert "TYPED" in shell.run("heroku", "run", "--", "tr a-z A-Z", answer="typed\n")
+        assert "inside web.1" in shell.run("heroku", "run:inside", "web.1", "echo inside $DYNO")
+        assert shell.run("paas", "run", "--", "cat", answer="typed\n").splitlines()[-1] == "typed"
+        child, terminal = pty.fork()
+        if child == 0:  # pragma: no cover - another program from here on
+            os.chdir(shell.cwd)
+            command = 'until [ "$(stty size)" = "40 120" ]; do sleep 0.1; done; read word; echo got $word'
+            os.execvpe("heroku", ["heroku", "run", command], shell.environment())
+        # The engine tells a terminal its size just after the start; a later one follows.
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+        resized = False
+        text = b""
+        while select.select([terminal], [], [], 60)[0]:
+            try:
+                text += os.read(terminal, 65536)
+            except OSError:
+                break
+            if b"Permanently added" in text and not resized:
+                resized = True
+                fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+                os.write(terminal, b"typed\r")
+        os.close(terminal)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert (status, b"got typed" in text) == (0, True), text
+        wait_until(lambda: [name for name in shop.containers() if ".run." in name] == [], 30, "a one-off dyno stayed")

@@ -21,6 +21,7 @@ from paasd.adapters.drain_outlets import DrainOutlets
 from paasd.adapters.web_fetch import WebFetch
 from paasd.api.parts import ApiParts
 from paasd.api.server import make_api
+from paasd.api.ssh import SshDoor
 from paasd.domain.disk import DiskRules
 from paasd.domain.errors import PaasError
 from paasd.services.audit import Audit
@@ -112,6 +113,7 @@ class MortalDaemon:
         world = self.world
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        one_offs = OneOffs(world.store, world.engine, world.releases._hands.boot, world.logs, world.background)
         parts = ApiParts(
             access=world.access,
             authorizations=Authorizations(world.store), audit=Audit(world.store),
@@ -120,7 +122,7 @@ class MortalDaemon:
             webhooks=Webhooks(world.store, WebFetch(), world.logs),
             apps=world.apps, builds=world.builds, archives=world.archives,
             images=world.images, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
-            one_offs=OneOffs(world.store, world.engine, world.releases._hands.boot, world.logs, world.background),
+            one_offs=one_offs, ssh=SshDoor(one_offs, world.background),
             domains=Domains(world.store, world.routing, world.logs, "localhost"),
             logs=world.logs, routing=world.routing, outputs=world.outputs, requests=world.store,
             disk=Disk(

@@ -13,6 +13,7 @@ BESIDE = (
     ("git", "`/APP.git`: clone, fetch and push over smart HTTP, with a token as the password"),
     ("streams", "what `output_stream_url` and `logplex_url` lead to: the URL is the secret, good for 2 to 3 hours"),
     ("rendezvous", "`heroku run`: TLS on the same port, told apart by its first bytes"),
+    ("ssh", "`GET /attach/SECRET` with `Upgrade: tcp`: `heroku run` in SSH mode; the URL is the secret, good once"),
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from paasd.adapters.store import SqlStore
 from paasd.adapters.uploads import FileUploads
 from paasd.adapters.web_fetch import WebFetch
 from paasd.api.parts import ApiParts
+from paasd.api.ssh import SshDoor
 from paasd.domain.access import Account, Actor
 from paasd.domain.app import App
 from paasd.domain.disk import DiskRules
@@ -177,6 +178,7 @@ def make_parts(
     disk = Disk(store, engine, outputs, LocalDisks(), background, "/", DiskRules(build_bytes=0, build_inodes=0))
     sources = FakeSources()
     builds = Builds(store, sources, engine, outputs, releases, logs, BuildRules())
+    one_offs = OneOffs(store, engine, boot, logs, background)
     return ApiParts(
         access=Access(store),
         authorizations=Authorizations(store),
@@ -191,7 +193,8 @@ def make_parts(
         releases=releases,
         dynos=Dynos(store, engine, routing, releases, logs, background, Starting(), ("Standard-1X", "Standard-2X")),
         domains=Domains(store, routing, logs, "localhost", frozenset({"paas.example.org"})),
-        one_offs=OneOffs(store, engine, boot, logs, background),
+        one_offs=one_offs,
+        ssh=SshDoor(one_offs, background),
         logs=logs,
         drains=Drains(store, DrainOutlets(WebFetch(("127.0.0.0/8",))), logs, background, QUICK),
         webhooks=Webhooks(store, WebFetch(("127.0.0.0/8",)), logs),
