@@ -89,6 +89,10 @@ bench-deploy: setup ## cached redeploy and rollback against the bare engine's fl
 bench-idle: setup ## memory and processor of an idle daemon and router
 	$(BIN)/python -m bench.idle $(ARGS)
 
+.PHONY: bench-logs
+bench-logs: setup ## an app that prints 100 MB/s: another's tail, the app itself, the API, what is kept and counted
+	$(BIN)/python -m bench.logs $(ARGS)
+
 .PHONY: bench-api
 bench-api: setup ## what an API call costs at 1, 100 and 1,000 apps and with 10,000 releases
 	$(BIN)/python -m bench.api $(ARGS)

@@ -21,14 +21,14 @@ async def frames(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes
     buffer = bytearray()
     async for chunk in chunks:
         buffer += chunk
-        while len(buffer) >= 8:
-            end = 8 + int.from_bytes(buffer[4:8], "big")
+        at = 0
+        while len(buffer) - at >= 8:
+            end = at + 8 + int.from_bytes(buffer[at + 4 : at + 8], "big")
             if len(buffer) < end:
                 break
-            payload = bytes(buffer[8:end])
-            stream = buffer[0]
-            del buffer[:end]
+            stream, payload, at = buffer[at], bytes(buffer[at + 8 : end]), end
             yield stream, payload
+        del buffer[:at]  # once a chunk: it moves all that is left
     if len(buffer) > 8:
         yield buffer[0], bytes(buffer[8:])
 

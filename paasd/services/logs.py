@@ -23,6 +23,7 @@ RING_CHARACTERS = 1_000_000  # so that what an app prints does not become the da
 BURST_SECONDS = 2.0  # so much of the rate may come at once
 DROPPED_SECONDS = 1.0  # between two lines that say what was dropped
 PROCESSES = 500  # an app's, whose release is remembered
+TURN_LINES = 100  # of one dyno, before others have their turn: they may have come at once
 ROUTED = re.compile(r" dyno=(\S+)")
 KEEP_ALIVE_SECONDS = 15.0
 ROUTER_RETRY_SECONDS = 2.0
@@ -295,7 +296,11 @@ class AppLogs:
         allowance = self._allowances.setdefault(dyno.app_id, Allowance(self._rates))
         self.belongs(dyno.app_id, dyno.name, dyno.release_version)
         try:
+            turn = 0
             async for at, text in self._engine.logs(dyno.id, since=last):
+                turn += 1
+                if turn % TURN_LINES == 0:
+                    await asyncio.sleep(0)
                 if allowance.admits(text):
                     line = LogLine(at, "app", dyno.name, text, dyno.release_version, dyno.id)
                     self.append(dyno.app_id, line)
