@@ -97,6 +97,7 @@ class Dynos:
             Formation(entry.type, changes.get(entry.type, entry.quantity), asked.get(entry.type, entry.size))
             for entry in known
         ]
+        await self.engine.dynos(app.id)  # one that is away refuses the whole call here, and nothing of it is kept
         await self.store.set_formation(app.id, wanted)
         text = ", ".join(f"{entry.type}@{entry.quantity}:{entry.size}" for entry in wanted)
         self.logs.note(app.id, "api", f"Scaled to {text} by user {actor.email}", source="app")
