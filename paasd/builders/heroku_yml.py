@@ -23,15 +23,20 @@ def parse_heroku_yml(text: str) -> HerokuYml | None:
     """None when it builds by no Dockerfile. Raises BuildFailed naming what can't be read or isn't done here."""
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # a number or a date that there is not
         raise BuildFailed(f"heroku.yml is not valid YAML: {' '.join(str(error).split())[:200]}.") from error
+    except RecursionError as error:
+        raise BuildFailed("heroku.yml is not valid YAML: it is nested too deeply.") from error
     if not isinstance(document, dict):
         raise BuildFailed(f"heroku.yml can't be read: {EXAMPLE}.")
     docker = _mapping(_mapping(document, "build"), "docker")
     if not docker:
         return None
     files = {kind: one.get("dockerfile") if isinstance(one, dict) else one for kind, one in docker.items()}
-    if len({str(file) for file in files.values()}) > 1:
+    # Aliases can make of a few lines a value whose text would fill the memory: only a string's is looked at.
+    if not all(isinstance(file, str) for file in files.values()):
+        raise BuildFailed(f"heroku.yml can't be read: {EXAMPLE}.")
+    if len(set(files.values())) > 1:
         raise BuildFailed(
             "heroku.yml builds several images; here an app is one image, so name the same Dockerfile for each process "
             "type and tell them apart under `run`."

@@ -46,7 +46,8 @@ def read_text(source: Path, name: str, *, limit: int = TEXT_BYTES) -> str | None
         return None
     if not path.is_file():
         raise BuildFailed(f"{name} is a directory; commit a text file of that name.")
-    data = path.read_bytes()
+    with path.open("rb") as file:
+        data = file.read(limit + 1)  # never the whole of what may be as large as a push
     if len(data) > limit:
         raise BuildFailed(f"{name} is larger than {limit // 1024} kB; it should be a short text.")
     try:

@@ -10,6 +10,7 @@ from paasd.domain.errors import InvalidParams
 from paasd.domain.upkeep import Upkeep
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
+RESERVED = frozenset({"api", "git", "www"})  # names of the platform's own in a zone
 CONFIG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 CONFIG_BYTES = 64 * 1024  # Heroku's limit on names and values together
 CONFIG_NAME_CHARACTERS = 256
@@ -57,6 +58,8 @@ def check_app_name(name: str) -> str:
             "digits, and dashes, 3 to 30 in all; choose another name.",
             resource="app",
         )
+    if name in RESERVED:
+        raise InvalidParams(f"The name {name} is the platform's own; choose another name.", resource="app")
     return name
 
 

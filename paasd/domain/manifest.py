@@ -10,6 +10,7 @@ from paasd.domain.release import ProcessTypes
 LINE = re.compile(r"([A-Za-z0-9_-]{1,63})[ \t]*:[ \t]*(.*)")
 RELEASE = "release"
 WEB = "web"
+TYPES_MAX = 100
 ADVICE = "add a Procfile with a line such as `web: gunicorn app:app --bind 0.0.0.0:$PORT`, or a Dockerfile."
 
 
@@ -31,6 +32,8 @@ def parse_procfile(text: str) -> dict[str, str]:
             )
         if match[1] in commands:
             raise BuildFailed(f"Procfile line {number} names the process type {match[1]!r} a second time; keep one.")
+        if len(commands) == TYPES_MAX:
+            raise BuildFailed(f"Procfile line {number} is one too many; an app has {TYPES_MAX} process types at most.")
         commands[match[1]] = match[2]
     return commands
 

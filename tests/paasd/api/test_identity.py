@@ -17,6 +17,7 @@ def basic(user: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
+@pytest.mark.row("S02", "no token, wrong ones, guesses; none kept as it is")
 async def test_an_expired_token_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     issued = await world.parts.authorizations.issue(world.owner, "short", seconds=0.001)
     past = datetime.now(UTC) + timedelta(seconds=1)
@@ -28,6 +29,7 @@ async def test_an_expired_token_is_refused(world: World, monkeypatch: pytest.Mon
     assert "expired" in answer.json["message"]
 
 
+@pytest.mark.row("S02", "no token, wrong ones, guesses; none kept as it is")
 async def test_guessing_is_slowed_down_and_locks_nobody_out(world: World) -> None:
     """Bites: leave `Guesses.wrong` out, and the last guess is answered 401 like the first."""
     statuses = [

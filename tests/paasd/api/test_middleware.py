@@ -52,6 +52,7 @@ async def test_no_token_or_a_wrong_one(world: World, headers: dict[str, str]) ->
         assert "paasd token" in answer.json["message"]
 
 
+@pytest.mark.row("S02", "no token, wrong ones, guesses; none kept as it is")
 async def test_every_route_but_the_public_ones_needs_a_token(world: World) -> None:
     public = {"/health", "/openapi.json", "/schema"}
     seen = 0
@@ -102,6 +103,7 @@ async def test_bodies_that_are_no_json_object(world: World, body: bytes) -> None
     assert len(await world.get("/apps")) == 1
 
 
+@pytest.mark.row("S03", "web pages of others: foreign Host, Origin and forms")
 async def test_forms_are_not_read(world: World) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         answer = await world.ask("POST", "/apps", data=b'{"name": "shop"}', headers={**BEARER, "Content-Type": kind})
@@ -134,6 +136,7 @@ async def test_versions(world: World, accept: str, status: int) -> None:
     assert status == 200 or answer.json["id"] == "not_acceptable"
 
 
+@pytest.mark.row("S03", "web pages of others: foreign Host, Origin and forms")
 async def test_foreign_hosts_and_origins(world: World) -> None:
     port = world.parts.public_url.rpartition(":")[2]
     for host in ("127.0.0.1", f"localhost:{port}", "[::1]:80", "LOCALHOST:1"):

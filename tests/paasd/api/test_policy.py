@@ -28,6 +28,7 @@ def routes_of(world: World) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.row("S01", "what is another's, by every route, and ids of one app under another")
 async def test_each_route_has_a_row_and_each_row_a_route(world: World) -> None:
     """Bites: add a route without a row, and only admins may call it until this is mended."""
     routes = routes_of(world)
@@ -37,6 +38,7 @@ async def test_each_route_has_a_row_and_each_row_a_route(world: World) -> None:
     assert policy_of("HEAD", "/apps/{app}") == policy_of("GET", "/apps/{app}")
 
 
+@pytest.mark.row("S01", "what is another's, by every route, and ids of one app under another")
 async def test_what_is_another_s_is_not_there_and_what_is_shared_is_by_permission(world: World) -> None:
     """Bites: have `authorize` skip `admit`, and viewers destroy apps; have it skip the look at permissions, and
     strangers learn which apps there are."""
