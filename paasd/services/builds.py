@@ -29,6 +29,9 @@ from paasd.services.releases import Releases, UnderWay
 log = structlog.get_logger(__name__)
 
 KEPT_BYTES = 64 * 1024
+CUT_OFF = b"\n !     The build printed too much: the rest of its output is not kept\n"
+LARGE_BYTES = 500_000_000
+LOG_BYTES = 300_000_000  # of a build's output that are kept and shown
 
 Source = Callable[[], Awaitable[str]]
 
@@ -211,6 +214,11 @@ class Builds:
         types = ", ".join([*plan.processes.commands, *(["release"] if plan.processes.release else [])])
         await output(f"-----> Discovering process types\n       Procfile declares types -> {types}\n".encode())
         await output(f"-----> Image {artifact.name[:19]}, {artifact.size / 1e6:.0f} MB\n".encode())
+        if artifact.size > LARGE_BYTES:
+            words = (
+                f"larger than {LARGE_BYTES / 1e6:.0f} MB: it takes long to start and fills the disk; see what is in it"
+            )
+            await output(f" !     The image is {words} (a .dockerignore leaves things out)\n".encode())
         return plan, artifact
 
     def _telling_begin(self, output: Write) -> Write:
@@ -293,9 +301,16 @@ def keeping(end: bytearray, output: Write) -> Write:
 
 
 def tee(kept: OutputFile, output: Write) -> Write:
-    """A writer that keeps what it passes on."""
+    """A writer that keeps what it passes on, up to LOG_BYTES; the rest is read and dropped, and that is said."""
+    room = LOG_BYTES
 
     async def write(data: bytes) -> None:
+        nonlocal room
+        if room < 0:
+            return
+        room -= len(data)
+        if room < 0:
+            data = data[:room] + CUT_OFF
         await kept.write(data)
         await output(data)
 

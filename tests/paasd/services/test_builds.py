@@ -9,6 +9,7 @@ from paasd.domain.app import App
 from paasd.domain.errors import BuildFailed, Conflict, DeployFailed, EngineUnavailable, StoreUnavailable
 from paasd.domain.push import Push
 from paasd.domain.release import BuildStatus
+from paasd.services.builds import CUT_OFF, tee
 from paasd.services.places import QUEUED_MAX
 from tests.paasd.services.world import DEADLINE, Output, World, cancelled, somebody, until, wire
 
@@ -271,3 +272,34 @@ async def test_a_build_can_be_cancelled_by_somebody_else(world: World) -> None:
             await world.builds.cancel(world.actor, app, other.id)
     await world.push(app)
     assert world.answer() == "v3"
+
+
+async def test_an_image_that_is_large_is_warned_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = await world.create()
+    assert "larger than" not in await world.push(app)
+    monkeypatch.setattr("paasd.services.builds.LARGE_BYTES", 1)
+    assert "The image is larger than 0 MB" in await world.push(app)
+
+
+async def test_output_without_end_is_cut_off_and_the_build_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bites: without the bound a build that prints for ever fills the disk of the home."""
+    monkeypatch.setattr("paasd.services.builds.LOG_BYTES", 10)
+    kept, shown = Kept(), Output()
+    write = tee(kept, shown)
+    for piece in (b"12345", b"6789", b"0abc", b"more", b"more"):
+        await write(piece)
+    assert bytes(kept.text) == b"1234567890" + CUT_OFF
+    assert shown.text.encode() == bytes(kept.text)
+
+
+class Kept:
+    """An output file in memory."""
+
+    def __init__(self) -> None:
+        self.text = bytearray()
+
+    async def write(self, data: bytes) -> None:
+        self.text += data
+
+    async def close(self) -> None:
+        pass
