@@ -69,6 +69,11 @@ soak: setup ## 20 apps, seeded operations and kills under load: MINUTES=10 SEED=
 faults-table: python-env ## what `make faults` recorded, into docs/reliability.md
 	$(BIN)/python -m tests.faults.table
 
+.PHONY: audit
+audit: python-env ## known vulnerabilities of the locked packages, unsafe code, secrets in the repository: row S12
+	@$(SETUP)/audit
+	$(BIN)/python -m pytest -q tests/security/test_dependencies.py $(ARGS)
+
 lint: python-env ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
