@@ -102,7 +102,7 @@ class SyslogReceiver(Receiver):
         self._writers.add(writer)
         rest = b""
         try:
-            while await self.reading.wait() and (data := await reader.read(65536)):
+            while await self.reading.wait() and not writer.is_closing() and (data := await reader.read(65536)):
                 found, rest = unframed(rest + data, SYSLOG)
                 self.messages += found
         except (ConnectionError, ssl.SSLError):
