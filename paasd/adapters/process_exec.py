@@ -39,7 +39,6 @@ async def execute(
     if made is None or inherited is None:
         raise NotFound(f"{beside.id} does not run; see `heroku ps`.", resource="dyno")
     sandboxed = bool(made["sandboxed"])
-    uid, gid = user or (None, None)
     python = [str(interpreter()), "-I", "-S"]
     argv = [*python, process_inside.__file__]
     if sandboxed and runner.isolation.root:
@@ -49,8 +48,7 @@ async def execute(
         argv = wrap(runner.isolation, view, runner.place)
     apart = sandboxed and not runner.isolation.root
     final = {
-        "uid": uid,
-        "gid": gid,
+        "user": user,
         "argv": [SHELL, "-c", command],
         "env": {**inherited, **env},
         "cwd": str(beside.app),

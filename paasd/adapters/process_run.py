@@ -45,7 +45,6 @@ class Runner:
         `stdio`: "log" (the supervisor keeps its lines) or "given". `copy`: a folder put into another before the start.
         """
         bare = self.isolation.bwrap is None
-        uid, gid = user or (None, None)
         return {
             "directory": str(directory),
             "copy": [str(path) for path in copy] if copy else None,
@@ -56,8 +55,7 @@ class Runner:
             "stdio": stdio,
             "argv": wrap(self.isolation, view, self.place),
             "final": {
-                "uid": uid,
-                "gid": gid,
+                "user": user,
                 "argv": [SHELL, "-c", in_shell(command)],
                 "env": {**({"TMPDIR": str(view.tmp)} if bare and view.tmp else {}), **env},
                 "cwd": str(cwd),

@@ -8,6 +8,7 @@ SIGTERM: pass it on to the command. SIGUSR1: kill all of it.
 """
 
 import json
+import marshal
 import os
 import select
 import signal
@@ -15,7 +16,7 @@ import socket
 import time
 from typing import Any
 
-from paasd.adapters.process_inside import DESCRIPTOR, prctl, read_all
+from paasd.adapters.process_inside import DESCRIPTOR, prctl, read_file
 from paasd.adapters.process_journal import Journal
 from paasd.adapters.process_tree import (
     below,
@@ -37,6 +38,7 @@ BEGIN_SECONDS = 5.0
 LOOK_SECONDS = 0.005
 OPEN_FILES = 256  # more than we ever have
 PR_SET_CHILD_SUBREAPER = 36
+BECOMES = ("user", "argv", "env", "cwd", "rlimits", "tty", "bare")  # the arguments of the last step
 HEEDED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGUSR1)
 IGNORED = (signal.SIGHUP, signal.SIGINT)
 
@@ -44,7 +46,7 @@ IGNORED = (signal.SIGHUP, signal.SIGINT)
 def main() -> int:
     """Exit status: 0 once the command has ended and how it did is on disk."""
     os.umask(0o077)
-    launch = read_all(0)
+    launch = json.loads(read_file(0))
     os.open(os.devnull, os.O_RDWR)  # which is 0 again
     os.chdir(launch["directory"])
     return Supervisor(launch).run()
@@ -89,7 +91,8 @@ class Supervisor:
         make_cgroups(self._cgroups)
         if launch["copy"]:
             source, target = launch["copy"]
-            copy_tree(source, target, launch["final"]["uid"], launch["final"]["gid"])
+            uid, gid = launch["final"]["user"] or (None, None)
+            copy_tree(source, target, uid, gid)
         output, stdio = -1, [3, 4, 5]
         if launch["stdio"] == "log":
             self._journal = Journal()
@@ -121,7 +124,7 @@ class Supervisor:
             for cgroup in [*(each["path"] for each in self._cgroups), *launch["joins"]]:
                 write(f"{cgroup}/cgroup.procs", "0")
             memory = os.memfd_create("inside", 0)
-            final = json.dumps(launch["final"]).encode()
+            final = marshal.dumps([launch["final"][name] for name in BECOMES])
             while final:
                 final = final[os.write(memory, final) :]
             for wanted, descriptor in enumerate([os.dup(each) for each in stdio]):
