@@ -189,7 +189,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     )
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, adapters.host, sources, apps, releases, builds)
-    dynos = Dynos(store, engine, routing, releases, logs, background, recovery, tuple(boot.rules.sizes))
+    dynos = Dynos(store, engine, routing, releases, logs, background, recovery, boot.rules.sizes)
     certificates = Certificates(adapters.router, adapters.ca, routing.hosts, routing.hosts_changed)
     maintenance = Maintenance(store, routing, logs, adapters.web, background)
     one_offs = OneOffs(store, engine, boot, logs, background)

@@ -1,5 +1,7 @@
 """Formation (what should run) and dynos (what runs): scale and restart."""
 
+import os
+import platform
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +12,10 @@ from paasd.api.paging import reply_list
 from paasd.api.parts import PARTS
 from paasd.api.replies import reply
 from paasd.api.requests import ACTOR, find_app, note, read_object, require, text_of
-from paasd.api.resources import dyno_resource, dyno_uuid, formation_resource
+from paasd.api.resources import Resource, dyno_resource, dyno_uuid, formation_resource, named
 from paasd.domain.access import Permission
 from paasd.domain.app import App
-from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, Formation
+from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, Formation, Limits
 from paasd.domain.errors import InvalidParams, NotFound
 
 Wanted = dict[str, tuple[Formation, str | None]]
@@ -87,6 +89,21 @@ async def restart(request: web.Request) -> web.Response:
 async def stop(request: web.Request) -> web.Response:
     """`heroku ps:stop`: a one-off dyno ends; one of the formation is started again, as on Heroku."""
     return await restart(request)
+
+
+def size_resource(name: str, limits: Limits) -> Resource:
+    """A size of dynos: memory in GB, and the whole CPUs that it may use at most (no bound: the machine's)."""
+    return {
+        **named(name, "dyno-size"),
+        "architecture": "amd64" if platform.machine() == "x86_64" else platform.machine(),
+        "compute": max(1, int(os.cpu_count() or 1 if limits.cpus is None else limits.cpus)),
+        "cost": None,
+        "dedicated": False,
+        "generation": named("cedar", "generation"),
+        "memory": limits.memory / 1024**3,
+        "precise_dyno_units": 0.0,
+        "private_space_only": False,
+    }
 
 
 def quantity_after(current: int, asked: object) -> int:
@@ -165,7 +182,24 @@ def _size_of(update: dict[str, Any]) -> str | None:
     raise InvalidParams("size must be the name of a size, such as standard-2x; send it as a string.")
 
 
+async def index_sizes(request: web.Request) -> web.Response:
+    sizes = [size_resource(name, limits) for name, limits in request.app[PARTS].dynos.sizes.items()]
+    return reply_list(request, sizes, ("id", "name"))
+
+
+async def show_size(request: web.Request) -> web.Response:
+    wanted = request.match_info["size"].lower()
+    for name, limits in request.app[PARTS].dynos.sizes.items():
+        size = size_resource(name, limits)
+        if wanted in (name.lower(), size["id"]):
+            return reply(request, size)
+    raise NotFound("Couldn't find that dyno size; `sizes` in paasd.yaml says which there are.", resource="dyno_size")
+
+
 ROUTES = (
+    web.get("/dyno-sizes", index_sizes),
+    web.get("/dyno-sizes/{size}", show_size),
+    web.get("/apps/{app}/available-dyno-sizes", index_sizes),
     web.get("/apps/{app}/formation", index_formation),
     web.patch("/apps/{app}/formation", update_formation),
     web.get("/apps/{app}/formation/{type}", show_formation),

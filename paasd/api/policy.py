@@ -37,6 +37,8 @@ ACCOUNT_ROUTES: Mapping[Scope, str] = {
         GET /spaces/{space}
         GET /regions
         GET /regions/{region}
+        GET /dyno-sizes
+        GET /dyno-sizes/{size}
         GET /stacks
         GET /stacks/{stack}
         GET /addon-services
@@ -102,6 +104,7 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
     (Scope.READ, Permission.VIEW): """
         GET /apps/{app}
         GET /apps/{app}/addons
+        GET /apps/{app}/available-dyno-sizes
         GET /apps/{app}/addons/{addon}
         GET /apps/{app}/addon-attachments
         GET /apps/{app}/addon-attachments/{attachment}

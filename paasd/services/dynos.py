@@ -1,12 +1,12 @@
 """The dynos of an app as people see them: listing, scaling, restarting."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from paasd.domain.access import Actor
 from paasd.domain.app import App
-from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, Formation, check_size, sizes_of
+from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, Formation, Limits, check_size, sizes_of
 from paasd.domain.errors import InvalidParams, NotFound
 from paasd.ports import Engine, Store
 from paasd.services.background import Background
@@ -45,7 +45,7 @@ class Dynos:
     logs: AppLogs
     background: Background
     mending: Mending
-    sizes: Collection[str] = (DEFAULT_SIZE,)
+    sizes: Mapping[str, Limits] = field(default_factory=lambda: {DEFAULT_SIZE: Limits()})
 
     async def of(self, app: App) -> Sequence[Dyno]:
         """Those of the release that is served, and release-phase dynos under way; not those being retired."""

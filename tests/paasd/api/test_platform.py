@@ -49,3 +49,16 @@ async def test_what_nobody_has_is_refused_before_anything_is_done(world: World) 
     await world.create()
     assert (await world.call("PATCH", "/apps/shop", {"name": "blog", "build_stack": "windows"})).status == 422
     assert [app["name"] for app in await world.get("/apps")] == ["shop"]
+
+
+async def test_dyno_sizes_are_those_of_the_settings(world: World) -> None:
+    await world.create()
+    found = await world.get("/dyno-sizes")
+    small, large = sorted(found, key=lambda size: str(size["name"]))
+    assert (small["name"], small["memory"], large["name"], large["memory"], large["compute"]) == (
+        *("Standard-1X", 0.5),
+        *("Standard-2X", 1.0, 1),
+    )
+    assert await world.get("/dyno-sizes/standard-2x") == await world.get(f"/dyno-sizes/{large['id']}") == large
+    assert await world.get("/apps/shop/available-dyno-sizes") == found
+    assert (await world.call("GET", "/dyno-sizes/gigantic")).json["resource"] == "dyno_size"

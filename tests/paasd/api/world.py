@@ -23,7 +23,7 @@ from paasd.api.ssh import SshDoor
 from paasd.domain.access import Account, Actor
 from paasd.domain.app import App
 from paasd.domain.disk import DiskRules
-from paasd.domain.dyno import Dyno
+from paasd.domain.dyno import Dyno, Limits
 from paasd.domain.release import Build, BuildStatus, Commit, ProcessTypes, Release
 from paasd.ports import Outputs
 from paasd.services.access import Access
@@ -191,7 +191,16 @@ def make_parts(
         ),
         ledger=Ledger(store),
         releases=releases,
-        dynos=Dynos(store, engine, routing, releases, logs, background, Starting(), ("Standard-1X", "Standard-2X")),
+        dynos=Dynos(
+            store,
+            engine,
+            routing,
+            releases,
+            logs,
+            background,
+            Starting(),
+            {"Standard-1X": Limits(), "Standard-2X": Limits(1024**3, 1.5)},
+        ),
         domains=Domains(store, routing, logs, "localhost", frozenset({"paas.example.org"})),
         one_offs=one_offs,
         ssh=SshDoor(one_offs, background),

@@ -17,7 +17,7 @@ from paasd.adapters.web_fetch import WebFetch
 from paasd.domain.access import Account, Actor, Token
 from paasd.domain.app import App
 from paasd.domain.disk import DiskRules
-from paasd.domain.dyno import Dyno
+from paasd.domain.dyno import Dyno, Limits
 from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus, Commit, NewRelease, Release, Stage, Status
 from paasd.ports import Web
@@ -254,7 +254,16 @@ def wire(
     archives = Archives(sources, uploads, fetch, outputs, builds, background, disk, 10_000_000)
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, host, sources, apps, releases, builds, RECOVERY)
-    dynos = Dynos(store, engine, routing, releases, logs, background, recovery, ("Standard-1X", "Standard-2X"))
+    dynos = Dynos(
+        store,
+        engine,
+        routing,
+        releases,
+        logs,
+        background,
+        recovery,
+        {"Standard-1X": Limits(), "Standard-2X": Limits(1024**3, 1.5)},
+    )
     maintenance = Maintenance(store, routing, logs, fetch, background)
     world = World(
         outside, store, engine, outside.plane, router, host, sources, outputs, background, Access(store), apps, builds,
