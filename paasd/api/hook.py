@@ -31,6 +31,7 @@ Receive = Callable[[Push, Write], Awaitable[None]]
 
 REQUEST_BYTES = 16 * 1024**2
 REQUEST_SECONDS = 10.0
+REFS_MAX = 1000  # in one push: git makes each a file, for minutes where there are many thousands
 STALLED_SECONDS = 30.0  # a pusher who reads nothing for so long is told no more; the deploy goes on
 SOCKET_PATH_BYTES = 100
 SHEBANG_BYTES = 120
@@ -52,6 +53,8 @@ class Update:
 
 def choose(updates: list[Update]) -> Update | None:
     """The update to deploy, None when there is none. InvalidParams when the push asks for what may not be."""
+    if len(updates) > REFS_MAX:
+        raise InvalidParams(f"{len(updates):,} branches and tags in one push are more than {REFS_MAX:,}; push fewer.")
     deployed = [update for update in updates if update.ref.removeprefix("refs/heads/") in DEPLOYED_BRANCHES]
     for update in updates:
         if not update.ref.startswith(("refs/heads/", "refs/tags/")):
