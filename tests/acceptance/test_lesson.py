@@ -123,6 +123,7 @@ def test_releases_output_is_live_while_it_runs(daemon: Daemon, user: User) -> No
     shell.run("paas", "apps:destroy", "--confirm", "live", "-a", "live")
 
 
+@pytest.mark.slow
 @pytest.mark.docker
 @pytest.mark.timeout(420)
 def test_the_lesson_with_paas(daemon: Daemon, user: User) -> None:

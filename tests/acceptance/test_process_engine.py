@@ -95,6 +95,7 @@ def test_deploy_rollback_maintenance_scale_run(daemon: Daemon, shell: Shell) -> 
     wait_until(lambda: supervisors(daemon.home) == [], 30, "a dyno of the destroyed app goes on")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_what_fails_leaves_what_serves(daemon: Daemon, shell: Shell) -> None:
     shell.commit("First", app("first"))

@@ -43,6 +43,7 @@ def test_a_command_in_a_dyno_of_its_own_and_inside_another(daemon: Daemon, user:
     shell.run("heroku", "apps:destroy", "--confirm", "runner")
 
 
+@pytest.mark.slow
 @pytest.mark.docker
 @pytest.mark.timeout(180)
 def test_the_same_with_paas_which_tells_the_exit_status(daemon: Daemon, user: User) -> None:

@@ -89,6 +89,7 @@ def test_apps_router_and_api_notice_nothing(shop: Shop, tmp_path: Path) -> None:
     shop.deploy()
 
 
+@pytest.mark.slow
 def test_a_deploy_under_way_is_undone_and_its_pusher_told(shop: Shop) -> None:
     """Bites: with `hook.close` not called after the port is closed, the push ends without a word."""
     wait_until(lambda: len(shop.containers()) == 1, 30, "the dyno before it is not retired")
@@ -115,6 +116,7 @@ def test_a_deploy_under_way_is_undone_and_its_pusher_told(shop: Shop) -> None:
     shop.deploy({"Procfile": PROCFILE})
 
 
+@pytest.mark.slow
 def test_a_newcomer_that_dies_or_is_too_old_changes_nothing(shop: Shop) -> None:
     """Bites: with `let_go` called when the sockets are sent, the first ends the daemon; with the version looked at
     only once the home is held, the second does."""
@@ -144,6 +146,7 @@ def test_a_newcomer_that_dies_or_is_too_old_changes_nothing(shop: Shop) -> None:
             assert answer.status == 200
 
 
+@pytest.mark.slow
 def test_with_nobody_there_it_is_a_plain_start(shop: Shop) -> None:
     shop.daemon.kill()
     shop.daemon.start("--takeover")

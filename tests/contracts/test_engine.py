@@ -36,7 +36,14 @@ from tests.contracts.fake_bench import fake_bench
 DEADLINE = 30.0
 
 
-@pytest.fixture(params=["fake", "process", "bare", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.fixture(
+    params=[
+        "fake",
+        "process",
+        pytest.param("bare", marks=pytest.mark.slow),
+        pytest.param("docker", marks=pytest.mark.docker),
+    ]
+)
 def engine_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -11,7 +11,9 @@ from paasd.ports import Shell
 from tests.contracts.engines import ENGINES, SLEEP, Bench
 
 
-@pytest.fixture(params=["process", "bare", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.fixture(
+    params=["process", pytest.param("bare", marks=pytest.mark.slow), pytest.param("docker", marks=pytest.mark.docker)]
+)
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     async with asyncio.timeout(120), ENGINES[request.param]() as opened:
         yield opened

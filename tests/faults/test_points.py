@@ -13,6 +13,7 @@ from tests.daemon import Daemon, running, wait_until
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
 
 
+@pytest.mark.slow
 def test_a_push_of_a_second_release_reaches_every_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = Path(tempfile.mkdtemp(prefix="paasd-"))
     monkeypatch.setenv("PAASD_FAILPOINTS", ",".join(f"{name}:tell" for name in POINTS))

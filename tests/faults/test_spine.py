@@ -112,6 +112,7 @@ def test_killed_between_swap_and_promotion_it_is_promoted(shop: Shop, monkeypatc
     the_next_push_works(shop)
 
 
+@pytest.mark.slow
 def test_killed_before_the_swap_by_a_failpoint_and_the_router_too(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     before, version = shop.standing(), newest(shop) + 1
     router = shop.daemon.call("GET", "/paasd/router")[1]["pid"]
