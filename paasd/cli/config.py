@@ -104,9 +104,7 @@ def change(session: Session, app: str, verb: str, values: Mapping[str, str | Non
         if made["version"] == before:
             step.done(f"done, nothing to change since v{before}")
             return config
-        if as_json:
-            made = {**made, "output_stream_url": None}  # nothing but JSON goes to stdout
-        rollout.follow(api, app, made, step)
+        rollout.follow(api, app, made, step, quiet=as_json)
     return config
 
 

@@ -116,9 +116,7 @@ def rollback(
     part: list[str | Styled] = [f"the {only} of "] if only else []
     with output.action("Rolling back ", Styled(app, output.APP), " to ", *part, Styled(goal, output.GOOD)) as step:
         made: Release = api.post(path("apps", app, "releases"), body)
-        if as_json and made.get("output_stream_url"):
-            made = {**made, "output_stream_url": None}  # nothing but JSON goes to stdout
-        ended = rollout.follow(api, app, made, step)
+        ended = rollout.follow(api, app, made, step, quiet=as_json)
     if as_json:
         output.print_json(ended)
         return
@@ -139,9 +137,7 @@ def retry(session: Session, app: str, as_json: bool) -> None:
     body = {"slug": newest["slug"]["id"], "description": f"Retry of v{newest['version']}: {newest['description']}"}
     with output.action(f"Retrying v{newest['version']} on ", Styled(app, output.APP)) as step:
         made: Release = api.post(path("apps", app, "releases"), body)
-        if as_json and made.get("output_stream_url"):
-            made = {**made, "output_stream_url": None}  # nothing but JSON goes to stdout
-        ended = rollout.follow(api, app, made, step)
+        ended = rollout.follow(api, app, made, step, quiet=as_json)
     if as_json:
         output.print_json(ended)
 

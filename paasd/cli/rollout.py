@@ -39,12 +39,15 @@ def find(api: Api, app: str, named: str | None) -> Release:
     return found
 
 
-def follow(api: Api, app: str, release: Release, step: Step) -> Release:
+def follow(api: Api, app: str, release: Release, step: Step, *, quiet: bool = False) -> Release:
     """Show the release command's output and wait until the release has succeeded -> the release as it ended.
 
+    `quiet`: its output is not shown, where nothing but JSON may go to stdout.
     Raises CliError with the reason when it failed.
     """
     version = f"v{release['version']}"
+    if quiet and release.get("output_stream_url"):
+        release = {**release, "output_stream_url": None}
     if release["status"] == "pending" and release.get("output_stream_url"):
         step.done(version)
         click.echo("Running release command...", err=True)
