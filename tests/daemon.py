@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.conftest import heroku_cli
 
@@ -297,6 +297,9 @@ def remove_labelled(home_id: str) -> None:
             subprocess.run([*remove, *sorted(set(found))], capture_output=True, check=False, text=True)
 
 
+AnyDaemon = TypeVar("AnyDaemon", bound=Daemon)
+
+
 @contextlib.contextmanager
 def running(root: Path, **settings: Any) -> Iterator[Daemon]:
     """A daemon, cleared away at the end."""
@@ -309,11 +312,18 @@ def running(root: Path, **settings: Any) -> Iterator[Daemon]:
 
 
 @contextlib.contextmanager
-def running_alone(config: Mapping[str, Any]) -> Iterator[Daemon]:
-    """The same, in a short temporary folder of its own."""
+def alone(kind: type[AnyDaemon], config: Mapping[str, Any]) -> Iterator[AnyDaemon]:
+    """One of that kind, in a short temporary folder of its own."""
     root = Path(tempfile.mkdtemp(prefix="paasd-"))
+    daemon = kind(root, config=config)
     try:
-        with running(root, config=config) as daemon:
-            yield daemon
+        daemon.start()
+        yield daemon
     finally:
+        daemon.clear_away()
         shutil.rmtree(root, ignore_errors=True)
+
+
+def running_alone(config: Mapping[str, Any]) -> contextlib.AbstractContextManager[Daemon]:
+    """A plain one of these."""
+    return alone(Daemon, config)

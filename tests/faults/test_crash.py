@@ -5,11 +5,9 @@ left out of the boot every row fails; with `swap-after` settled as failed withou
 """
 
 import secrets
-import shutil
 import signal
 import sqlite3
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +20,7 @@ import pytest
 
 from bench.load import Aim, under_load
 from tests.acceptance.shop import PROCFILE, Shop, open_shop
-from tests.daemon import Daemon, wait_until
+from tests.daemon import Daemon, alone, wait_until
 from tests.faults.checker import End, check
 from tests.faults.history import RecordedDaemon
 
@@ -76,14 +74,8 @@ ROWS = [
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[RecordedDaemon]:
     """One to kill, with its apps and router."""
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    daemon = RecordedDaemon(root, config={"deploy": {"wait": 20.0, "grace": 5.0, "drain": 10.0}})
-    try:
-        daemon.start()
+    with alone(RecordedDaemon, {"deploy": {"wait": 20.0, "grace": 5.0, "drain": 10.0}}) as daemon:
         yield daemon
-    finally:
-        daemon.clear_away()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ and of fifty config changes some are refused.
 
 import re
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.acceptance.shop import PROCFILE, Shop, open_shop
-from tests.daemon import Shell, wait_until
+from tests.daemon import Shell, alone, wait_until
 from tests.faults.checker import End, check
 from tests.faults.history import RecordedDaemon
 from tests.faults.test_crash import orphans
@@ -40,15 +39,9 @@ BUSY = re.compile(
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordedDaemon]:
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    daemon = RecordedDaemon(root, config={"deploy": {"wait": 30.0, "grace": 1.0, "drain": 1.0}})
-    try:
-        daemon.start()
+def daemon() -> Iterator[RecordedDaemon]:
+    with alone(RecordedDaemon, {"deploy": {"wait": 30.0, "grace": 1.0, "drain": 1.0}}) as daemon:
         yield daemon
-    finally:
-        daemon.clear_away()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture

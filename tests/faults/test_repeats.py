@@ -5,18 +5,15 @@ Bites: with `keep_answer` left out of `api/replay.py`, and with the note of `onc
 
 import http.client
 import json
-import shutil
 import signal
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.shop import Shop, open_shop
-from tests.daemon import Daemon, wait_until
+from tests.daemon import Daemon, running_alone, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(150)]
 
@@ -27,14 +24,8 @@ SECONDS = 30.0
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
     """One to kill."""
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    daemon = Daemon(root, config={"deploy": {"wait": 20.0, "grace": 2.0, "drain": 2.0}})
-    try:
-        daemon.start()
+    with running_alone({"deploy": {"wait": 20.0, "grace": 2.0, "drain": 2.0}}) as daemon:
         yield daemon
-    finally:
-        daemon.clear_away()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
