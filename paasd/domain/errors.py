@@ -13,6 +13,7 @@ PaasError
     ReleasePhaseFailed   the release command did not exit 0
     DynoUnhealthy        a new dyno did not come up
     DeployCancelled      the pusher went away, or the daemon was told to stop
+  ProviderFailed         an add-on could not be provided
   Unavailable            a part we need does not answer; worth another try
     EngineUnavailable
     RouterUnavailable
@@ -88,6 +89,10 @@ class DynoUnhealthy(DeployFailed):
 
 class DeployCancelled(DeployFailed):
     """The pusher went away, or the daemon was told to stop."""
+
+
+class ProviderFailed(PaasError):
+    """An add-on could not be provided, and trying the same again won't help."""
 
 
 class Unavailable(PaasError):

@@ -1,5 +1,6 @@
 """The ports: what the services ask of the world. Each says what it raises and what repeating does."""
 
+from paasd.ports.addons import Access, AddonProvider, Condition, Order
 from paasd.ports.authority import Authority
 from paasd.ports.disk import Disks
 from paasd.ports.drains import Outlet, Outlets, Refused
@@ -15,7 +16,9 @@ from paasd.ports.web import Web, WebReply
 
 __all__ = [
     "REFUSED",
+    "Access",
     "AccessStore",
+    "AddonProvider",
     "AppStore",
     "Artifact",
     "AuditStore",
@@ -23,12 +26,14 @@ __all__ = [
     "BuildSpec",
     "CertificateHolder",
     "Change",
+    "Condition",
     "Disks",
     "Engine",
     "EngineInfo",
     "Entry",
     "Journal",
     "LedgerStore",
+    "Order",
     "Outlet",
     "Outlets",
     "OutputFile",
