@@ -17,6 +17,7 @@ from paasd.domain.errors import EngineUnavailable
 HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
 LOOK_SECONDS = 0.05
+STDERR = 2  # of the engine's frames
 
 Size = tuple[int, int]
 
@@ -44,7 +45,9 @@ class DockerShell:
         resize: Callable[[Size], Awaitable[object]],
         ended: Callable[[], Awaitable[Exit]],
         remove: Callable[[], Awaitable[None]],
+        errors: Callable[[bytes], None] | None = None,
     ) -> None:
+        """With `errors` its stderr goes there, and is not among the output; without a terminal only."""
         self._reader = reader
         self._writer = writer
         self._tty = tty
@@ -52,6 +55,7 @@ class DockerShell:
         self._resize = resize
         self._ended = ended
         self._remove = remove
+        self._errors = errors
 
     async def output(self) -> AsyncIterator[bytes]:
         """Its stdout and stderr as they come, byte-exact, until it ends."""
@@ -59,8 +63,11 @@ class DockerShell:
             async for chunk in self._chunks():
                 yield chunk
         else:
-            async for _, payload in frames(self._chunks()):
-                yield payload
+            async for stream, payload in frames(self._chunks()):
+                if stream == STDERR and self._errors is not None:
+                    self._errors(payload)
+                else:
+                    yield payload
 
     async def write(self, data: bytes) -> None:
         """To its stdin; waits while it does not read. One that has ended reads nothing."""

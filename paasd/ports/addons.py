@@ -1,6 +1,6 @@
 """Port AddonProvider: where the things that add-ons stand for come from. One contract suite runs over all providers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -103,12 +103,19 @@ class AddonProvider(Protocol):
         ...
 
     async def tool(
-        self, order: Order, argv: Sequence[str], env: Mapping[str, str] = {}, *, size: Size | None = None
+        self,
+        order: Order,
+        argv: Sequence[str],
+        env: Mapping[str, str] = {},
+        *,
+        size: Size | None = None,
+        errors: Callable[[bytes], None] | None = None,
     ) -> Shell:
         """One of the server's own client programs ("psql", "pg_dump", "pg_restore", "redis-cli"), on the apps' user's
         behalf, beside the server: access is in its environment (PGHOST …, REDISCLI_AUTH), never in its argv.
 
-        On a terminal of `size`, or on pipes. InvalidParams where there is none.
+        On a terminal of `size`, or on pipes. With `errors` (on pipes only) its stderr goes there, piece by piece until
+        the output ends, and the output is its stdout alone: a dump is bytes. InvalidParams where there is none.
         """
         ...
 
