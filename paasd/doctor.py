@@ -82,7 +82,7 @@ async def docker_findings(settings: Settings, home_id: str) -> list[Finding]:
     engine = DockerEngine(home_id, DockerSettings(section.host, section.subnet_pool, section.subnet_prefix))
     async with engine:
         try:
-            info = await engine.info()
+            info, stacks = await engine.info(), (await engine.stacks()).stacks
         except EngineUnavailable as error:
             remedy = (
                 "install and start Docker (`apt-get install docker.io`, then `dockerd`), set docker.host, or run dynos "
@@ -96,8 +96,8 @@ async def docker_findings(settings: Settings, home_id: str) -> list[Finding]:
         found.append(Finding("builds", True, detail))
     found += [Finding("engine", False, problem, problem.rpartition("; ")[2]) for problem in info.problems]
     found.append(
-        Finding("stack", True, ", ".join(f"{stack.image} (Python {stack.python})" for stack in info.stacks.stacks))
-        if info.stacks.stacks
+        Finding("stack", True, ", ".join(f"{stack.image} (Python {stack.python})" for stack in stacks))
+        if stacks
         else Finding(
             "stack", False, f"{BOOKWORM.image} is missing: only apps with a Dockerfile build", "run `make setup`"
         )

@@ -23,7 +23,7 @@ async def found(settings: Settings) -> Stacks:
     async with DockerEngine(
         "stacks", DockerSettings(section.host, section.subnet_pool, section.subnet_prefix)
     ) as engine:
-        return (await engine.info()).stacks
+        return await engine.stacks()
 
 
 def show(settings: Settings, *, as_json: bool) -> None:

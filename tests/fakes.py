@@ -149,7 +149,10 @@ class FakeEngine:
 
     async def info(self) -> EngineInfo:
         await self._at("info")
-        return EngineInfo("fake", "1", "1.41", buildkit=False, addresses_reachable=True, stacks=self.standing)
+        return EngineInfo("fake", "1", "1.41", buildkit=False, addresses_reachable=True)
+
+    async def stacks(self) -> Stacks:
+        return self.standing
 
     async def guard(self) -> None:
         await self._at("guard")

@@ -33,7 +33,7 @@ from paasd.adapters.docker_stacks import read_stacks
 from paasd.adapters.docker_streams import DockerTerminal, Seen, log_lines
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
 from paasd.domain.errors import Conflict, EngineUnavailable, NotFound
-from paasd.domain.stack import parse_version
+from paasd.domain.stack import Stacks, parse_version
 from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, Shell, Size, Terminal, Write
 
@@ -81,9 +81,12 @@ class DockerEngine:
             buildkit=self._buildkit(api),
             addresses_reachable=not self._publish,
             problems=tuple(troubles),
-            stacks=await read_stacks(self._api),
             data_root=None if self._publish else found.get("DockerRootDir"),
         )
+
+    async def stacks(self) -> Stacks:
+        """What builds may stand on: images of this engine, told by their names."""
+        return await read_stacks(self._api)
 
     async def guard(self) -> None:
         """Close the ways from dynos and builds to this host's services, where we may."""

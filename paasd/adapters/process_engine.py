@@ -88,8 +88,6 @@ class ProcessEngine:
 
     async def info(self) -> EngineInfo:
         """Looks again at what this machine has."""
-        if self._stacks is None:
-            self._stacks = await asyncio.to_thread(stacks)
         found = await asyncio.to_thread(examine, self._settings.search_path, bwrap=self._settings.bwrap)
         return EngineInfo(
             name="process",
@@ -98,9 +96,14 @@ class ProcessEngine:
             buildkit=False,
             addresses_reachable=True,
             problems=(*found.problems(), *filter(None, (blocked(found, self._place), await self._firewall.problem()))),
-            stacks=self._stacks,
             data_root=str(self._root),
         )
+
+    async def stacks(self) -> Stacks:
+        """What this machine has; looked at once."""
+        if self._stacks is None:
+            self._stacks = await asyncio.to_thread(stacks)
+        return self._stacks
 
     async def guard(self) -> None:
         """Close the ways to the API and to link-local addresses, for apps that have users of their own."""

@@ -24,7 +24,6 @@ class EngineInfo:
     buildkit: bool
     addresses_reachable: bool  # dyno addresses can be reached from this host; else ports are published on loopback
     problems: tuple[str, ...] = ()
-    stacks: Stacks = field(default_factory=Stacks)  # what builds may stand on
     data_root: str | None = None  # where images are kept, if that is on this machine
 
 
@@ -108,6 +107,10 @@ class Engine(Protocol):
 
     async def info(self) -> EngineInfo:
         """Asks the engine; never from memory."""
+        ...
+
+    async def stacks(self) -> Stacks:
+        """What builds may stand on. Quick: asked for each build."""
         ...
 
     async def guard(self) -> None:

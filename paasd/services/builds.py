@@ -189,7 +189,7 @@ class Builds:
     async def _plan(self, app: App, root: Path) -> Plan:
         config = await self._store.newest_config(app.id)
         buildpacks = tuple(await self._store.buildpacks(app.id))
-        stacks = (await self._engine.info()).stacks
+        stacks = await self._engine.stacks()
         wanted = BuildSource(root, app.id, config, buildpacks, stacks, strict=self._rules.strict)
         return await asyncio.to_thread(detect, wanted)
 

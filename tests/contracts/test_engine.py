@@ -83,6 +83,12 @@ async def test_an_engine_says_what_it_is(bench: Bench, engine_kind: str) -> None
     assert all(problem.endswith(".") for problem in info.problems)
 
 
+async def test_an_engine_says_what_builds_may_stand_on(bench: Bench) -> None:
+    stacks = await bench.engine.stacks()
+    assert stacks.default.python
+    assert all(stack.name and stack.python for stack in stacks.stacks)
+
+
 # --- artifacts --------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit, LogLine
 from paasd.domain.errors import BuildFailed, EngineUnavailable, NotFound, RouterUnavailable
 from paasd.domain.release import Commit
+from paasd.domain.stack import Stacks
 from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, ProbeResult, RouterHealth, Shell, Size, Terminal, Write
 from router.table import Route, RoutingTable, Target
 from tests.fake_shell import FakeShell
@@ -58,6 +59,10 @@ class FakeEngine:
     async def info(self) -> EngineInfo:
         self._check()
         return EngineInfo("fake", "1", "1.41", buildkit=False, addresses_reachable=True)
+
+    async def stacks(self) -> Stacks:
+        self._check()
+        return Stacks()
 
     async def guard(self) -> None:
         self._check()
