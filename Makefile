@@ -111,7 +111,7 @@ suites: python-env ## h1spec, smuggler and Autobahn through the router; name whe
 	$(BIN)/python -m bench.suites $(ARGS)
 
 .PHONY: bench-hazards
-bench-hazards: python-env ## ambiguous requests through the router, nginx and HAProxy: who reads what differently
+bench-hazards: python-env ## ambiguous requests and answers through the router, nginx and HAProxy: who reads what differently
 	$(BIN)/python -m bench.router_differential
 
 .PHONY: clean

@@ -1,4 +1,4 @@
-"""`python -m bench.router_differential`: the hazards' bytes through our router, nginx and HAProxy; differences printed.
+"""`make bench-hazards`: hazardous requests and answers, byte by byte, through our router, nginx and HAProxy.
 
 A difference is no verdict: it shows where proxies read the same bytes differently, which is where smuggling lives.
 """
@@ -9,7 +9,10 @@ import tempfile
 from pathlib import Path
 
 from bench.router_contenders import Contender, free_port, start_all
+from tests.router.bad_answers import ANSWERED
 from tests.router.hazards import CARRIED, REFUSED
+
+PLAIN = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Recorder:
@@ -17,6 +20,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.answer = PLAIN
+        self.closes = True
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection's first request."""
@@ -24,8 +29,10 @@ class Recorder:
             async with asyncio.timeout(2):
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.lines.append(head.split(b"\r\n")[0].decode("latin-1")[:40])
-                writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+                writer.write(self.answer)
                 await writer.drain()
+                if self.closes:
+                    writer.write_eof()
                 await reader.read(1 << 20)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
@@ -34,16 +41,19 @@ class Recorder:
 
 
 async def _compare(running: list[Contender], recorder: Recorder) -> None:
-    names = [contender.name for contender in running]
-    print(f"{'bytes':36}" + "".join(f"{name:>22}" for name in names))
-    alike = 0
-    for name, data in {**{k: v.data for k, v in REFUSED.items()}, **{k: v.data for k, v in CARRIED.items()}}.items():
-        said = [await _said(contender.port, data, recorder) for contender in running]
-        if len(set(said)) == 1:
-            alike += 1
-        else:
-            print(f"{name[:35]:36}" + "".join(f"{each:>22}" for each in said))
-    print(f"{alike} read alike by {', '.join(names)}")
+    requests = {name: (each.data, PLAIN, True) for table in (REFUSED, CARRIED) for name, each in table.items()}
+    answers = {name: (each.request, each.app, each.closes) for name, each in ANSWERED.items()}
+    for title, cases in (("requests", requests), ("answers", answers)):
+        names = [contender.name for contender in running]
+        print(f"{title:36}" + "".join(f"{name:>26}" for name in names))
+        alike = 0
+        for name, (data, recorder.answer, recorder.closes) in cases.items():
+            said = [await _said(contender.port, data, recorder) for contender in running]
+            if len(set(said)) == 1:
+                alike += 1
+            else:
+                print(f"{name[:35]:36}" + "".join(f"{each:>26}" for each in said))
+        print(f"{alike} of {len(cases)} read alike by {', '.join(names)}\n")
 
 
 async def _said(port: int, data: bytes, recorder: Recorder) -> str:
@@ -59,7 +69,8 @@ async def _said(port: int, data: bytes, recorder: Recorder) -> str:
         pass
     writer.close()
     statuses = [line.split(b" ")[1].decode() for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
-    return f"{'+'.join(statuses) or 'closed'} app saw {len(recorder.lines)}"
+    canary = " canary" if b"canary" in answer.lower() else ""
+    return f"{'+'.join(statuses) or 'nothing'}{canary}, app saw {len(recorder.lines)}"
 
 
 async def _main() -> int:
@@ -78,6 +89,8 @@ async def _main() -> int:
             for contender in running:
                 contender.stop()
             server.close()
+            if serving := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(serving, timeout=3)  # each hears of its client's end
     return 0
 
 
