@@ -1,4 +1,4 @@
-"""`paasd`: serve, token, doctor, stack, backup, restore. Each imports what it needs when called."""
+"""`paasd`: serve, token, doctor, stack, router, backup, restore. Each imports what it needs when called."""
 
 import os
 import sys
@@ -14,6 +14,7 @@ HOME = click.option("--home", metavar="DIR", help="Where everything is kept (def
 CONFIG = click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Settings as YAML (paasd.yaml)."
 )
+ROUTER_DIR = click.option("--router-dir", metavar="DIR", help="The router's own folder (default: beside the home).")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,7 +28,8 @@ def main() -> None:
 @CONFIG
 @click.option("--api", metavar="HOST:PORT", help="Where the API listens (default 127.0.0.1:5500).")
 @click.option("--router", metavar="HOST:PORT", help="Where apps are reached (default 127.0.0.1:8080).")
-@click.option("--router-dir", metavar="DIR", help="The router's own folder (default: beside the home).")
+@ROUTER_DIR
+@click.option("--router-workers", type=int, metavar="N", help="Processes that serve apps; 0: one a core (default 1).")
 @click.option("--engine", type=click.Choice(["auto", "docker", "process"]), help="What runs the dynos (default auto).")
 @click.option("--log", type=click.Choice(["console", "json"]), help="Form of the daemon's own log.")
 @click.option("--takeover", is_flag=True, help="Take over from the daemon that runs: no call to the API is refused.")
@@ -178,6 +180,43 @@ def update_stacks(names: tuple[str, ...], home: str | None, config: Path | None)
         if wrong or not here:
             sys.exit(f"paasd: {wrong[0] if wrong else 'No stack'} is not here; see `paasd stack list`.")
         sys.exit(make(list(names) or here, anew=True))
+    except PaasError as error:
+        sys.exit(f"paasd: {error}")
+
+
+@main.group()
+def router() -> None:
+    """The router, asked on this machine: works with no daemon running."""
+
+
+@router.command("status")
+@HOME
+@CONFIG
+@ROUTER_DIR
+def router_status(home: str | None, config: Path | None, router_dir: str | None) -> None:
+    """Say where it listens, and which table it serves."""
+    on_router(home, config, router_dir, renew=False)
+
+
+@router.command("upgrade")
+@HOME
+@CONFIG
+@ROUTER_DIR
+def router_upgrade(home: str | None, config: Path | None, router_dir: str | None) -> None:
+    """Put processes of the installed version in the place of all that serve; no request is lost."""
+    on_router(home, config, router_dir, renew=True)
+
+
+def on_router(home: str | None, config: Path | None, router_dir: str | None, *, renew: bool) -> None:
+    """Have it renewed if so asked, then say how it is; one sentence and exit code 1 if it does not answer."""
+    import asyncio
+
+    from paasd.domain.errors import PaasError
+    from paasd.router_alone import look
+
+    settings = settings_or_exit({"home": home, "router_dir": router_dir}, config)
+    try:
+        click.echo(asyncio.run(look(settings.router_directory, renew=renew)))
     except PaasError as error:
         sys.exit(f"paasd: {error}")
 

@@ -156,6 +156,7 @@ async def open_adapters(settings: Settings, home: Home, stack: AsyncExitStack) -
             supervised=settings.router_supervised,
             drain=settings.deploy.drain,
             websocket_drain=settings.deploy.websocket_drain,
+            workers=settings.router_workers,
         ),
         sources=GitRepos(
             home.path, path=settings.search_path, hooks=home.hooks, max_push_bytes=settings.build.max_push_bytes

@@ -165,6 +165,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     router: str = "127.0.0.1:8080"
     router_dir: Path | None = None
     router_supervised: bool = False
+    router_workers: Annotated[int, Meta(ge=0, le=256)] = 1  # processes that serve apps; 0: one a core
     engine: Literal["auto", "docker", "process"] = "auto"
     public_url: str | None = None  # how clients reach the API: "https://paas.example.org"; None: at `api`
     domain: str = "localhost"

@@ -20,7 +20,8 @@ class RouterProcess:
     """RouterHost. With `supervised`, somebody else (systemd, a container) starts and stops it, and we only look.
 
     `drain`, `websocket_drain`: seconds that a process of it which ends gives to requests and to websockets, from its
-    start on. `stop_seconds`: how long `stop` waits for its end; None is longer than both.
+    start on. `workers`: how many processes of it serve, 0: one a core. `stop_seconds`: how long `stop` waits for its
+    end; None is longer than both.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class RouterProcess:
         supervised: bool,
         drain: float = DRAIN_SECONDS,
         websocket_drain: float = DRAIN_SECONDS,
+        workers: int = 1,
         stop_seconds: float | None = None,
     ) -> None:
         self._client = client
@@ -40,7 +42,9 @@ class RouterProcess:
         self._directory = directory
         self._path = path
         self._supervised = supervised
-        self._patience = (f"--drain-seconds={drain}", f"--websocket-drain-seconds={websocket_drain}")
+        self._options = (
+            *(f"--drain-seconds={drain}", f"--websocket-drain-seconds={websocket_drain}", f"--workers={workers}"),
+        )
         longest = max(drain, websocket_drain) + STOP_MARGIN
         self._stop_seconds = longest if stop_seconds is None else stop_seconds
         self._stopped = False
@@ -108,7 +112,7 @@ class RouterProcess:
         command = [
             *(sys.executable, "-m", "router", "--listen", self._listen),
             *("--router-dir", str(self._directory), "--log", str(self._directory / "router.log")),
-            *self._patience,
+            *self._options,
         ]
         with words.open("wb") as stderr:
             process = subprocess.Popen(  # noqa: ASYNC220 - it must outlive us: no transport may own it

@@ -1,5 +1,6 @@
 """`paasd` as a program: what it prints, how it ends, and never a traceback for what a user can cause."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import pytest
 
 from paasd import __version__
 from tests.daemon import BIN, free_port, stop_router, wait_until
+from tests.router.process import RouterProcess
 
 
 @pytest.fixture
@@ -121,3 +123,29 @@ def test_serve_ends_with_0_when_it_is_told_to(root: Path, number: signal.Signals
         process.send_signal(number)
         assert process.wait(30) == 0, (root / "log").read_text()
     assert "Traceback" not in (root / "log").read_text()
+
+
+# --- paasd router -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_router_is_asked_and_renewed_without_a_daemon(root: Path) -> None:
+    router = RouterProcess(root / "home-router", "--workers", "2")
+    router.start()
+    home = ("--home", str(root / "home"))
+    before = await router.workers()
+    try:
+        await router.publish()
+        said = await asyncio.to_thread(paasd, "router", "status", *home)
+        assert (said.returncode, said.stderr) == (0, "")
+        assert f"listens on 127.0.0.1:{router.port} and serves table 1 (0 apps)" in said.stdout
+        assert (await asyncio.to_thread(paasd, "router", "upgrade", *home)).returncode == 0
+        after = await router.workers()
+        assert len(after) == len(before) == 2
+        assert set(after).isdisjoint(before)
+    finally:
+        router.stop()
+
+
+def test_a_router_that_does_not_run_is_a_sentence(root: Path) -> None:
+    for command in ("status", "upgrade"):
+        assert "does not answer" in refused("router", command, "--home", str(root / "home"))

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,10 +49,10 @@ async def client(directory: Path) -> AsyncIterator[RouterClient]:
 def make(directory: Path, client: RouterClient) -> Make:
     """Hosts for one router's folder; each is a daemon's whole knowledge of it."""
 
-    def host(*, listen: str | None = None, supervised: bool = False, **seconds: float) -> RouterProcess:
+    def host(*, listen: str | None = None, supervised: bool = False, **more: Any) -> RouterProcess:
         address = listen or f"127.0.0.1:{free_port()}"
         path = os.environ["PATH"]
-        return RouterProcess(client, listen=address, directory=directory, path=path, supervised=supervised, **seconds)
+        return RouterProcess(client, listen=address, directory=directory, path=path, supervised=supervised, **more)
 
     return host
 
@@ -63,6 +64,10 @@ def mode(path: Path) -> int:
 def environment_of(pid: int) -> dict[bytes, bytes]:
     lines = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return dict(line.split(b"=", 1) for line in lines if line)
+
+
+def children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def ended(pid: int) -> bool:
@@ -115,6 +120,14 @@ async def test_an_upgrade_keeps_the_process_and_its_table(make: Make, client: Ro
     assert await client.publish([]) == version + 1
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_as_many_processes_serve_as_are_asked_for(make: Make, workers: int) -> None:
+    host = make(workers=workers)
+    await host.ensure()
+    pid = (await host.health()).pid
+    assert len(children_of(pid)) == workers
+
+
 async def test_asked_for_twice_at_once_it_is_started_once(make: Make) -> None:
     host = make()
     await asyncio.gather(host.ensure(), host.ensure(), host.ensure())
@@ -155,7 +168,7 @@ async def test_one_that_takes_long_to_stop_is_told_in_a_sentence(make: Make) -> 
 
 
 async def test_the_daemon_s_patience_is_its_own(make: Make, client: RouterClient, start: Start) -> None:
-    """After an upgrade, too. Bites: without `_patience` in the command, the websocket stays for half a minute."""
+    """After an upgrade, too. Bites: without the drains' options in the command, the websocket stays for half a minute."""
     listen = free_port()
     host = make(listen=f"127.0.0.1:{listen}", drain=20.0, websocket_drain=0.1)
     await host.ensure()
