@@ -168,7 +168,7 @@ async def test_one_that_takes_long_to_stop_is_told_in_a_sentence(make: Make) -> 
 
 
 async def test_the_daemon_s_patience_is_its_own(make: Make, client: RouterClient, start: Start) -> None:
-    """After an upgrade, too. Bites: without the drains' options in the command, the websocket stays for half a minute."""
+    """After an upgrade, too. Bites: without the drains' options in the command, it stays for half a minute."""
     listen = free_port()
     host = make(listen=f"127.0.0.1:{listen}", drain=20.0, websocket_drain=0.1)
     await host.ensure()
