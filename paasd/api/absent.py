@@ -20,6 +20,10 @@ WANT_CERTIFICATE = (
     "Certificates can't be added here yet; names under the platform's own domain have one (`paas ca`), for others "
     "let a proxy in front end TLS."
 )
+WANT_AUTOMATIC = (
+    "Automatic certificates are for names under the platform's own domain, which have one (`paas ca`); for others let "
+    "a proxy in front end TLS."
+)
 WANT_PIPELINE = "There are no pipelines here; push the same commit to each app instead."
 WANT_TEAM = "There are no teams here; let others work on an app with `heroku access:add`."
 WANT_SPACE = "There are no spaces here; every app runs on this machine."
@@ -105,9 +109,9 @@ WANTED: tuple[tuple[str, str], ...] = (
     ("POST /apps/{app}/addons", WANT_ADDON),
     ("POST /addon-attachments", WANT_ADDON),
     ("POST /apps/{app}/sni-endpoints", WANT_CERTIFICATE),
-    ("POST /apps/{app}/acm", WANT_CERTIFICATE),
-    ("PATCH /apps/{app}/acm", WANT_CERTIFICATE),
-    ("DELETE /apps/{app}/acm", WANT_CERTIFICATE),
+    ("POST /apps/{app}/acm", WANT_AUTOMATIC),
+    ("PATCH /apps/{app}/acm", WANT_AUTOMATIC),
+    ("DELETE /apps/{app}/acm", WANT_AUTOMATIC),
     ("POST /pipelines", WANT_PIPELINE),
     ("POST /pipeline-couplings", WANT_PIPELINE),
     ("POST /pipeline-promotions", WANT_PIPELINE),

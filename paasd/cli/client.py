@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from collections.abc import Iterator
@@ -43,10 +44,12 @@ def path(*parts: str) -> str:
 class Api:
     """The daemon's API with the user's token. Every method raises ApiError, Unreachable or CliError."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, password_of: str | None = None) -> None:
+        """`password_of`: an e-mail address; the settings' token is its password then."""
         import urllib3
 
         self.settings = settings
+        self._password_of = password_of
         self._pool = urllib3.PoolManager(retries=False, maxsize=4)
 
     def get(self, where: str, *, range_: str | None = None) -> Any:
@@ -133,7 +136,7 @@ class Api:
             "Accept": ACCEPT,
             "User-Agent": "paas",
             "Request-Id": str(uuid.uuid4()),
-            "Authorization": f"Bearer {self.settings.token}",
+            "Authorization": self._authorization(),
         }
         if range_:
             headers["Range"] = range_
@@ -153,6 +156,12 @@ class Api:
                 print_warning(reply.headers[name])
         return self._decoded(reply.status, reply.data), reply.headers.get("Next-Range")
 
+    def _authorization(self) -> str:
+        if self._password_of is None:
+            return f"Bearer {self.settings.token}"
+        pair = f"{self._password_of}:{self.settings.token}"
+        return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
     def _decoded(self, status: int, data: bytes) -> Any:
         try:
             body = json.loads(data) if data else None
@@ -165,7 +174,7 @@ class Api:
             return body
         known = body if isinstance(body, dict) else {}
         message = known.get("message") or f"The API answered with HTTP {status} and no reason: see the daemon's log."
-        if status == 401:
+        if status == 401 and self._password_of is None:
             message = (
                 f"{self.settings.api} did not accept the token from {self.settings.token_source}: "
                 'run eval "$(paas env)" with the home of that daemon, or take the token that `paasd token` prints.'

@@ -23,6 +23,8 @@ from paasd.cli import (
     drains,
     env,
     git,
+    labs,
+    login,
     logs,
     maintenance,
     one_off,
@@ -58,6 +60,7 @@ def build() -> PaasGroup:
         domains,
         webhooks,
         absent,
+        labs,
         platform,
         maintenance,
         ps,
@@ -68,6 +71,7 @@ def build() -> PaasGroup:
         router,
         disk,
         access,
+        login,
         authorizations,
     ):
         commands += [command for command in module.COMMANDS if isinstance(command, PaasCommand)]

@@ -1,4 +1,4 @@
-"""`features` and its kin, `labs`, `regions`, `apps:stacks`, `buildpacks` and its kin: what the platform is."""
+"""`regions`, `apps:stacks`, `buildpacks` and its kin: what the platform is."""
 
 from __future__ import annotations
 
@@ -13,65 +13,6 @@ from paasd.cli.output import Styled
 from paasd.cli.session import PaasCommand, Session, app_options, json_option
 
 SECTION = "Apps"
-
-
-@click.command(cls=PaasCommand, name="features", section=SECTION, example="paas features")
-@json_option
-@app_options
-def features(session: Session, app: str, as_json: bool) -> None:
-    """List the app's features, [+] before those that are on."""
-    found = sorted(session.api.get_all(path("apps", app, "features")), key=lambda one: str(one["name"]))
-    if as_json:
-        output.print_json(found)
-        return
-    output.header("App Features ", output.app_name(app))
-    _list(found)
-
-
-@click.command(cls=PaasCommand, name="features:info", section=SECTION, example="paas features:info preboot")
-@click.argument("feature")
-@json_option
-@app_options
-def feature_info(session: Session, app: str, feature: str, as_json: bool) -> None:
-    """Show one of the app's features."""
-    found = session.api.get(path("apps", app, "features", feature))
-    if as_json:
-        output.print_json(found)
-        return
-    output.header(found["name"])
-    shown = (("Description", found["description"]), ("Docs", found["doc_url"]))
-    output.fields([*shown, ("Enabled", str(found["enabled"]).lower())])
-
-
-@click.command(cls=PaasCommand, name="features:enable", section=SECTION, example="paas features:enable preboot")
-@click.argument("feature")
-@json_option
-@app_options
-def feature_enable(session: Session, app: str, feature: str, as_json: bool) -> None:
-    """Turn a feature of the app on."""
-    _turn(session, app, feature, True, as_json)
-
-
-@click.command(cls=PaasCommand, name="features:disable", section=SECTION, example="paas features:disable preboot")
-@click.argument("feature")
-@json_option
-@app_options
-def feature_disable(session: Session, app: str, feature: str, as_json: bool) -> None:
-    """Turn a feature of the app off."""
-    _turn(session, app, feature, False, as_json)
-
-
-@click.command(cls=PaasCommand, name="labs", section="Access", example="paas labs")
-@json_option
-@click.pass_obj
-def labs(session: Session, as_json: bool) -> None:
-    """List your account's features."""
-    found = session.api.get_all("/account/features")
-    if as_json:
-        output.print_json(found)
-        return
-    output.header("User Features ", Styled(session.api.get("/account")["email"], output.NAME))
-    _list(found)
 
 
 @click.command(cls=PaasCommand, name="regions", section="Machine", example="paas regions")
@@ -187,21 +128,6 @@ def buildpack_clear(session: Session, app: str, as_json: bool) -> None:
     _put(session, app, [], "cleared", as_json)
 
 
-def _turn(session: Session, app: str, feature: str, on: bool, as_json: bool) -> None:
-    with output.action(f"{'Enabling' if on else 'Disabling'} {feature} for ", Styled(app, output.APP)):
-        if session.api.get(path("apps", app, "features", feature))["enabled"] is on:
-            raise CliError(f"{feature} is already {'enabled' if on else 'disabled'}: there is nothing to do.")
-        changed = session.api.patch(path("apps", app, "features", feature), {"enabled": on})
-    if as_json:
-        output.print_json(changed)
-
-
-def _list(found: list[dict[str, Any]]) -> None:
-    width = max((len(str(one["name"])) for one in found), default=0)
-    for one in found:
-        output.write(f"{'[+]' if one['enabled'] else '[ ]'} {str(one['name']).ljust(width)}  {one['description']}")
-
-
 def _names(session: Session, app: str) -> list[str]:
     return [str(one["buildpack"]["url"]) for one in session.api.get(path("apps", app, "buildpack-installations"))]
 
@@ -223,6 +149,6 @@ def _numbered(found: list[dict[str, Any]]) -> None:
 
 
 COMMANDS = (
-    *(features, feature_info, feature_enable, feature_disable, stacks, set_stack),
-    *(buildpacks, buildpack_add, buildpack_set, buildpack_remove, buildpack_clear, labs, regions),
+    *(stacks, set_stack),
+    *(buildpacks, buildpack_add, buildpack_set, buildpack_remove, buildpack_clear, regions),
 )

@@ -82,13 +82,21 @@ def _home_option() -> click.Option:
 
 def app_options(command: Command) -> Command:
     """-a and -r; the command gets the session and the app's name before its own arguments."""
+    return _with_app(command, Session.app)
 
+
+def maybe_app_options(command: Command) -> Command:
+    """-a and -r of a command that does without an app, too: it gets the session, and the app's name or None."""
+    return _with_app(command, Session.find_app)
+
+
+def _with_app(command: Command, find: Callable[[Session, str | None, str | None], str | None]) -> Command:
     @click.option("-a", "--app", "named", metavar="APP", help="The app; else $HEROKU_APP or this repository's remote.")
     @click.option("-r", "--remote", metavar="NAME", help="The git remote of the app.")
     @functools.wraps(command)
     def run(*args: Any, named: str | None, remote: str | None, **options: Any) -> None:
         session = click.get_current_context().ensure_object(Session)
-        command(session, session.app(named, remote), *args, **options)
+        command(session, find(session, named, remote), *args, **options)
 
     return cast(Command, run)
 

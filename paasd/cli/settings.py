@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from paasd.cli import netrc
 from paasd.cli.errors import CliError
 
 _URL = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?/?")
+KEY = "HEROKU_API_KEY"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -48,29 +50,43 @@ class Settings(NamedTuple):
 def load(home: str | None) -> Settings:
     """An explicit `home` wins over everything; else HEROKU_HOST and HEROKU_API_KEY, each falling back to the home.
 
+    Before the home's token comes that of a login, `paas auth:login` or `heroku login`, to the same address.
     A token kept in a home is only ever sent to that home's own API. Raises CliError.
     """
-    host = os.environ.get("HEROKU_HOST")
-    key = os.environ.get("HEROKU_API_KEY")
-    if home is not None or not (host or key):
+    if home is not None:
         return load_home(home)
-    directory = home_directory(None)
-    if host is None:
-        host, own = _read_api(directory), True
-    else:
-        host = _checked_url(host, "HEROKU_HOST")
-        own = _api_or_none(directory) == host
-    if not host:
-        raise CliError('HEROKU_HOST is empty: unset it, or run: eval "$(paas env)"')
-    known = directory if own else None
-    if key:
-        return Settings(host, _checked_token(key, "HEROKU_API_KEY"), "the variable HEROKU_API_KEY", known)
-    if not own:
+    found = address(None)
+    if key := os.environ.get("HEROKU_API_KEY"):
+        return found._replace(token=_checked_token(key, KEY), token_source=f"the variable {KEY}")
+    file = netrc_file()
+    if (login := netrc.find(file, found.host)) is not None:
+        return found._replace(token=_checked_token(login.password, str(file)), token_source=str(file))
+    if found.home is None:
         raise CliError(
-            f"HEROKU_HOST is {host}, which is not the daemon of {directory}, and HEROKU_API_KEY is not set: "
-            "set it to that host's token, or unset HEROKU_HOST."
+            f"HEROKU_HOST is {found.api}, which is not the daemon of {home_directory(None)}, and HEROKU_API_KEY is not "
+            "set: log in with `paas auth:login`, set it to that host's token, or unset HEROKU_HOST."
         )
-    return Settings(host, _read_token(directory), str(directory / "token"), known)
+    return found._replace(token=_read_token(found.home), token_source=str(found.home / "token"))
+
+
+def address(home: str | None) -> Settings:
+    """Where the API is, without a token: an explicit `home`'s, else HEROKU_HOST's, else the home's. Raises CliError."""
+    directory = home_directory(home)
+    host = os.environ.get("HEROKU_HOST") if home is None else None
+    if host is None:
+        return Settings(_read_api(directory), "", "", directory)
+    host = _checked_url(host, "HEROKU_HOST")
+    return Settings(host, "", "", directory if _api_or_none(directory) == host else None)
+
+
+def netrc_file() -> Path:
+    """Where logins are kept."""
+    return Path("~/.netrc").expanduser()
+
+
+def key_is_set() -> bool:
+    """Whether the environment has a token, which wins over a login."""
+    return bool(os.environ.get("HEROKU_API_KEY"))
 
 
 def load_home(home: str | None) -> Settings:

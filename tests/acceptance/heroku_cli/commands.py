@@ -30,6 +30,7 @@ THIRD = """
     rake regions run:inside sessions sessions:destroy webhooks webhooks:add webhooks:deliveries
     webhooks:deliveries:info webhooks:info webhooks:remove webhooks:update
 """
+READS = ("certs:auto",)  # answered as truthfully as `certs`, though its name begins as below
 LATER: Mapping[str, str] = {  # by the beginning of a name
     "domains:update": "it chooses a certificate, and those of your own are not built yet",
     "addons:": "add-ons are not built yet",
@@ -43,6 +44,7 @@ DIFFERS: Mapping[str, str] = {
     "buildpacks:add": "the next build goes by them, unless the source has a Dockerfile",
     "buildpacks:set": "the next build goes by them, unless the source has a Dockerfile",
     "certs": "answers that there are none",
+    "certs:auto": "answers that it is off",
     "features:disable": "`preboot` is always on, and this is refused with the reason",
     "features:enable": "`preboot` is always on",
     "local": "needs no server",
@@ -68,7 +70,7 @@ class Command:
 def _all() -> Iterator[Command]:
     for priority, listed in enumerate((FIRST, SECOND, THIRD), 1):
         for name in listed.split():
-            later = next((why for start, why in LATER.items() if name.startswith(start)), None)
+            later = next((why for start, why in LATER.items() if name.startswith(start) and name not in READS), None)
             yield Command(name, priority, later, DIFFERS.get(name))
 
 

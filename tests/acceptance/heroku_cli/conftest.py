@@ -47,14 +47,21 @@ class Terminal:
             self.ran.add(name)
         return WARNING.sub("", text)
 
-    def typed(self, *command: str, answers: dict[str, str], without: tuple[str, ...] = (), **variables: str) -> str:
+    def typed(
+        self,
+        *command: str,
+        answers: dict[str, str],
+        without: tuple[str, ...] = (),
+        program: str = "heroku",
+        **variables: str,
+    ) -> str:
         """The CLI at a terminal of its own; each answer is typed when its question (a part of it) is there."""
         environment = {**self.shell.environment(), **variables}
         child, terminal = pty.fork()
         if child == 0:  # pragma: no cover - another program from here on
             os.chdir(self.shell.cwd)
             left = {name: value for name, value in environment.items() if name not in without}
-            os.execvpe("heroku", ["heroku", *command], left)
+            os.execvpe(program, [program, *command], left)
         said, asked = b"", dict(answers)
         deadline = time.monotonic() + 60
         try:
@@ -71,7 +78,8 @@ class Terminal:
             os.close(terminal)
             if os.waitpid(child, os.WNOHANG) == (0, 0) and time.monotonic() >= deadline:
                 os.kill(child, signal.SIGKILL)
-        self.ran.add(ALIASES.get(command[0], command[0]))
+        if program == "heroku":
+            self.ran.add(ALIASES.get(command[0], command[0]))
         return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode(errors="replace"))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.acceptance.heroku_cli.conftest import Terminal
 from tests.acceptance.shop import Shop
+from tests.daemon import Shell
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.heroku_cli, pytest.mark.timeout(240)]
 
@@ -58,6 +59,28 @@ def test_logins_with_password_and_browser_and_their_end(heroku: Terminal, shop: 
     assert sessions[0]["id"] in heroku("sessions")
     assert "done" in heroku("sessions:destroy", sessions[0]["id"])
     assert "Logging out" in heroku.typed("logout", answers={}, without=without)
+
+
+def test_paas_and_heroku_know_of_each_other_s_login(heroku: Terminal, shop: Shop) -> None:
+    """Both keep it in ~/.netrc. Bites: look for the home's token first."""
+    shop.daemon.call("PATCH", "/account", {"password": "correct horse battery"})
+    environment = {name: value for name, value in shop.shell.env.items() if name != "HEROKU_API_KEY"}
+    shell = Shell(shop.shell.home, shop.shell.cwd, environment)
+    answers = {"Email": "owner@localhost\r", "Password": "correct horse battery\r"}
+    said = heroku.typed("login", "-i", answers=answers, without=("HEROKU_API_KEY",), program="paas")
+    assert "Logged in as owner@localhost" in said
+    assert "correct horse" not in said
+    token = shell.run("paas", "auth:token").strip()
+    assert token != shop.daemon.token
+    assert token in [line.split()[-1] for line in (shop.shell.home / ".netrc").read_text().splitlines()]
+    assert shell.run("heroku", "whoami") == "owner@localhost\n"
+    assert shell.run("heroku", "auth:token").split()[-1] == token  # a warning of its end goes before it
+    shell.run("paas", "logout")
+    assert token not in (shop.shell.home / ".netrc").read_text()
+    assert shell.run("paas", "auth:token").strip() == shop.daemon.token
+    said = heroku.typed("login", "-i", answers=answers, without=("HEROKU_API_KEY",))
+    assert shell.run("paas", "auth:token").strip() != shop.daemon.token
+    assert "Logging out" in heroku.typed("logout", answers={}, without=("HEROKU_API_KEY",))
 
 
 def test_keys(heroku: Terminal, shop: Shop) -> None:

@@ -1,5 +1,7 @@
 """Apps, their config vars, git remotes and stacks."""
 
+import subprocess
+
 import pytest
 
 from tests.acceptance.heroku_cli.conftest import Terminal
@@ -51,6 +53,7 @@ def test_what_there_is_none_of(heroku: Terminal, shop: Shop) -> None:
     assert "local" in heroku("regions")
     assert heroku("addons") == f"No add-ons for app {shop.name}.\n"
     assert f"{shop.name} has no SSL certificates." in heroku("certs")
+    assert "is disabled on" in heroku("certs:auto")
     assert f"{shop.name}.localhost" in heroku("domains")
     assert f"=== App Features {shop.name}" in heroku("features")
     heroku("drains")
@@ -59,3 +62,30 @@ def test_what_there_is_none_of(heroku: Terminal, shop: Shop) -> None:
     assert "hello here" in heroku("local:run", "echo", "hello here")
     (shop.shell.cwd / "Procfile.local").write_text("web: echo served here\n")
     assert "served here" in heroku("local", "-f", "Procfile.local", "web")
+
+
+def test_what_is_not_built_says_so_and_changes_nothing(heroku: Terminal, shop: Shop) -> None:
+    """One sentence that says what to do instead, where the CLI asks us at all."""
+    certificate, key = shop.shell.home / "c.pem", shop.shell.home / "k.pem"
+    request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=www.example.org"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", *request, *files], check=True, capture_output=True)
+    pair = (str(certificate), str(key))
+
+    def said(*command: str, code: int = 2) -> str:
+        return " ".join(heroku(*command, code=code).replace("›", "").split())
+
+    assert "let a proxy in front end TLS. Error ID: invalid_params" in said("certs:add", *pair)
+    for command in (("certs:auto:enable",), ("certs:auto:disable", "--confirm", shop.name), ("certs:auto:refresh",)):
+        assert "Automatic certificates are for names under the platform's own domain" in said(*command)
+    for command in (("certs:info",), ("certs:remove", "--confirm", shop.name)):
+        assert "has no SSL certificates" in said(*command, code=1)
+    assert "has no SSL certificates" in said("certs:update", *pair, "--confirm", shop.name, code=1)
+    heroku("domains:add", "www.example.org")
+    assert "no certificates to choose from" in said("domains:update", "www.example.org", "--cert", "c")
+    heroku("domains:clear")
+    assert "push the same commit to each app" in said("pipelines:create", "p", "-s", "staging")
+    for line in ("pipelines:promote", "pipelines:remove", "pipelines:update -s staging"):
+        assert "This app is in no pipeline; there are none here." in said(*line.split())
+    for line in ("pipelines:info p", "pipelines:rename p q", "pipelines:add p -s staging", "pipelines:destroy p"):
+        assert "Pipeline not found" in said(*line.split(), code=1)

@@ -1,15 +1,12 @@
-"""`features`, `labs`, `regions`, `apps:stacks` and `buildpacks`."""
+"""`regions`, `apps:stacks` and `buildpacks`."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 
 from .conftest import Run
 from .wire import Wire, app
 
-PREBOOT = {"name": "preboot", "enabled": True, "description": "d", "doc_url": "http://x", "state": "general"}
 PATH = "/apps/shop/buildpack-installations"
 
 
@@ -17,23 +14,7 @@ def installed(*names: str) -> list[dict[str, object]]:
     return [{"buildpack": {"name": name, "url": name}, "ordinal": number} for number, name in enumerate(names)]
 
 
-def test_features(paas: Run, wire: Wire) -> None:
-    wire.reply("GET", "/apps/shop/features", [PREBOOT])
-    assert paas("features", "-a", "shop").stdout == "=== App Features shop\n\n[+] preboot  d\n"
-    assert json.loads(paas("features", "-a", "shop", "--json").stdout) == [PREBOOT]
-    wire.reply("GET", "/apps/shop/features/preboot", PREBOOT)
-    assert "Enabled:" in paas("features:info", "preboot", "-a", "shop").stdout
-    ran = paas("features:enable", "preboot", "-a", "shop")
-    assert ran.returncode == 1 and "already enabled" in ran.stderr
-    wire.reply("PATCH", "/apps/shop/features/preboot", {**PREBOOT, "enabled": False})
-    ran = paas("features:disable", "preboot", "-a", "shop", "--json")
-    assert ran.stderr == "Disabling preboot for shop... done\n" and not json.loads(ran.stdout)["enabled"]
-
-
-def test_labs_regions_and_stacks(paas: Run, wire: Wire) -> None:
-    wire.reply("GET", "/account/features", [])
-    wire.reply("GET", "/account", {"email": "ann@example.org"})
-    assert paas("labs").stdout == "=== User Features ann@example.org\n\n"
+def test_regions_and_stacks(paas: Run, wire: Wire) -> None:
     wire.reply("GET", "/regions", [{"name": "local", "description": "This machine"}])
     assert paas("regions").stdout.splitlines()[1].split("  ") == ["local", "This machine", "Common Runtime"]
     wire.reply("GET", "/stacks", [{"name": "paasd-bookworm"}])
