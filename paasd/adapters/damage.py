@@ -69,6 +69,8 @@ def _quick_check(store: Path) -> str | None:
     except sqlite3.OperationalError as error:
         # A large one is checked as far as the time goes; a lock or a disk is said by the first write.
         return None if "SQLITE_CORRUPT" not in str(getattr(error, "sqlite_errorname", "")) else f"is damaged ({error})"
+    except UnicodeDecodeError:  # SQLite quotes the damaged schema in what it says, and Python can't read that
+        return "is damaged (malformed database schema)"
     except sqlite3.DatabaseError as error:
         return f"is damaged ({error})"
     if tables == 0 and _was_used(store.parent):

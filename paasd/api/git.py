@@ -16,7 +16,7 @@ from typing import Protocol
 import structlog
 from aiohttp import ClientPayloadError, web
 
-from paasd.api.git_advice import Advice
+from paasd.api.git_advice import Advice, refused
 from paasd.api.hook import HookServer
 from paasd.domain.access import Account, Actor, Permission, Scope, Token
 from paasd.domain.app import App
@@ -124,13 +124,16 @@ class GitHttp:
         try:
             app, actor = await self._admit(request, RECEIVE)
             _check_type(request, RECEIVE)
+        except PaasError as error:
+            return _refusal(error)
+        try:
             await self._record(app, actor)
             with self._hook.expect(app, actor) as variables:
                 async with self._repositories.serve(app.id, RECEIVE, advertise=False, environment=variables) as child:
                     begun = partial(self._failpoints.reach, "receive-pack")
                     return await _converse(request, response, child, begun=begun, advice=Advice())
         except PaasError as error:
-            return _cut(request, response, error) if response.prepared else _refusal(error)
+            return _cut(request, response, error) if response.prepared else await _refused(request, response, error)
 
     async def upload_pack(self, request: web.Request) -> web.StreamResponse:
         """A clone or a fetch."""
@@ -184,8 +187,7 @@ async def _feed(
     """What git no longer reads (it has refused the pack) is thrown away, so that the client comes to hear why."""
     taken, reads = 0, True
     while True:
-        async with asyncio.timeout(SILENT_SECONDS):
-            chunk = await request.content.readany()
+        chunk = await _next_chunk(request)
         if not chunk:
             break
         taken += len(chunk)
@@ -254,6 +256,24 @@ def _refusal(error: PaasError) -> web.Response:
     if status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="paasd"'
     return web.Response(status=status, text=f"{error.message}\n", headers=headers)
+
+
+async def _refused(request: web.Request, response: web.StreamResponse, error: PaasError) -> web.StreamResponse:
+    """Once git has sent all that it has to send: it listens only then."""
+    try:
+        await response.prepare(request)
+        while await _next_chunk(request):
+            pass
+        await response.write(refused(error.message))
+    except (ConnectionError, ClientPayloadError, TimeoutError) as gone:
+        log.info("a git client went away", path=request.path, reason=repr(gone))
+        _hang_up(request)
+    return response
+
+
+async def _next_chunk(request: web.Request) -> bytes:
+    async with asyncio.timeout(SILENT_SECONDS):
+        return await request.content.readany()
 
 
 def _response(content_type: str) -> web.StreamResponse:

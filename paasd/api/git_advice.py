@@ -1,11 +1,18 @@
-"""What git says when its disk is full names no remedy: one is put beside it, in the pusher's own stream."""
+"""What a pusher is told where git's own words name no remedy, or a status says nothing: in git's own stream."""
 
 SIDEBAND = 2  # what a client shows as "remote: …"
+FATAL = 3  # the same, and it ends there, as failed
 WORDS = b"No space left on device"
 ADVICE = (
     b"\n !     There is no room left for this push: free some disk space, or inodes, where paasd runs "
     b"(`paas disk` shows who uses it), then push again.\n\n"
 )
+
+
+def refused(message: str) -> bytes:
+    """The whole answer to a push that was not begun. A status other than 200 is shown as a bare number by git."""
+    words = f"\n !     {message}\n !     Push rejected.\n\n".encode()
+    return _packet(SIDEBAND, words) + _packet(FATAL, b"the push was not begun")
 
 
 class Advice:
@@ -32,7 +39,7 @@ class Advice:
             at += length
             if not self._given and WORDS in packet and packet[4] == SIDEBAND:
                 self._given = True
-                out += f"{len(ADVICE) + 5:04x}".encode() + bytes([SIDEBAND]) + ADVICE
+                out += _packet(SIDEBAND, ADVICE)
         self._rest = self._rest[at:]
         return bytes(out)
 
@@ -40,6 +47,10 @@ class Advice:
         """What was kept back when git ended in the middle of a packet."""
         rest, self._rest = self._rest, b""
         return rest
+
+
+def _packet(band: int, words: bytes) -> bytes:
+    return f"{len(words) + 5:04x}".encode() + bytes([band]) + words
 
 
 def _length(digits: bytes) -> int | None:

@@ -106,13 +106,12 @@ class MortalDaemon:
         mortal = {name: Mortal(getattr(outside, name), self.life) for name in ("store", "engine", "plane", "sources")}
         self.world: World = wire(replace(outside, **cast(Any, mortal)))
         self._runner: web.AppRunner | None = None
-        self.url = ""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     async def start(self) -> None:
         """Serve the API and mend, as the daemon does."""
         world = self.world
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         one_offs = OneOffs(world.store, world.engine, world.releases._hands.boot, world.logs, world.background)
         parts = ApiParts(
             access=world.access,
@@ -135,7 +134,7 @@ class MortalDaemon:
         api.middlewares.insert(0, fall_silent)
         self._runner = web.AppRunner(api, access_log=None, shutdown_timeout=0.01)
         await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        await web.SockSite(self._runner, self._listener).start()
         await world.access.ensure_owner("ann@example.org", TOKEN)
         world.background.spawn("boot", world.recovery.boot())
         world.background.spawn("watch", world.recovery.watch())
@@ -146,12 +145,12 @@ class MortalDaemon:
         assert self._runner is not None
         server = self._runner.server
         assert server is not None
+        asyncio.get_running_loop().remove_reader(self._listener)
+        await _a_few_rounds()  # what asyncio has accepted must be attached to its server while that is open
         lines = [handler.transport for handler in server.connections]
         await self.world.background.close()
         with contextlib.suppress(Killed):
             await self._runner.cleanup()
-        for _ in range(4):  # one just being accepted reaches the server only now, and nobody would close it
-            await asyncio.sleep(0)
         for line in [*lines, *(handler.transport for handler in server.connections)]:
             if line is not None:
                 line.abort()
@@ -181,3 +180,9 @@ class MortalDaemon:
         except (Killed, asyncio.CancelledError):
             return None, None
         return 200, None
+
+
+async def _a_few_rounds() -> None:
+    """Of the event loop: whatever was due in it has been done."""
+    for _ in range(4):
+        await asyncio.sleep(0)

@@ -258,9 +258,9 @@ class Platform(RuleBasedStateMachine):
     async def _seen(self) -> dict[str, dict[str, Any]]:
         """By app, all that can be seen of it from outside."""
         get = self.daemon.call
-        known = {dyno.app_id: [] for dyno in await self.outside.engine.dynos()}  # type: dict[str, list[Any]]
+        known: dict[str, list[Any]] = {}
         for dyno in await self.outside.engine.dynos():
-            known[dyno.app_id].append((dyno.name, dyno.release_version))
+            known.setdefault(dyno.app_id, []).append((dyno.name, dyno.release_version))
         seen: dict[str, dict[str, Any]] = {}
         for app in (await get("GET", "/apps"))[1] or []:
             path = f"/apps/{app['name']}"

@@ -41,6 +41,7 @@ TAMPERINGS = {
 }
 
 
+@pytest.mark.row("E03", "somebody removes, stops, pauses, renames or cuts off a dyno behind our back")
 @pytest.mark.parametrize("how", TAMPERINGS)
 def test_what_somebody_did_to_a_dyno_is_mended(shop: Shop, how: str) -> None:
     """Bites: `pause` taken out of events' NAMES; or `_is_lost` made to answer False; or `_note_missing` left out."""

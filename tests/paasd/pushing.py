@@ -17,7 +17,7 @@ from paasd.api.git import GitHttp
 from paasd.api.hook import HookServer
 from paasd.domain.access import Account, Actor, Permission, Scope, Token
 from paasd.domain.app import App
-from paasd.domain.errors import Forbidden, NotFound, Unauthorized
+from paasd.domain.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from paasd.domain.push import Push
 from paasd.ports import Write
 
@@ -120,6 +120,7 @@ class Site:
         self.hook = HookServer(home / "hook.sock", self.hooks, self._receive, stalled_seconds=stalled_seconds)
         self.pushes: list[Push] = []
         self.recorded: list[str] = []
+        self.busy: Unavailable | None = None  # what keeps it from being recorded
         self.port = 0
 
     @property
@@ -166,6 +167,8 @@ async def serving(
             raise Forbidden("Nobody else may push here.")
 
     async def record(app: App, actor: Actor) -> None:
+        if site.busy is not None:
+            raise site.busy
         site.recorded.append(f"{actor.email} {app.name}")
 
     site = Site(home, max_push_bytes, stalled_seconds)

@@ -10,6 +10,7 @@ import pytest
 
 from paasd.home import Home, HomeError
 
+OURS_ALONE = "a fresh install under umask 000, files that others may read, planted links, somebody else's home"
 HOLD = """
 import sys
 from pathlib import Path
@@ -83,6 +84,7 @@ def test_modes_do_not_follow_the_umask(home: Home) -> None:
     assert (mode(home.path / "token"), mode(home.path / "lock")) == (0o600, 0o600)
 
 
+@pytest.mark.row("S11", OURS_ALONE)
 @pytest.mark.parametrize("name", ["token", "id", "url-secret"])
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620])
 def test_a_secret_that_others_may_read_is_refused(home: Home, name: str, bits: int) -> None:
@@ -95,6 +97,7 @@ def test_a_secret_that_others_may_read_is_refused(home: Home, name: str, bits: i
     assert [home.token(), home.id(), home.url_secret()] == made
 
 
+@pytest.mark.row("S11", OURS_ALONE)
 def test_no_link_is_followed_for_a_secret(home: Home, tmp_path: Path) -> None:
     aim = tmp_path / "aim"
     (home.path / ".token.new").symlink_to(aim)
@@ -109,6 +112,7 @@ def test_no_link_is_followed_for_a_secret(home: Home, tmp_path: Path) -> None:
     assert aim.read_text() == "theirs"
 
 
+@pytest.mark.row("S11", OURS_ALONE)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
 def test_somebody_elses_home_is_refused(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir(mode=0o777)

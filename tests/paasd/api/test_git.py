@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from paasd.domain.errors import BuildFailed, ReleaseInProgress
+from paasd.domain.errors import BuildFailed, ReleaseInProgress, Unavailable
 from paasd.domain.push import Push
 from paasd.ports import Write
 from tests.paasd.pushing import APP, SECRET, Site, User, serving
@@ -80,6 +80,19 @@ async def test_a_rejection_leaves_the_branch_and_says_why(site: Site, user: User
     assert "remote:  !     No process types found: add a Procfile." in done.err
     assert "remote:  !     Push rejected." in done.err
     assert site.ref("refs/heads/main") == before
+
+
+async def test_a_push_that_can_not_be_recorded_is_told_why(site: Site, user: User) -> None:
+    """Bites: answer with a status of 503, and git prints that number alone."""
+    site.busy = Unavailable("The database is busy; try again.")
+    user.commit({"big.bin": os.urandom(3_000_000)})  # sent in pieces, which git asks for leave first
+    done = await user.git("push", site.url, "main")
+    assert done.code != 0
+    assert "remote:  !     The database is busy; try again." in done.err
+    assert "remote:  !     Push rejected." in done.err
+    assert site.ref("refs/heads/main") is None and site.pushes == []
+    site.busy = None
+    assert (await user.git("push", site.url, "main")).code == 0
 
 
 async def test_a_fault_of_ours_is_not_shown(site: Site, user: User, capfd: pytest.CaptureFixture[str]) -> None:
