@@ -86,7 +86,9 @@ def everywhere(shop: Shop) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.row("S11", "a fresh install under umask 000, files that others may read, planted links, somebody else's home")
+@pytest.mark.row(
+    "S11", "a fresh install under umask 000, files that others may read, planted links, somebody else's home"
+)
 def test_a_fresh_install_is_ours_alone() -> None:
     """Bites: with the umask left as it was, git's files, the routing table and logs are 0666 (seen before it was set);
     with 0.0.0.0 in `Port.listen`."""
