@@ -47,6 +47,9 @@ class FakeSources:
         self._kept[app_id][sha] = self.offered[sha]
         return self.offered[sha].commit
 
+    async def size(self, app_id: str) -> int:
+        return len(self._kept[app_id])
+
     async def adopt_archive(self, app_id: str, archive: Path, build_id: str) -> str:
         await self.gates.at("adopt archive")
         files: dict[str, str] = {}

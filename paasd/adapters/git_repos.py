@@ -67,6 +67,7 @@ class GitRepos:
         self._git = Git(path)
         self._max_push_bytes = max_push_bytes
         self._limits = limits or TreeLimits()
+        self._sizes: dict[str, int] = {}  # until somebody writes to the repository
 
     async def sweep(self, alive: Collection[str] = (), destroyed: Collection[str] = ()) -> None:
         """Remove what a killed daemon left behind. Only before any work.
@@ -89,6 +90,7 @@ class GitRepos:
         """Absent: fine. It vanishes at once and is removed after that."""
         with disk_errors(REPOSITORY):
             await asyncio.to_thread(self._delete, self._repo(app_id))
+        self._sizes.pop(app_id, None)
 
     async def adopt(self, app_id: str, quarantine: Path, sha: str, build_id: str) -> Commit:
         """Copy a push's objects out of git's quarantine and pin the commit as refs/builds/<build_id>.
@@ -101,6 +103,7 @@ class GitRepos:
             await asyncio.to_thread(_link_objects, quarantine, repo / "objects")
         commit = await self._commit(repo, sha)
         await self._run(f"--git-dir={repo}", "update-ref", "--", ref, sha, settings=DURABLE)
+        self._sizes.pop(app_id, None)
         return commit
 
     async def adopt_archive(self, app_id: str, archive: Path, build_id: str) -> str:
@@ -133,6 +136,12 @@ class GitRepos:
         except GitFailed:
             return False
         return True
+
+    async def size(self, app_id: str) -> int:
+        """Bytes of its files. 0 when there is no repository."""
+        if app_id not in self._sizes:
+            self._sizes[app_id] = await asyncio.to_thread(_bytes_below, self._repo(app_id))
+        return self._sizes[app_id]
 
     @asynccontextmanager
     async def unpack(self, app_id: str, sha: str) -> AsyncIterator[Path]:
@@ -179,6 +188,8 @@ class GitRepos:
             yield child
         finally:
             await child.end()
+            if service == "git-receive-pack":
+                self._sizes.pop(app_id, None)
 
     async def _commit(self, repo: Path, sha: str) -> Commit:
         form = "%H%x00%<(200,trunc)%an%x00%<(200,trunc)%ae%x00%<(400,trunc)%s"
@@ -236,6 +247,16 @@ def _checked(pattern: re.Pattern[str], text: str) -> str:
 
 def _is_whole(repo: Path) -> bool:
     return all((repo / part).exists() for part in ("HEAD", "config", "objects", "refs"))
+
+
+def _bytes_below(folder: Path) -> int:
+    """Of all files; what vanishes meanwhile does not count."""
+    found = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                found += Path(where, name).lstat().st_size
+    return found
 
 
 def _link_objects(quarantine: Path, objects: Path) -> None:

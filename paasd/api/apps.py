@@ -60,7 +60,7 @@ async def create(request: web.Request) -> web.Response:
     body = await read_object(request)
     warning = heed_place(body)
     app = request[APP] = await parts.apps.create(request[ACTOR], text_of(body, "name"))
-    return reply(request, app_resource(app, parts.links), status=201, headers=warning)
+    return await _reply_app(request, app, warning, status=201)
 
 
 async def show(request: web.Request) -> web.Response:
@@ -95,11 +95,16 @@ async def destroy(request: web.Request) -> web.Response:
     return reply(request, app_resource(app, parts.links))
 
 
-async def _reply_app(request: web.Request, app: App, headers: Mapping[str, str] | None = None) -> web.Response:
+async def _reply_app(
+    request: web.Request, app: App, headers: Mapping[str, str] | None = None, *, status: int = 200
+) -> web.Response:
+    """With its sizes, which a list of apps does without."""
     parts = request.app[PARTS]
     release = await parts.ledger.current(app)
     build = await parts.ledger.build(app, release.build_id) if release and release.build_id else None
-    return reply(request, app_resource(app, parts.links, slug_size=build.size if build else None), headers=headers)
+    size = await parts.apps.repository_size(app)
+    shown = app_resource(app, parts.links, slug_size=(build.size if build else 0) or 0, repo_size=size)
+    return reply(request, shown, status=status, headers=headers)
 
 
 ROUTES = (

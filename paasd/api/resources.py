@@ -49,8 +49,8 @@ def account_resource(account: Account) -> Resource:
     }
 
 
-def app_resource(app: App, links: Links, *, slug_size: int | None = None) -> Resource:
-    """`slug_size` is in bytes, of the release that is served."""
+def app_resource(app: App, links: Links, *, slug_size: int | None = None, repo_size: int | None = None) -> Resource:
+    """Bytes: `slug_size` of the release that is served, `repo_size` of its git repository; None: not asked for."""
     stack = named(STACK, "stack")
     return {
         "acm": False,
@@ -70,8 +70,8 @@ def app_resource(app: App, links: Links, *, slug_size: int | None = None) -> Res
         "region": named(REGION, "region"),
         "release_timeout": app.release_timeout,
         "released_at": stamp(app.released_at) if app.released_at else None,
-        "repo_size": 0,
-        "slug_size": slug_size or 0,
+        "repo_size": repo_size,
+        "slug_size": slug_size,
         "space": None,
         "stack": stack,
         "team": None,

@@ -46,6 +46,10 @@ class Sources(Protocol):
         """Whether a commit is another, or stands on it."""
         ...
 
+    async def size(self, app_id: str) -> int:
+        """Bytes of all that is kept. 0 when there is no repository."""
+        ...
+
     def unpack(self, app_id: str, sha: str) -> AbstractAsyncContextManager[Path]:
         """The commit's tree in a directory of its own, removed on leaving. BuildFailed on what may not be."""
         ...

@@ -65,6 +65,10 @@ class Apps:
         """By name."""
         return await self.store.apps()
 
+    async def repository_size(self, app: App) -> int:
+        """Bytes of its git repository."""
+        return await self.sources.size(app.id)
+
     async def destroy(self, actor: Actor, app: App) -> None:
         """Archive the ledger, then take everything else away in the background. Raises ReleaseInProgress."""
         async with self.releases.turn(app):

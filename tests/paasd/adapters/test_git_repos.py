@@ -1,5 +1,6 @@
 import asyncio
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -129,6 +130,26 @@ async def test_move_branch(place: Place) -> None:
         await place.repos.move_branch(APP_ID, "main", "0123456789" * 4)
     with pytest.raises(StoreUnavailable, match="can't be written"):
         await place.repos.move_branch(APP_ID, "a..b", sha)
+
+
+async def test_size_follows_what_is_kept(place: Place) -> None:
+    assert await place.repos.size(APP_ID) == 0
+    await place.adopted(place.user.commit({"a": "1"}))
+    small = await place.repos.size(APP_ID)
+    await place.adopted(place.user.commit({"b": secrets.token_hex(50_000)}))
+    assert 50_000 < await place.repos.size(APP_ID) - small < 150_000
+    await place.repos.delete(APP_ID)
+    assert await place.repos.size(APP_ID) == 0
+
+
+async def test_a_push_changes_the_size(place: Place) -> None:
+    """A push to a branch that is not deployed is adopted by nobody but git."""
+    await place.repos.create(APP_ID)
+    before = await place.repos.size(APP_ID)
+    async with place.repos.serve(APP_ID, "git-receive-pack", advertise=True, environment={}) as child:
+        await child.stdout.read(1)
+        (place.repo / "objects" / "more").write_bytes(bytes(4096))  # as git would write
+    assert await place.repos.size(APP_ID) == before + 4096
 
 
 async def test_unpack_gives_the_tree_and_removes_it(place: Place) -> None:

@@ -224,6 +224,9 @@ class FakeSources:
     async def move_branch(self, app_id: str, branch: str, sha: str) -> None:
         pass
 
+    async def size(self, app_id: str) -> int:
+        return 4096 if app_id in self.repositories else 0
+
     async def heads(self, app_id: str) -> Mapping[str, str]:
         return {}
 
