@@ -174,8 +174,8 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     """The services on these adapters."""
     background = Background()
     store, engine, outputs, sources = adapters.store, adapters.engine, adapters.outputs, adapters.sources
-    routing = Routing(store, engine, adapters.router, adapters.host, settings.domain, settings.timeouts.of)
-    routing.backlog, routing.websockets = settings.traffic.backlog, settings.traffic.websockets
+    bounds = {"backlog": settings.traffic.backlog, "websockets": settings.traffic.websockets}
+    routing = Routing(store, engine, adapters.router, adapters.host, settings.domain, settings.timeouts.of, **bounds)
     logs = AppLogs(engine, adapters.router, background, adapters.journal, rates=log_rates(settings))
     points = parse_failpoints(settings.failpoints)
     boot = Boot(engine, adapters.probe, logs, boot_rules(settings), points)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from paasd.failpoints import parse_failpoints
-from router.table import RouteTimeouts
+from router.table import BACKLOG, WEBSOCKETS, RouteTimeouts
 
 Seconds = Annotated[float, Meta(ge=0)]
 Duration = Annotated[float, Meta(gt=0)]
@@ -113,8 +113,8 @@ class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TrafficSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of each worker of the router: how many requests a dyno (H11) and websockets an app (H22) may have under way."""
 
-    backlog: Count = 10_000
-    websockets: Count = 10_000
+    backlog: Count = BACKLOG
+    websockets: Count = WEBSOCKETS
 
 
 class DiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

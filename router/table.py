@@ -56,6 +56,9 @@ class RouteTimeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     park: float = 10.0
 
 
+BACKLOG, WEBSOCKETS = 10_000, 10_000  # of each worker: requests under way of a dyno, websockets of an app
+
+
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One app: the lower-case host names (no port) it answers for, its own first, and its targets. `*.example.org`
     answers for whatever name below that has no route of its own, nor a nearer wildcard.
@@ -79,8 +82,8 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     maintenance_page: str = ""
     error_page: str = ""
     timeouts: RouteTimeouts | None = None
-    backlog: int = 10_000
-    websockets: int = 10_000
+    backlog: int = BACKLOG
+    websockets: int = WEBSOCKETS
 
 
 class RoutingTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from paasd.domain.dyno import Dyno, DynoKind, DynoState
 from paasd.domain.errors import NotFound, RouterUnavailable
 from paasd.domain.release import Release
 from paasd.ports import Engine, Router, RouterHost, Store
-from router.table import Hold, NoTargetCode, Route, RouteTimeouts, Target, pages_of
+from router.table import BACKLOG, WEBSOCKETS, Hold, NoTargetCode, Route, RouteTimeouts, Target, pages_of
 
 WEB = "web"
 
@@ -93,6 +93,9 @@ class Routing:
         host: RouterHost,
         domain: str,
         timeouts: Callable[[str], RouteTimeouts | None] = lambda _: None,
+        *,
+        backlog: int = BACKLOG,
+        websockets: int = WEBSOCKETS,
     ) -> None:
         self._store = store
         self._engine = engine
@@ -100,8 +103,8 @@ class Routing:
         self._host = host
         self._domain = domain
         self._timeouts = timeouts
-        self.backlog = 10_000
-        self.websockets = 10_000
+        self._backlog = backlog
+        self._websockets = websockets
         self._routes: dict[str, Route] = {}
         self._learnt = False
         self._in_force: list[Route] | None = None
@@ -291,8 +294,8 @@ class Routing:
             hosts=(f"{app.name}.{self._domain}",),
             targets=tuple(sorted(targets, key=lambda target: target.dyno)),
             timeouts=self._timeouts(app.name),
-            backlog=self.backlog,
-            websockets=self.websockets,
+            backlog=self._backlog,
+            websockets=self._websockets,
             no_target_code=self._no_target_code(release, own),
             health_path=release.processes.health_paths.get(WEB, "") if release is not None else "",
         )
