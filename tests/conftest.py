@@ -1,6 +1,6 @@
 """What the marks mean: a test that needs a tool skips itself, saying why, where the tool is missing.
 
-PAASD_REQUIRE=docker,heroku_cli (set by CI) turns such a skip into a failure: there everything has to be.
+PAASD_REQUIRE=docker,heroku_cli,bubblewrap (set by CI) turns such a skip into a failure: there everything has to be.
 """
 
 import functools
@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from paasd.adapters.process_sandbox import examine
 
 ROOT = Path(__file__).parent.parent
 STACK_IMAGE = "paasd/stack:bookworm"
@@ -60,11 +62,20 @@ def why_no_faketime() -> str | None:
     return None if LIBFAKETIME.is_absolute() else "libfaketime is not installed (apt-get install libfaketime)"
 
 
+@functools.cache
+def why_no_bubblewrap() -> str | None:
+    """None when it is there, and works."""
+    if examine(os.environ["PATH"]).bwrap is not None:
+        return None
+    return "bubblewrap is not installed, or may not be used here (apt-get install bubblewrap)"
+
+
 REASONS: dict[str, Callable[[], str | None]] = {
     "docker": why_no_docker,
     "heroku_cli": why_no_heroku_cli,
     "other_clients": why_no_other_clients,
     "faketime": why_no_faketime,
+    "bubblewrap": why_no_bubblewrap,
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from paasd.adapters.process_dynos import DynoFolder
+from paasd.adapters.process_dynos import DynoFolder, new_folder
 from paasd.adapters.process_launch import launch
 from paasd.adapters.process_machine import python
 from paasd.adapters.process_run import Runner, environment
@@ -96,7 +96,7 @@ class Builder:
                 return layer
             if layer.exists():  # of a build that was killed
                 await asyncio.to_thread(shutil.rmtree, layer)
-            layer.mkdir(mode=0o755)
+            new_folder(layer, 0o755)
             if slug.depends_on is None:  # what is installed may refer to its source
                 place_of_source = layer / "src"
                 await asyncio.to_thread(shutil.copytree, place.app, place_of_source, symlinks=True)
@@ -189,7 +189,7 @@ class Builder:
     async def _place(self, name: str, user: tuple[int, int] | None) -> AsyncIterator[DynoFolder]:
         """A folder to build in, gone afterwards."""
         place = DynoFolder(self._root / "builds" / name)
-        place.path.mkdir(mode=0o711)
+        new_folder(place.path)
         for folder in (place.app, place.tmp):
             folder.mkdir(mode=0o700)
             give(folder, user)
@@ -219,8 +219,7 @@ def find_uv(search_path: str, tools: Path) -> Path | None:
     if found is None:
         return None
     source, copy = found.resolve(), tools / "uv"
-    tools.mkdir(mode=0o755, exist_ok=True)
-    tools.chmod(0o755)
+    new_folder(tools, 0o755)
     if not copy.exists() or copy.stat().st_mtime_ns != source.stat().st_mtime_ns:
         aside = tools / f".uv.{os.urandom(4).hex()}"
         shutil.copy2(source, aside)

@@ -22,6 +22,7 @@ from paasd.domain.errors import EngineUnavailable
 LOOPBACK = "127.0.0.1"
 PORTS = range(20_000, 32_000)  # below those that the kernel gives to outgoing connections
 SIGNALS = range(129, 160)  # the exit codes a shell gives for signals 1 to 31
+PASSABLE = 0o711  # apps' users come through it to what is theirs, and see nothing on the way
 LOST = Exit(137, signal=9)  # of a dyno whose supervisor was killed
 
 
@@ -57,7 +58,7 @@ class DynoFolder:
         readable: Collection[Path] = (),
     ) -> None:
         """Everything but what runs. `port` is where it is told to bind; `user` its uid and gid."""
-        self.path.mkdir(mode=0o711)
+        new_folder(self.path)
         content = {
             "name": spec.name,
             "kind": spec.kind.value,
@@ -166,6 +167,12 @@ def free_port(taken: Collection[int]) -> int:
                 continue
         return port
     raise EngineUnavailable("No port is free for another dyno; see `ss -ltn` for who listens on 20000 to 31999.")
+
+
+def new_folder(path: Path, mode: int = PASSABLE) -> None:
+    """With that mode, whatever the umask is: the daemon's own leaves nothing to apps' users. One there gets it."""
+    path.mkdir(exist_ok=True)
+    path.chmod(mode)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

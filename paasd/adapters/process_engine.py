@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from paasd.adapters.process_build import Builder, find_uv
-from paasd.adapters.process_dynos import DynoFolder, folders, free_port, listening
+from paasd.adapters.process_dynos import DynoFolder, folders, free_port, listening, new_folder
 from paasd.adapters.process_exec import execute
 from paasd.adapters.process_firewall import UserFirewall
 from paasd.adapters.process_launch import Child, launch
@@ -76,7 +76,7 @@ class ProcessEngine:
         if self._isolation.root and self._isolation.bwrap is None:
             self._place.chmod(0o711)  # apps' users must pass to their own files; all else in it is ours alone
         for name in ("dynos", "builds"):
-            (self._root / name).mkdir(mode=0o711, exist_ok=True)
+            new_folder(self._root / name)
         uv = await asyncio.to_thread(find_uv, settings.search_path, self._root / "tools")
         self._builder = Builder(self._root, self._slugs, lambda: self._runner, uv, settings.build_memory)
         self._roster.adopt()

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from paasd.adapters.process_dynos import read_json, write_json
+from paasd.adapters.process_dynos import PASSABLE, new_folder, read_json, write_json
 from paasd.domain.errors import NotFound
 from paasd.ports import Artifact
 
@@ -70,8 +70,7 @@ class Slugs:
     def prepare(self) -> None:
         """The folders. What is on its way to somewhere else, its owner or not, may pass but not look."""
         for folder in (self._root, self._root / "artifacts", self._root / "apps"):
-            folder.mkdir(mode=0o711, exist_ok=True)
-            folder.chmod(0o711)
+            new_folder(folder)
 
     # --- artifacts --------------------------------------------------------------------------------------------------
 
@@ -141,8 +140,8 @@ class Slugs:
     def folder(self, app_id: str) -> Path:
         """An app's folder, with what is always in it."""
         folder = self._root / "apps" / app_id
-        for path, mode in ((folder, 0o711), (folder / "layers", 0o711), (folder / "cache", 0o700)):
-            path.mkdir(mode=mode, exist_ok=True)
+        for path, mode in ((folder, PASSABLE), (folder / "layers", PASSABLE), (folder / "cache", 0o700)):
+            new_folder(path, mode)
         user = self.user(app_id)
         if user is not None:
             os.chown(folder / "cache", *user)
@@ -157,7 +156,7 @@ class Slugs:
         path = self._root / "apps" / app_id / "user"
         found = read_json(path)
         if found is None:
-            path.parent.mkdir(mode=0o711, exist_ok=True)
+            new_folder(path.parent)
             counter = self._root / "users.json"
             number = int((read_json(counter) or {"next": self._first})["next"])
             write_json(counter, {"next": number + 1})

@@ -5,8 +5,8 @@ import os
 import subprocess
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +20,7 @@ from paasd.adapters.process_engine import ProcessEngine, ProcessSettings
 from paasd.adapters.process_slugs import MACHINE
 from paasd.domain.dyno import DynoKind, DynoSpec, Limits
 from paasd.ports import Engine
+from tests.conftest import why_no_bubblewrap
 
 STACK = "paasd/stack:bookworm"
 
@@ -78,8 +79,8 @@ class Bench:
 
 @asynccontextmanager
 async def process_bench(*, bwrap: bool = True) -> AsyncIterator[Bench]:
-    """An engine of processes with a home of its own; all of it is gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="paasd-", ignore_cleanup_errors=True) as name:
+    """An engine of processes with a home of its own, under the daemon's umask; all of it is gone at the end."""
+    with daemons_umask(), tempfile.TemporaryDirectory(prefix="paasd-", ignore_cleanup_errors=True) as name:
         home, app = await asyncio.to_thread(make_home, name), str(uuid.uuid4())
         settings = ProcessSettings(os.environ["PATH"], bwrap=bwrap)
         async with ProcessEngine(uuid.uuid4().hex[:8], home, settings) as engine:
@@ -113,6 +114,16 @@ async def docker_bench(settings: DockerSettings | None = None) -> AsyncIterator[
         await asyncio.to_thread(remove_home, home)
 
 
+@contextmanager
+def daemons_umask() -> Iterator[None]:
+    """As `paasd serve` sets it: bites where a folder that apps' users pass through is made without saying its mode."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def make_home(parent: str) -> Path:
     """Its parent may be passed, as apps' users must where there is no bubblewrap."""
     home = Path(parent, "home")
@@ -131,6 +142,11 @@ ENGINES: dict[str, Callable[[], AbstractAsyncContextManager[Bench]]] = {
     "process": process_bench,
     "bare": bare_bench,
 }
+
+
+PROCESS = pytest.param("process", marks=pytest.mark.bubblewrap)
+BARE = pytest.param("bare", marks=[pytest.mark.slow] if why_no_bubblewrap() is None else [])
+"""The same engine without its sandbox: at length where there is one, and in its place where there is none."""
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], *, deadline: float = 30.0) -> T:

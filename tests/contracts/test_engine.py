@@ -16,12 +16,14 @@ from paasd.domain.errors import BuildFailed, DynoUnhealthy, NotFound
 from paasd.domain.slug import SlugRecipe
 from paasd.ports import BuildSpec, Change
 from tests.contracts.engines import (
+    BARE,
     BINARY,
     COUNT,
     ENGINES,
     FAIL,
     GREET,
     MANY,
+    PROCESS,
     SERVE,
     SLEEP,
     STACK,
@@ -39,8 +41,8 @@ DEADLINE = 30.0
 @pytest.fixture(
     params=[
         "fake",
-        "process",
-        pytest.param("bare", marks=pytest.mark.slow),
+        PROCESS,
+        BARE,
         pytest.param("docker", marks=pytest.mark.docker),
     ]
 )

@@ -8,12 +8,10 @@ import pytest
 from paasd.domain.dyno import DynoKind, Exit
 from paasd.domain.errors import NotFound
 from paasd.ports import Shell
-from tests.contracts.engines import ENGINES, SLEEP, Bench
+from tests.contracts.engines import BARE, ENGINES, PROCESS, SLEEP, Bench
 
 
-@pytest.fixture(
-    params=["process", pytest.param("bare", marks=pytest.mark.slow), pytest.param("docker", marks=pytest.mark.docker)]
-)
+@pytest.fixture(params=[PROCESS, BARE, pytest.param("docker", marks=pytest.mark.docker)])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     async with asyncio.timeout(120), ENGINES[request.param]() as opened:
         yield opened

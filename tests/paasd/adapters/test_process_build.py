@@ -13,7 +13,7 @@ from paasd.domain.dyno import DynoKind
 from paasd.domain.errors import BuildFailed
 from paasd.domain.slug import SlugRecipe
 from paasd.ports import BuildSpec
-from tests.contracts.engines import ENGINES, Bench
+from tests.contracts.engines import ENGINES, PROCESS, Bench
 
 TOOL = (
     'mkdir -p "$DEPS/bin"; printf "#!/bin/sh\\necho tool of $(cat list.txt)\\n" > "$DEPS/bin/tool"; '
@@ -21,7 +21,7 @@ TOOL = (
 )
 
 
-@pytest.fixture(params=["process", "bare"])
+@pytest.fixture(params=[PROCESS, "bare"])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     async with asyncio.timeout(60), ENGINES[request.param]() as opened:
         yield opened

@@ -21,14 +21,14 @@ from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit, Limits
 from paasd.domain.errors import BuildFailed, EngineUnavailable
 from paasd.domain.slug import SlugRecipe
 from paasd.ports import BuildSpec, Change
-from tests.contracts.engines import SLEEP, Bench, eventually, make_home
+from tests.contracts.engines import PROCESS, SLEEP, Bench, eventually, make_home
 
 # A tree that wants to stay: in a session of its own, without its parent, deaf to SIGTERM.
 HIDES = "(setsid sh -c 'trap \"\" TERM; sleep 7731 & wait; sleep 7731' &) ; sleep 0.1"
 TICKS = "i=0; while :; do echo tick $((i=i+1)); sleep 0.05; done"
 
 
-@pytest.fixture(params=["process", "bare"])
+@pytest.fixture(params=[PROCESS, "bare"])
 def settings(request: pytest.FixtureRequest) -> ProcessSettings:
     return ProcessSettings(os.environ["PATH"], bwrap=request.param == "process")
 
@@ -219,11 +219,11 @@ async def test_an_app_sees_neither_the_home_nor_another_app_nor_its_processes(
         assert [each.id for each in await engine.dynos() if each.running] == [victim.id]
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed (apt-get install bubblewrap)")
+@pytest.mark.bubblewrap
 async def test_in_a_sandbox_there_is_no_home_at_all(home: Path) -> None:
     """Bites: the whole system shown, where only the modes of files keep an app from the home; and, to one who is not
     root, nothing does."""
-    async with ProcessEngine("7e57ab1e", home) as engine:
+    async with ProcessEngine("7e57ab1e", home, ProcessSettings(os.environ["PATH"])) as engine:
         (home / "token").touch()
         look = f"test -e {home}/token || echo unseen; test -w /usr || test -w / || echo read-only"
         command = f"{look}; ls /proc | grep -c '^[0-9]'"
