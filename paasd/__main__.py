@@ -150,13 +150,14 @@ def list_stacks(home: str | None, config: Path | None, as_json: bool) -> None:
 @stack.command("build")
 @click.argument("names", nargs=-1, required=True)
 def build_stacks(names: tuple[str, ...]) -> None:
-    """Make what is not here yet of NAMES: bookworm, trixie, forky, node-24, node-22, node-20."""
+    """Make what is not here yet of NAMES: bookworm, trixie, forky, node-24, node-22, node-20, postgresql, redis."""
     from paasd.domain.errors import PaasError
-    from paasd.stacks import NAMES, make
+    from paasd.stacks import NAMES, SERVERS, make
 
-    wrong = [name for name in names if name not in NAMES]
+    known = (*NAMES, *SERVERS)
+    wrong = [name for name in names if name not in known]
     if wrong:
-        sys.exit(f"paasd: {wrong[0]} is no stack; name {', '.join(NAMES)}.")
+        sys.exit(f"paasd: {wrong[0]} is no stack; name {', '.join(known)}.")
     try:
         sys.exit(make(list(names), anew=False))
     except PaasError as error:

@@ -146,7 +146,7 @@ class DockerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     host: str | None = None
     subnet_pool: str = "10.213.0.0/16"
-    subnet_prefix: Annotated[int, Meta(ge=8, le=29)] = 27
+    subnet_prefix: Annotated[int, Meta(ge=8, le=29)] = 26
 
 
 class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

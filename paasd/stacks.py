@@ -14,6 +14,7 @@ from paasd.domain.stack import NODES, PYTHONS, Stacks
 from paasd.settings import Settings
 
 SCRIPT = Path(__file__).resolve().parent.parent / "deploy" / "setup" / "base-images"
+SERVERS = ("postgresql", "redis")  # of add-ons
 NAMES = (*PYTHONS, *(f"node-{major}" for major in NODES))
 
 

@@ -24,7 +24,7 @@ class DockerSettings:
 
     host: str | None = None  # "unix:///var/run/docker.sock", "tcp://127.0.0.1:2375"
     subnet_pool: str = "10.213.0.0/16"
-    subnet_prefix: int = 27
+    subnet_prefix: int = 26
     threads: int = 8
     call_timeout: float = 30.0  # seconds; clients of ours give up after 60
     read_timeout: float = 10.0  # for what only asks

@@ -28,7 +28,7 @@ from paasd.adapters.docker_events import Events
 from paasd.adapters.docker_faults import absent, cannot_start, problems
 from paasd.adapters.docker_firewall import Firewall
 from paasd.adapters.docker_network import Networks, gateways, is_local
-from paasd.adapters.docker_shells import DockerShell, container_with_input, exec_exit, hang_up, take_over
+from paasd.adapters.docker_shells import DockerShell, container_with_input, open_exec, take_over
 from paasd.adapters.docker_stacks import read_stacks
 from paasd.adapters.docker_streams import DockerTerminal, Seen, log_lines
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
@@ -201,27 +201,7 @@ class DockerEngine:
         dyno = await self._inspect(dyno_id)
         if not dyno.running:
             raise absent(dyno_id)
-        argv = ["/bin/sh", "-c", command]
-        made = await self._api.call(
-            *("exec_create", dyno_id, argv),
-            stdin=True,
-            tty=size is not None,
-            environment=[f"{name}={value}" for name, value in env.items()],
-        )
-        exec_id = str(made["Id"])
-        start = {"Detach": False, "Tty": size is not None}
-        reader, writer, url = await take_over(self._api, f"/exec/{exec_id}/start", start)
-        shell = DockerShell(
-            *(reader, writer),
-            tty=size is not None,
-            url=url,
-            resize=lambda to: self._api.post(f"/exec/{exec_id}/resize", w=str(to[0]), h=str(to[1])),
-            ended=lambda: exec_exit(self._api, exec_id),
-            remove=lambda: hang_up(self._api, exec_id),
-        )
-        if size is not None:
-            await shell.resize(size)
-        return shell
+        return await open_exec(self._api, dyno_id, ["/bin/sh", "-c", command], env, size=size)
 
     async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
         """(address, port) of each TCP socket listening inside a running dyno; empty when that can't be seen."""

@@ -1,10 +1,13 @@
-"""An app's own network: a small subnet out of our pool, free of all that this host and its engine already use."""
+"""An app's own network: a small subnet out of our pool, free of all that this host and its engine already use.
+
+Dynos get addresses of its lower half; the upper half is for add-ons, whose addresses stand in config vars.
+"""
 
 import asyncio
 import socket
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from paasd.adapters.docker_containers import APP, HOME
 from paasd.domain.errors import EngineUnavailable
 
 ATTEMPTS = 20
+SMALL_PREFIX = 27  # beyond it all addresses are the dynos'
 
 
 class Networks:
@@ -80,7 +84,7 @@ class Networks:
                 self.name(app_id),
                 driver="bridge",
                 check_duplicate=True,
-                ipam={"Driver": "default", "Config": [{"Subnet": str(subnet)}]},
+                ipam={"Driver": "default", "Config": [{"Subnet": str(subnet), **dyno_range(subnet)}]},
                 labels={HOME: self._home, APP: app_id},
             )
         except Refused as error:
@@ -108,6 +112,22 @@ class Networks:
         except Refused as error:
             if error.status != 404:
                 raise
+
+
+def dyno_range(subnet: IPv4Network) -> dict[str, str]:
+    """Which of a network's addresses the engine gives away: the lower half, the upper is for what keeps its address.
+
+    Of a small one all, since its dynos need them.
+    """
+    if subnet.prefixlen > SMALL_PREFIX:
+        return {}
+    return {"IPRange": str(next(subnet.subnets()))}
+
+
+def kept_addresses(subnet: IPv4Network) -> list[IPv4Address]:
+    """The upper half, where add-ons have their fixed addresses."""
+    *_, upper = subnet.subnets()
+    return [address for address in upper if address != subnet.broadcast_address]
 
 
 def choose_subnet(pool: IPv4Network, prefix: int, taken: Iterable[IPv4Network]) -> IPv4Network:

@@ -5,14 +5,14 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from paasd.adapters.docker_api import Connection, DockerApi, Refused, translated
 from paasd.adapters.docker_streams import frames
 from paasd.domain.dyno import Exit
-from paasd.domain.errors import EngineUnavailable
+from paasd.domain.errors import EngineUnavailable, ProviderFailed
 
 HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
@@ -148,6 +148,48 @@ async def _ask(
         words = (await reader.read(HEAD_BYTES)).decode(errors="replace")
         raise Refused(status, words.strip())
     return reader, writer
+
+
+async def open_exec(
+    api: DockerApi, container: str, argv: Sequence[str], env: Mapping[str, str], *, size: Size | None, user: str = ""
+) -> DockerShell:
+    """A command in a running container. Closing hangs up on it. Raises Refused."""
+    made = await api.call(
+        *("exec_create", container, list(argv)),
+        stdin=True,
+        tty=size is not None,
+        environment=[f"{name}={value}" for name, value in env.items()],
+        user=user,
+    )
+    exec_id = str(made["Id"])
+    reader, writer, url = await take_over(api, f"/exec/{exec_id}/start", {"Detach": False, "Tty": size is not None})
+    shell = DockerShell(
+        *(reader, writer),
+        tty=size is not None,
+        url=url,
+        resize=lambda to: api.post(f"/exec/{exec_id}/resize", w=str(to[0]), h=str(to[1])),
+        ended=lambda: exec_exit(api, exec_id),
+        remove=lambda: hang_up(api, exec_id),
+    )
+    if size is not None:
+        await shell.resize(size)
+    return shell
+
+
+async def run_exec(api: DockerApi, container: str, argv: Sequence[str], given: str, *, user: str) -> str:
+    """What a command says that is given this on its stdin. ProviderFailed, with its last words, unless it exits 0."""
+    shell = await open_exec(api, container, argv, {}, size=None, user=user)
+    try:
+        await shell.write(given.encode())
+        await shell.end_input()
+        said = b"".join([chunk async for chunk in shell.output()]).decode(errors="replace")
+        ended = await shell.wait()
+    finally:
+        await shell.close()
+    if ended.code != 0:
+        words = said.strip().rpartition("\n")[2][:300] or f"exit status {ended.code}"
+        raise ProviderFailed(f"{argv[0]} in {container} failed: {words}.")
+    return said
 
 
 async def exec_exit(api: DockerApi, exec_id: str) -> Exit:

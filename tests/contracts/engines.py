@@ -198,6 +198,7 @@ def remove_home(home: str) -> None:
     label = f"label=paasd.home={home}"
     for things, remove in (
         (["ps", "-aq"], ["rm", "-fv"]),
+        (["volume", "ls", "-q"], ["volume", "rm", "-f"]),
         (["network", "ls", "-q"], ["network", "rm"]),
         (["images", "-q", "--no-trunc"], ["rmi", "-f"]),
     ):

@@ -278,7 +278,7 @@ async def test_forty_apps_have_a_network_each(bench: Bench) -> None:
     assert len(names) == 41
     subnets = {inspect(name)["IPAM"]["Config"][0]["Subnet"] for name in names}
     assert len(subnets) == 41
-    assert all(subnet.startswith("10.213.") and subnet.endswith("/27") for subnet in subnets)
+    assert all(subnet.startswith("10.213.") and subnet.endswith("/26") for subnet in subnets)
 
 
 # --- an engine that is away -------------------------------------------------------------------------------------------

@@ -1,0 +1,103 @@
+"""What is said to a PostgreSQL server of an add-on, whoever runs it: as its superuser, in psql's language.
+
+Names are made of an add-on's id, so they need no quoting; a password is told as its verifier.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from paasd.ports import Condition, Order
+
+SCRAM_ROUNDS = 4096
+# Said to psql. What is in <> is filled in.
+FACTS = """
+SELECT json_build_object(
+  'version', current_setting('server_version'),
+  'size', pg_database_size('<database>'),
+  'connections', (SELECT count(*) FROM pg_stat_activity WHERE datname = '<database>'),
+  'since', pg_postmaster_start_time());
+"""
+ROLE = r"""
+SELECT 'CREATE ROLE <user>' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '<user>') \gexec
+ALTER ROLE <user> LOGIN CONNECTION LIMIT <limit> PASSWORD '<verifier>';
+"""
+DATABASE = r"""
+SELECT 'CREATE DATABASE <database> OWNER <user>' WHERE NOT EXISTS
+  (SELECT FROM pg_database WHERE datname = '<database>') \gexec
+REVOKE ALL ON DATABASE <database> FROM PUBLIC;
+"""
+NEW_PASSWORD = "ALTER ROLE <user> PASSWORD '<verifier>';\n"  # noqa: S105 (of what is said)
+HANG_UP = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE usename = '<user>';\n"
+DROP = "DROP DATABASE IF EXISTS <database> WITH (FORCE);\n"
+
+
+def role_of(addon_id: str) -> str:
+    """The name of its user: the same for ever."""
+    return f"u{addon_id.replace('-', '')[:14]}"
+
+
+def database_of(addon_id: str) -> str:
+    """The name of its database."""
+    return f"d{addon_id.replace('-', '')[:14]}"
+
+
+def scram_verifier(password: str, salt: bytes | None = None) -> str:
+    """What PostgreSQL keeps of a password (RFC 5803): so it never sees the password itself, nor do its logs."""
+    salt = salt or secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, SCRAM_ROUNDS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    first, second, third = (base64.b64encode(each).decode() for each in (salt, stored, server))
+    return f"SCRAM-SHA-256${SCRAM_ROUNDS}:{first}${second}:{third}"
+
+
+def settle_sql(order: Order) -> str:
+    """Its user and its database, which no other user may enter. May be said again."""
+    return _filled(ROLE + DATABASE, order)
+
+
+def hang_up_sql(order: Order) -> str:
+    """All connections of its user."""
+    return _filled(HANG_UP, order)
+
+
+def rotate_sql(order: Order) -> str:
+    """From here on only this password lets in, and nobody stays who came by the one before."""
+    return _filled(NEW_PASSWORD + HANG_UP, order)
+
+
+def reset_sql(order: Order) -> str:
+    """Its database anew."""
+    return _filled(DROP + DATABASE, order)
+
+
+def facts_sql(order: Order) -> str:
+    """One row of JSON, for `condition_of`."""
+    return _filled(FACTS, order)
+
+
+def _filled(words: str, order: Order) -> str:
+    values = {
+        "<user>": role_of(order.addon_id),
+        "<database>": database_of(order.addon_id),
+        "<limit>": str(order.plan.connections or -1),
+        "<verifier>": scram_verifier(order.secret),
+    }
+    for name, value in values.items():
+        words = words.replace(name, value)
+    return words
+
+
+def condition_of(found: Mapping[str, Any], order: Order) -> Condition:
+    """From the row of FACTS."""
+    bound = order.plan.connections
+    facts = {
+        "PG Version": str(found["version"]).split()[0],
+        "Connections": f"{found['connections']}/{bound}" if bound else str(found["connections"]),
+        "Up Since": str(found["since"]),
+    }
+    return Condition(up=True, facts=facts, used=int(found["size"]))

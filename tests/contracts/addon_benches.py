@@ -1,0 +1,150 @@
+"""The providers that the contract suite runs over, each with a home of its own that is cleaned up."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+
+from paasd.adapters.docker_addons import DockerAddons
+from paasd.domain.addon import Kind, Plan
+from paasd.ports import Access, AddonProvider, Order
+from tests.contracts.engines import docker, remove_home, require_docker
+
+MEGABYTE = 1024 * 1024
+PLANS = {
+    Kind.POSTGRESQL: Plan("p1", "heroku-postgresql:essential-0", "Essential 0", 256 * MEGABYTE, 1024 * MEGABYTE, 20),
+    Kind.REDIS: Plan("r1", "heroku-redis:mini", "Mini", 32 * MEGABYTE, None, 20),
+}
+
+
+@dataclass
+class AddonBench:
+    """A provider under test. `kill` ends an add-on's server as a crash does; `trace` is what the machine has of one."""
+
+    provider: AddonProvider
+    kind: Kind
+    kill: Callable[[Order], Awaitable[None]]
+    traces: Callable[[], Awaitable[list[str]]]
+    again: Callable[[], AddonProvider]  # another daemon's, over the same
+    orders: list[Order] = field(default_factory=list)
+
+    def order(self, *apps: str) -> Order:
+        """A new add-on's, of one app unless said otherwise."""
+        made = Order(
+            addon_id=str(uuid.uuid4()),
+            name=f"shop-{uuid.uuid4().hex[:6]}",
+            kind=self.kind,
+            plan=PLANS[self.kind],
+            apps=apps or (str(uuid.uuid4()),),
+            secret=uuid.uuid4().hex + uuid.uuid4().hex,
+        )
+        self.orders.append(made)
+        return made
+
+    async def provisioned(self, *apps: str) -> Order:
+        """One that answers."""
+        order = self.order(*apps)
+        await self.provider.provision(order)
+        return order
+
+    async def tool(self, order: Order, *argv: str, given: bytes = b"") -> tuple[int, bytes]:
+        """(exit code, output) of one of its programs."""
+        shell = await self.provider.tool(order, argv)
+        try:
+            async with asyncio.timeout(60):
+                writing = asyncio.ensure_future(shell.write(given))
+                writing.add_done_callback(lambda _: asyncio.ensure_future(shell.end_input()))
+                said = b"".join([chunk async for chunk in shell.output()])
+                return (await shell.wait()).code, said
+        finally:
+            await shell.close()
+
+    async def say(self, order: Order, words: str) -> str:
+        """What the server answers its app's user; AssertionError where that is an error."""
+        argv = ("psql", "-qAtX", "-v", "ON_ERROR_STOP=1") if self.kind is Kind.POSTGRESQL else ("redis-cli", "-e")
+        code, said = await self.tool(order, *argv, given=f"{words}\n".encode())
+        text = said.decode().strip()
+        assert code == 0 and not text.startswith(("ERR", "NOAUTH", "NOPERM", "WRONGPASS")), text
+        return text
+
+    async def put(self, order: Order, value: str) -> None:
+        """A row, committed."""
+        if self.kind is Kind.POSTGRESQL:
+            await self.say(order, f"CREATE TABLE IF NOT EXISTS kept (v text); INSERT INTO kept VALUES ('{value}');")
+        else:
+            assert await self.say(order, f"SADD kept {value}") == "1"
+
+    async def rows(self, order: Order) -> list[str]:
+        """All that was put."""
+        if self.kind is Kind.POSTGRESQL:
+            return sorted((await self.say(order, "SELECT v FROM kept;")).split())
+        return sorted((await self.say(order, "SMEMBERS kept")).split())
+
+    async def is_let_in(self, access: Access) -> bool:
+        """Whether somebody who has this URL gets in from this host."""
+        return await asyncio.to_thread(lets_in, self.kind, access)
+
+
+def lets_in(kind: Kind, access: Access) -> bool:
+    """By real clients where this host has them."""
+    if kind is Kind.POSTGRESQL:
+        words = ["psql", "-qAtX", access.url, "-c", "SELECT 1"]
+        environment = {"PATH": os.environ["PATH"], "PGCONNECT_TIMEOUT": "5"}
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=30, check=False)
+        return done.stdout.strip() == "1"
+    with redis(access) as said:
+        return said("PING") == "+PONG"
+
+
+class redis:
+    """A client of the plainest kind: one connection, one line an answer."""
+
+    def __init__(self, access: Access) -> None:
+        self._socket = socket.create_connection((access.host, access.port), 5)
+        self._file = self._socket.makefile("rw", newline="\r\n")
+        self._secret = access.url.partition("@")[0].rpartition(":")[2]
+
+    def __enter__(self) -> Callable[[str], str]:
+        self.say(f"AUTH {self._secret}")
+        return self.say
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def say(self, words: str) -> str:
+        self._file.write(f"{words}\r\n")
+        self._file.flush()
+        return self._file.readline().strip()
+
+
+@asynccontextmanager
+async def container_bench(kind: Kind) -> AsyncIterator[AddonBench]:
+    """Containers of a home of its own."""
+    require_docker()
+    home = f"test{uuid.uuid4().hex[:8]}"
+
+    def again() -> DockerAddons:
+        return DockerAddons(home, search_path=os.environ["PATH"])
+
+    async def kill(order: Order) -> None:
+        await asyncio.to_thread(docker, "kill", f"paasd-{home}-{order.addon_id}")
+
+    async def traces() -> list[str]:
+        label = f"label=paasd.home={home}"
+        found = await asyncio.to_thread(docker, "ps", "-aq", "--filter", label)
+        volumes = await asyncio.to_thread(docker, "volume", "ls", "-q", "--filter", label)
+        return (found.stdout + volumes.stdout).split()
+
+    try:
+        async with again() as provider:
+            yield AddonBench(provider, kind, kill, traces, again)
+    finally:
+        await asyncio.to_thread(remove_home, home)
+
+
+PROVIDERS: dict[str, Callable[[Kind], AbstractAsyncContextManager[AddonBench]]] = {"container": container_bench}

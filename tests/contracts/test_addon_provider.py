@@ -1,0 +1,202 @@
+"""What every provider of add-ons keeps, over PostgreSQL and Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from paasd.domain.addon import Kind
+from paasd.domain.errors import InvalidParams, NotFound
+from paasd.ports import Order
+from tests.contracts.addon_benches import PROVIDERS, AddonBench
+
+pytestmark = pytest.mark.timeout(180)
+
+MARKS = {"container": [pytest.mark.docker]}
+CASES = [
+    pytest.param(name, kind, id=f"{name}-{kind}", marks=MARKS.get(name, []))
+    for name in PROVIDERS
+    for kind in (Kind.POSTGRESQL, Kind.REDIS)
+]
+everywhere = pytest.mark.parametrize(("name", "kind"), CASES)
+
+
+@pytest.fixture
+async def bench(name: str, kind: Kind) -> AsyncIterator[AddonBench]:
+    async with asyncio.timeout(150), PROVIDERS[name](kind) as opened:
+        yield opened
+
+
+@everywhere
+async def test_the_life_of_one(bench: AddonBench) -> None:
+    provider = bench.provider
+    assert await provider.problem(bench.kind) is None
+    order = await bench.provisioned()
+    app = order.apps[0]
+    access = await provider.access(order, app)
+    assert access.url.startswith("postgres://" if bench.kind is Kind.POSTGRESQL else "redis://")
+    assert order.secret not in repr(order) + repr(access)
+    assert await bench.is_let_in(access)
+    await bench.put(order, "first")
+    await provider.provision(order)  # done before: nothing changes
+    assert (await bench.rows(order), await provider.access(order, app)) == (["first"], access)
+    condition = await provider.condition(order)
+    assert condition.up and condition.facts and condition.used
+    assert list(await provider.kept()) == [order.addon_id]
+
+    await bench.kill(order)
+    assert not (await provider.condition(order)).up
+    await provider.mend([order])
+    assert (await bench.rows(order), await provider.access(order, app)) == (["first"], access)
+
+    await provider.set_aside(order)
+    await provider.set_aside(order)
+    assert not await reached(bench, order)
+    assert list(await provider.kept()) == [order.addon_id]
+    await provider.bring_back(order)
+    assert (await bench.rows(order), await provider.access(order, app)) == (["first"], access)
+    assert await bench.is_let_in(access)
+
+    await provider.reset(order)
+    await bench.put(order, "second")
+    assert await bench.rows(order) == ["second"]
+    assert await bench.is_let_in(access)
+
+    await provider.purge(order)
+    await provider.purge(order)
+    assert list(await provider.kept()) == []
+    assert await bench.traces() == []
+    with pytest.raises(NotFound):
+        await provider.bring_back(order)
+    with pytest.raises(NotFound):
+        await provider.condition(order)
+
+
+async def reached(bench: AddonBench, order: Order) -> bool:
+    try:
+        return (await bench.provider.condition(order)).up
+    except NotFound:
+        return False
+
+
+@everywhere
+@pytest.mark.slow
+async def test_a_new_password_is_the_only_one(bench: AddonBench) -> None:
+    provider, order = bench.provider, await bench.provisioned()
+    app = order.apps[0]
+    before = await provider.access(order, app)
+    await bench.put(order, "kept")
+    waiting = await provider.tool(order, ["psql", "-qAtX"] if bench.kind is Kind.POSTGRESQL else ["redis-cli"])
+    await waiting.write(b"SELECT 'here';\n" if bench.kind is Kind.POSTGRESQL else b"ECHO here\n")
+    reading = waiting.output()
+    assert b"here" in await anext(reading)
+
+    rotated = replace(order, secret="x" * 43)
+    await provider.rotate(rotated)
+    assert not await bench.is_let_in(before)
+    assert await bench.is_let_in(await provider.access(rotated, app))
+    assert await bench.rows(rotated) == ["kept"]
+    await waiting.write(b"SELECT 'still';\n" if bench.kind is Kind.POSTGRESQL else b"ECHO still\n")
+    await waiting.end_input()
+    assert b"\nstill" not in b"\n" + b"".join([chunk async for chunk in reading])
+    await waiting.close()
+    await provider.rotate(rotated)
+    await provider.hang_up(rotated)
+    assert await bench.rows(rotated) == ["kept"]
+
+
+@everywhere
+@pytest.mark.slow
+async def test_the_plan_is_put_in_force(bench: AddonBench) -> None:
+    provider, order = bench.provider, await bench.provisioned()
+    before = await provider.access(order, order.apps[0])
+    await bench.put(order, "kept")
+    plan = replace(order.plan, name="larger", memory=(order.plan.memory or 0) * 2, connections=40)
+    larger = replace(order, plan=plan)
+    await provider.resize(larger)
+    assert (await bench.rows(larger), await provider.access(larger, order.apps[0])) == (["kept"], before)
+    assert any("/40" in fact for fact in (await provider.condition(larger)).facts.values())
+    with pytest.raises(InvalidParams, match="larger plan"):
+        await provider.resize(replace(larger, plan=replace(plan, memory=1, disk=1)))
+    assert await bench.rows(larger) == ["kept"]
+
+
+@everywhere
+@pytest.mark.slow
+async def test_two_are_strangers(bench: AddonBench) -> None:
+    provider = bench.provider
+    first, second = await asyncio.gather(bench.provisioned(), bench.provisioned())
+    await bench.put(first, "first")
+    await bench.put(second, "second")
+    assert (await bench.rows(first), await bench.rows(second)) == (["first"], ["second"])
+    theirs = await provider.access(second, second.apps[0])
+    mine = await provider.access(first, first.apps[0])
+    crossed = replace(theirs, url=theirs.url.replace(second.secret, first.secret))
+    assert await bench.is_let_in(theirs)  # so it would be seen
+    assert not await bench.is_let_in(crossed)
+    if bench.kind is Kind.POSTGRESQL:
+        into_theirs = mine.url.replace(
+            f"{mine.host}:{mine.port}/{mine.database}", f"{theirs.host}:{theirs.port}/{theirs.database}"
+        )
+        assert not await bench.is_let_in(replace(mine, url=into_theirs))
+    with pytest.raises(NotFound):
+        await provider.access(first, second.apps[0])
+    assert sorted(await provider.kept()) == sorted((first.addon_id, second.addon_id))
+
+
+@everywhere
+@pytest.mark.slow
+async def test_another_app_is_linked_and_unlinked(bench: AddonBench) -> None:
+    provider, order = bench.provider, await bench.provisioned()
+    other = bench.order().apps[0]
+    both = replace(order, apps=(*order.apps, other))
+    await provider.link(both, other)
+    await provider.link(both, other)
+    assert await bench.is_let_in(await provider.access(both, other))
+    await bench.kill(both)
+    await provider.mend([both])
+    assert await bench.is_let_in(await provider.access(both, other))
+    await provider.unlink(order, other)
+    await provider.unlink(order, other)
+    with pytest.raises(NotFound):
+        await provider.access(order, other)
+    assert await bench.is_let_in(await provider.access(order, order.apps[0]))
+
+
+@everywhere
+@pytest.mark.slow
+async def test_its_tools_speak_on_pipes(bench: AddonBench) -> None:
+    order = await bench.provisioned()
+    await bench.put(order, "first")
+    with pytest.raises(InvalidParams, match="has no program sh"):
+        await bench.provider.tool(order, ["sh", "-c", "id"])
+    if bench.kind is not Kind.POSTGRESQL:
+        return
+    code, dump = await bench.tool(order, "pg_dump", "-Fc", "--no-owner")
+    assert code == 0 and dump.startswith(b"PGDMP")
+    await bench.provider.reset(order)
+    access = await bench.provider.access(order, order.apps[0])
+    code, said = await bench.tool(order, "pg_restore", "--no-owner", "-d", access.database, given=dump)
+    assert code == 0, said
+    assert await bench.rows(order) == ["first"]
+
+
+@everywhere
+@pytest.mark.slow
+async def test_cut_off_at_any_moment_it_is_finished_or_gone(bench: AddonBench) -> None:
+    for seconds in (0.05, 0.2, 0.4, 0.8, 1.6):
+        order = bench.order()
+        task = asyncio.ensure_future(bench.provider.provision(order))
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if done:
+            await task
+            await bench.provider.purge(order)
+            continue
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await bench.traces() == [], seconds
+    await bench.provider.provision(order)
+    await bench.put(order, "first")
+    assert await bench.rows(order) == ["first"]
