@@ -18,6 +18,7 @@ from socket import AF_UNIX, SOCK_STREAM, socket
 
 import structlog
 
+from paasd.api.shown import Shown
 from paasd.domain.access import Actor
 from paasd.domain.app import App
 from paasd.domain.errors import InvalidParams, PaasError
@@ -199,9 +200,11 @@ class _Pusher:
         self._writer = writer
         self._stalled_seconds = stalled_seconds
         self._listens = True
+        self._shown = Shown()
 
     async def write(self, data: bytes) -> None:
-        """Waits while the pusher reads slowly; never raises for one who went away."""
+        """Waits while the pusher reads slowly; never raises for one who went away. Nothing steers his terminal."""
+        data = self._shown.feed(data)
         for start in range(0, len(data), FRAME_BYTES):
             part = data[start : start + FRAME_BYTES]
             if not self._listens or self._writer.is_closing():

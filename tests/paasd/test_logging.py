@@ -1,8 +1,11 @@
 """The daemon's own log: to stderr, as JSON or for people, and never with the values that were at hand."""
 
 import json
+import socket
 import subprocess
 import sys
+
+from tests.daemon import running_alone, wait_until
 
 SCRIPT = """
 import logging, sys
@@ -57,3 +60,20 @@ def test_libraries_go_the_same_way_and_only_to_warn() -> None:
 def test_what_variables_held_is_never_told() -> None:
     for form in ("json", "console"):
         assert "hunter2" not in said(form), form
+
+
+BROKEN = b"GET /apps HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer hunter2\x00\r\n\r\n"
+
+
+def test_a_request_that_is_no_http_is_one_line_without_what_was_sent() -> None:
+    """Bites: without the filter the header stands in the log, with its token."""
+    with running_alone({"docker": {"host": "unix:///nonexistent/docker.sock"}}) as daemon:
+        with socket.create_connection(("127.0.0.1", daemon.api_port), timeout=20) as connection:
+            connection.sendall(BROKEN)
+            assert connection.recv(100).startswith(b"HTTP/1.0 400")
+            while connection.recv(4096):
+                pass
+        wait_until(lambda: "was not HTTP" in daemon.log.read_text(), 20, "nothing is said")
+        log = daemon.log.read_text()
+    assert "hunter2" not in log and "Traceback" not in log
+    assert "[WARNING] A request from 127.0.0.1 was not HTTP" in log
