@@ -93,7 +93,7 @@ class Disk:
             level = disk.level(self._rules)
             if level is not self._said.get(disk.path, Level.OK):
                 tell = log.info if level is Level.OK else log.warning
-                tell("disk", path=disk.path, level=level.value, used_percent=disk.used_percent, free=disk.free)
+                tell("disk", path=disk.path, status=level.value, used_percent=disk.used_percent, free=disk.free)
             self._said[disk.path] = level
         await attempt("collect", self.collect())
 

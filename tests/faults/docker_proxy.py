@@ -11,7 +11,7 @@ from typing import Literal
 
 REQUEST = re.compile(rb"(?:GET|POST|PUT|DELETE|HEAD) \S+ HTTP/1\.1\r\n")
 
-Kind = Literal["status", "hang", "lose", "cut", "drip", "nonsense"]
+Kind = Literal["status", "hang", "lose", "cut", "drip", "nonsense", "hush"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Fault:
 
     status: refused with `number`, and not passed on. hang: not passed on, and never answered. lose: passed on and
     carried out, the answer lost. cut: the answer breaks off after `number` bytes. drip: it comes `number` bytes at a
-    time. nonsense: it is complete, and JSON that ends in the middle.
+    time. nonsense: it is complete, and JSON that ends in the middle. hush: it begins, and no more of it ever comes.
     """
 
     kind: Kind
@@ -31,24 +31,46 @@ class Fault:
 class Proxy:
     """Listens on a unix socket of its own; `fault` may be set from any thread. `hits` counts what it spoiled."""
 
-    def __init__(self, upstream: Path) -> None:
+    def __init__(self, upstream: Path, loop: asyncio.AbstractEventLoop) -> None:
         self.fault: Fault | None = None
         self.hits = 0
         self._upstream = upstream
+        self._loop = loop
+        self._requests: list[str] = []
+        self._lines: set[Line] = set()
+
+    def asked(self, pattern: str) -> int:
+        """How many requests had the pattern in them."""
+        return sum(re.search(pattern, request) is not None for request in list(self._requests))
+
+    def drop(self, pattern: str) -> None:
+        """End the lines whose last request has the pattern in it, now. From any thread."""
+        done = threading.Event()
+
+        def end() -> None:
+            for line in list(self._lines):
+                if re.search(pattern, line.request):
+                    line.end()
+            done.set()
+
+        self._loop.call_soon_threadsafe(end)
+        assert done.wait(10)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One line of a client's."""
         there, here = await asyncio.open_unix_connection(str(self._upstream))
         line = Line(self, reader, writer, there, here)
+        self._lines.add(line)
         pumps = [asyncio.ensure_future(line.forth()), asyncio.ensure_future(line.back())]
         await asyncio.wait(pumps, return_when=asyncio.ALL_COMPLETED)
-        for end in (writer, here):
-            end.close()
+        self._lines.discard(line)
+        line.end()
 
-    def meets(self, request: bytes) -> Fault | None:
+    def meets(self, request: str) -> Fault | None:
         """The fault for a request, which is counted."""
+        self._requests.append(request)
         fault = self.fault
-        if fault is None or not re.search(fault.pattern, request.decode("latin-1")):
+        if fault is None or not re.search(fault.pattern, request):
             return None
         self.hits += 1
         return fault
@@ -68,15 +90,22 @@ class Line:
         self._proxy = proxy
         self._client_in, self._client_out = client_in, client_out
         self._engine_in, self._engine_out = engine_in, engine_out
+        self.request = ""  # the last
         self._fault: Fault | None = None  # of the request that is answered now
         self._passed = 0
+
+    def end(self) -> None:
+        """Both connections."""
+        self._client_out.close()
+        self._engine_out.close()
 
     async def forth(self) -> None:
         """What the client says. Each request begins with a chunk of its own, as clients send them."""
         with suppress(OSError):
             while data := await self._client_in.read(65536):
                 if found := REQUEST.match(data):
-                    self._fault, self._passed = self._proxy.meets(found[0]), 0
+                    self.request = found[0].decode("latin-1")
+                    self._fault, self._passed = self._proxy.meets(self.request), 0
                     if self._fault is not None and not await self._passes(self._fault):
                         break
                 self._engine_out.write(data)
@@ -109,6 +138,8 @@ class Line:
                 fault = self._fault
                 if fault is not None and fault.kind == "lose":
                     break
+                if fault is not None and fault.kind == "hush" and self._passed:
+                    continue
                 if fault is not None and fault.kind == "cut":
                     data = data[: max(0, fault.number - self._passed)]
                 await self._pass_on(data, fault.number if fault is not None and fault.kind == "drip" else len(data))
@@ -128,7 +159,8 @@ class Line:
 @contextmanager
 def proxy(where: Path, upstream: Path) -> Iterator[Proxy]:
     """One that listens at `where` within the block."""
-    made, loop = Proxy(upstream), asyncio.new_event_loop()
+    loop = asyncio.new_event_loop()
+    made = Proxy(upstream, loop)
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
