@@ -94,6 +94,13 @@ bench-deploy: setup ## cached redeploy and rollback against the bare engine's fl
 bench-idle: setup ## memory and processor of an idle daemon and router
 	$(BIN)/python -m bench.idle $(ARGS)
 
+.PHONY: fetch-apps bench-apps
+fetch-apps: python-env ## the public apps of bench/apps.tsv, by git (APPS_FROM='/mirror/{owner}+{name}': from elsewhere than GitHub)
+	@APPS_FROM='$(APPS_FROM)' $(BIN)/python -m bench.apps_list
+
+bench-apps: setup ## deploys each of them: seconds to build, size, boot, and what it answers (ENGINE=process; ARGS='httpbin …')
+	$(BIN)/python -m bench.apps $(ARGS)
+
 .PHONY: bench-logs
 bench-logs: setup ## an app that prints 100 MB/s: another's tail, the app itself, the API, what is kept and counted
 	$(BIN)/python -m bench.logs $(ARGS)

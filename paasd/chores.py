@@ -29,6 +29,7 @@ from paasd.services.webhooks import Webhooks
 RECONCILE_SECONDS = 30
 BACKUP_LOOK_SECONDS = 600
 DISK_SECONDS = 60
+CACHES_SECONDS = 600
 MAINTENANCE_SECONDS = 5
 PAGES_SECONDS = 900
 
@@ -76,6 +77,11 @@ async def watch_disk(services: Services) -> None:
     await services.disk.look_after()
 
 
+async def bound_caches(services: Services) -> None:
+    """What an app's builds keep for the next is bounded."""
+    await attempt("build caches", services.disk.bound_caches())
+
+
 async def end_maintenance(services: Services) -> None:
     """The router ends it by its own clock; this makes the ledger follow."""
     await attempt("end maintenance", services.maintenance.end_due())
@@ -95,6 +101,7 @@ PERIODIC: tuple[tuple[int, Callable[[Services], Coroutine[Any, Any, None]]], ...
     (RECONCILE_SECONDS, reconcile),
     (BACKUP_LOOK_SECONDS, back_up),
     (DISK_SECONDS, watch_disk),
+    (CACHES_SECONDS, bound_caches),
     (MAINTENANCE_SECONDS, end_maintenance),
     (PAGES_SECONDS, fetch_pages),
     (RECONCILE_SECONDS, sweep_one_offs),

@@ -25,7 +25,9 @@ def disk_rules(settings: Settings) -> DiskRules:
     """What is kept, and when a disk is too full."""
     disk = settings.disk
     return DiskRules(
-        disk.high, disk.full, disk.build_mb * MEGABYTE, disk.build_inodes, disk.keep_releases, disk.keep_output_days
+        *(disk.high, disk.full, disk.build_mb * MEGABYTE, disk.build_inodes, disk.keep_releases),
+        keep_output_days=disk.keep_output_days,
+        cache_bytes=settings.build.cache_mb * MEGABYTE,
     )
 
 

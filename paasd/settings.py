@@ -26,6 +26,7 @@ class SettingsError(ValueError):
 class BuildSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds a build may take; builds at once, over all apps; bytes a push may bring; memory of each build step.
 
+    `cache_mb` is what an app's builds may keep for the next before it is emptied.
     With `strict` an app that asks for a version of its language that no stack has is refused, not built on the nearest.
     """
 
@@ -34,6 +35,7 @@ class BuildSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_push_bytes: Count = 500_000_000
     memory_mb: Annotated[int, Meta(ge=6)] = 2048
     strict: bool = False
+    cache_mb: Count = 2000
 
 
 class DynoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

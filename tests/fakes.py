@@ -79,6 +79,7 @@ class FakeEngine:
         self.journal: list[str] = []
         self.networks_made: set[str] = set()
         self.tags: dict[str, str] = {}  # name -> artifact
+        self.caches: dict[str, int] = {}
         self.others: dict[str, str] = {"paasd/stack:bookworm": ""}  # images not of ours, and whose app they are
         self.standing = Stacks()
         self.guarded = 0  # how often the host was guarded
@@ -187,6 +188,14 @@ class FakeEngine:
         if not any(running.spec.artifact == artifact for running in self._running.values()):
             self._artifacts.pop(artifact, None)
             self.tags = {name: tagged for name, tagged in self.tags.items() if tagged != artifact}
+
+    async def cache_sizes(self) -> Mapping[str, int]:
+        await self._at("cache_sizes")
+        return dict(self.caches)
+
+    async def purge_cache(self, app_id: str) -> int:
+        await self._at("purge_cache")
+        return self.caches.pop(app_id, 0)
 
     async def tag(self, artifact: str, name: str) -> None:
         await self._at("tag")

@@ -19,6 +19,7 @@ CLASSIC_NOISE = re.compile(
 )
 OWN_WORDS = (" ---> ", "Removing intermediate container ")
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
+WHOSE = re.compile(r": /var/cache/paasd/\S+ && ")  # says whose the step is, for the engine's list of what it keeps
 FLAG = re.compile(r" --[a-z]+(?:=\S+)?")
 COMMAND_FAILED = tuple(
     re.compile(pattern, re.DOTALL)
@@ -133,7 +134,7 @@ def readable(instruction: str) -> str:
     word, _, rest = " ".join(instruction.split()).partition(" ")
     while FLAG.match(f" {rest}"):
         rest = FLAG.sub("", f" {rest}", count=1).lstrip()
-    line = f"{word} {rest}".replace("docker.io/library/", "").replace("docker.io/", "")
+    line = WHOSE.sub("", f"{word} {rest}").replace("docker.io/library/", "").replace("docker.io/", "")
     return line if len(line) <= 160 else f"{line[:157]}..."
 
 

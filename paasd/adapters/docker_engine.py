@@ -13,6 +13,7 @@ from typing import Any
 
 from paasd.adapters.docker_api import DockerApi, DockerSettings, Refused, sensible
 from paasd.adapters.docker_build import Builder
+from paasd.adapters.docker_caches import cache_sizes, purge_cache
 from paasd.adapters.docker_containers import (
     APP,
     DYNO,
@@ -119,6 +120,16 @@ class DockerEngine:
         except Refused as error:
             if error.status not in (404, 409):
                 raise
+
+    async def cache_sizes(self) -> Mapping[str, int]:
+        """Bytes that builds keep for the next, by app id; none without BuildKit."""
+        buildkit = self._buildkit(parse_version((await self._api.connect()).api_version))
+        return await cache_sizes(self._api) if buildkit else {}
+
+    async def purge_cache(self, app_id: str) -> int:
+        """Remove an app's: the bytes that went."""
+        buildkit = self._buildkit(parse_version((await self._api.connect()).api_version))
+        return await purge_cache(self._api, app_id) if buildkit else 0
 
     async def tag(self, artifact: str, name: str) -> None:
         """Another name for an artifact ("paasd/shop:v4"). Absent: NotFound."""

@@ -146,6 +146,14 @@ class ProcessEngine:
         spared = {key for keys in self._builder.wanted.values() for key in keys}
         await asyncio.to_thread(self._slugs.delete, artifact, spared)
 
+    async def cache_sizes(self) -> Mapping[str, int]:
+        """Bytes that builds keep for the next, by app id."""
+        return await asyncio.to_thread(self._slugs.cache_sizes)
+
+    async def purge_cache(self, app_id: str) -> int:
+        """Remove an app's: the bytes that went."""
+        return await asyncio.to_thread(self._slugs.purge_cache, app_id)
+
     async def tag(self, artifact: str, name: str) -> None:
         """Another name for an artifact. Absent: NotFound."""
         self._slugs.tag(artifact, name)

@@ -137,6 +137,21 @@ class Slugs:
         """What an app's builds keep for the next: downloads and wheels."""
         return self._root / "apps" / app_id / "cache"
 
+    def cache_sizes(self) -> dict[str, int]:
+        """Bytes of each app's cache, by app id. Walks folders."""
+        return {path.parent.name: tree_size(path) for path in (self._root / "apps").glob("*/cache")}
+
+    def purge_cache(self, app_id: str) -> int:
+        """Empty an app's cache: the bytes that went. A build under way fetches what it misses. Walks folders."""
+        cache = self.cache(app_id)
+        before = tree_size(cache)
+        for one in cache.glob("*"):
+            if one.is_dir() and not one.is_symlink():
+                shutil.rmtree(one, ignore_errors=True)
+            else:
+                one.unlink(missing_ok=True)
+        return before - tree_size(cache)
+
     def folder(self, app_id: str) -> Path:
         """An app's folder, with what is always in it."""
         folder = self._root / "apps" / app_id

@@ -86,6 +86,13 @@ async def cancel(request: web.Request) -> web.Response:
     return reply(request, build_resource(build, app, parts.links, release_id=None))
 
 
+async def purge_cache(request: web.Request) -> web.Response:
+    """Remove what the app's builds keep for the next one: installed dependencies, and downloads of them."""
+    app = await find_app(request)
+    freed = await request.app[PARTS].disk.purge_cache(app)
+    return reply(request, {"app": {"id": app.id, "name": app.name}, "bytes": freed})
+
+
 async def show_slug(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     app = await find_app(request)
@@ -109,5 +116,6 @@ ROUTES = (
     web.post("/apps/{app}/builds", create),
     web.get("/apps/{app}/builds/{build}", show),
     web.delete("/apps/{app}/builds/{build}", cancel),
+    web.delete("/apps/{app}/build-cache", purge_cache),
     web.get("/apps/{app}/slugs/{slug}", show_slug),
 )

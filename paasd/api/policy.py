@@ -191,6 +191,7 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
         POST /apps/{app}/builds
         POST /apps/{app}/sources
         DELETE /apps/{app}/builds/{build}
+        DELETE /apps/{app}/build-cache
     """,
     (Scope.WRITE, Permission.MANAGE): """
         DELETE /apps/{app}

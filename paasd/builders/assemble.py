@@ -15,6 +15,7 @@ from paasd.domain.stack import Stack
 
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?")
 APTFILE = "Aptfile"
+CACHES = "/var/cache/paasd"  # below it each app's own, by its id: what is kept from build to build
 RUN_LINE = re.compile(r"^RUN ((?:--mount=\S+\s+(?:\\\n\s*)?)*)", re.MULTILINE)
 
 
@@ -79,10 +80,12 @@ def _apt(source: Source, *, buildkit: bool) -> str:
     packages = apt_packages(source)
     if not packages:
         return ""
-    mount = f"--mount=type=cache,id=paasd-apt-{source.app_id},target=/var/cache/apt,sharing=locked "
+    place = f"{CACHES}/{source.app_id}/apt"
+    mount = f"--mount=type=cache,id=paasd-apt-{source.app_id},target={place},sharing=locked {of_app(source.app_id)}"
+    option = f"-o Dir::Cache={place} " if buildkit else ""
     return (
-        f"RUN {mount if buildkit else ''}apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy "
-        f"--no-install-recommends {' '.join(packages)} && rm -rf /var/lib/apt/lists/*\n"
+        f"RUN {mount if buildkit else ''}apt-get update -q {option}&& DEBIAN_FRONTEND=noninteractive apt-get install "
+        f"-qy {option}--no-install-recommends {' '.join(packages)} && rm -rf /var/lib/apt/lists/*\n"
     )
 
 
@@ -100,6 +103,11 @@ def apt_packages(source: Source) -> tuple[str, ...]:
             )
         found += line.split()
     return tuple(found)
+
+
+def of_app(app_id: str) -> str:
+    """What begins a command that installs: whose it is, for the engine's list of what it keeps; does nothing."""
+    return f": {CACHES}/{app_id} && "
 
 
 def copy(*names: str) -> str:

@@ -56,7 +56,8 @@ def _classic(source: Source, buildpacks: list[str]) -> Recipe:
 
 def _dockerfile(source: Source, stack: Stack, buildpacks: list[str], *, buildkit: bool) -> str:
     """Their names are arguments of a program, never of a shell."""
-    cache = "--mount=type=cache,target=/var/cache/buildpacks,uid=1000,gid=1000,sharing=locked,id=paasd-buildpacks-"
+    cache = f"--mount=type=cache,target=/var/cache/paasd/{source.app_id}/buildpacks,uid=1000,gid=1000"
+    cache += ",sharing=locked,id=paasd-buildpacks-"
     secret = "--mount=type=secret,id=paasd-env,required=true,uid=1000,mode=0400 " if source.secrets else ""
     mounts = f"{cache}{source.app_id} {secret}" if buildkit else ""
     return (

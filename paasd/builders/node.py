@@ -18,15 +18,15 @@ from paasd.domain.version_range import satisfies
 LOOKS_FOR = "Node (package.json)"
 ENV = ("NODE_ENV=production", "NPM_CONFIG_UPDATE_NOTIFIER=false")
 # The cache is the app's own: what one app's build puts there no other app installs.
-ARGS = """ARG NPM_CONFIG_CACHE=/var/cache/node/npm
-ARG YARN_CACHE_FOLDER=/var/cache/node/yarn
-ARG NPM_CONFIG_STORE_DIR=/var/cache/node/pnpm
+ARGS = """ARG NPM_CONFIG_CACHE=/var/cache/paasd/{app_id}/node/npm
+ARG YARN_CACHE_FOLDER=/var/cache/paasd/{app_id}/node/yarn
+ARG NPM_CONFIG_STORE_DIR=/var/cache/paasd/{app_id}/node/pnpm
 ARG YARN_ENABLE_GLOBAL_CACHE=false
 ARG COREPACK_ENABLE_STRICT=0
 """
-CACHE = "--mount=type=cache,target=/var/cache/node,sharing=shared,id=paasd-node-"
-RUN = f"RUN {CACHE}{{app_id}},uid=1000,gid=1000 \\\n    {{command}}\n"
-RUN_AS_ROOT = f"RUN {CACHE}root-{{app_id}} \\\n    {{command}}\n"
+CACHE = "--mount=type=cache,target=/var/cache/paasd/{app_id}/node,sharing=shared,id=paasd-node-"
+RUN = "RUN " + CACHE + "{app_id},uid=1000,gid=1000 \\\n    : /var/cache/paasd/{app_id} && {command}\n"
+RUN_AS_ROOT = "RUN " + CACHE + "root-{app_id} \\\n    : /var/cache/paasd/{app_id} && {command}\n"
 ADVICE = 'add a "start" script to package.json, or a Procfile with a line such as `web: node server.js`.'
 
 
@@ -143,7 +143,9 @@ def _full(source: Source, major: str) -> str:
 
 def _install(source: Source, manager: Manager, major: str, commands: Sequence[str], *, cached: bool) -> str:
     run, as_root = (RUN, RUN_AS_ROOT) if cached else ("RUN {command}\n", "RUN {command}\n")
-    lines = f"COPY --from={NODE_IMAGE}:{major} /node /opt/node\n" + (ARGS if cached else "")
+    lines = f"COPY --from={NODE_IMAGE}:{major} /node /opt/node\n" + (
+        ARGS.format(app_id=source.app_id) if cached else ""
+    )
     if manager.tool is not None:
         tool = f"npm install --global --no-audit --no-fund --prefix /opt/pm {manager.tool}"
         lines += as_root.format(app_id=source.app_id, command=tool)

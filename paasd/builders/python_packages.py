@@ -16,7 +16,7 @@ from paasd.domain.slug import SlugRecipe
 
 # ARG, not ENV: these are for the installation only, and the image's own environment stays the app's.
 # The cache is the app's own: what one app's build puts there, wheels included, no other app installs.
-ARGS = """ARG UV_CACHE_DIR=/var/cache/uv
+ARGS = """ARG UV_CACHE_DIR=/var/cache/paasd/%(app_id)s/uv
 ARG UV_LINK_MODE=copy
 ARG UV_NO_PROGRESS=1
 ARG UV_SYSTEM_CERTS=1
@@ -25,8 +25,8 @@ ARG UV_PYTHON_DOWNLOADS=never
 ARG UV_TOOL_DIR=/tmp/uv-tools
 """
 RUN = f"""RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
-    --mount=type=cache,id=paasd-uv-%(app_id)s,target=/var/cache/uv,sharing=shared \\
-    %(command)s
+    --mount=type=cache,id=paasd-uv-%(app_id)s,target=/var/cache/paasd/%(app_id)s/uv,sharing=shared \\
+    : /var/cache/paasd/%(app_id)s && %(command)s
 """
 VENV = "uv venv -q --python /usr/bin/python3 /opt/venv"
 PIP = "RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -q %s\n"
@@ -55,7 +55,7 @@ class Needs:
 
 def installs(source: Source, needs: Needs) -> str:
     """The Dockerfile's lines that bring what is needed."""
-    lines = ARGS + _copies(needs) + _run(source, f"{VENV} && {needs.command}")
+    lines = ARGS % {"app_id": source.app_id} + _copies(needs) + _run(source, f"{VENV} && {needs.command}")
     return lines + ("COPY . /app/\n" + _run(source, needs.own) if needs.own is not None else "")
 
 

@@ -1,4 +1,4 @@
-"""`builds`, `builds:info`, `builds:output` and `builds:cancel`, in the words of Heroku's plugin."""
+"""`builds` and what is below it, `builds:cache:purge` too, in the words of Heroku's plugin."""
 
 from __future__ import annotations
 
@@ -90,6 +90,18 @@ def cancel(session: Session, app: str, build: str | None, as_json: bool) -> None
         output.print_json(stopped)
 
 
+@click.command(cls=PaasCommand, name="builds:cache:purge", section=SECTION, example="paas builds:cache:purge")
+@json_option
+@app_options
+def purge_cache(session: Session, app: str, as_json: bool) -> None:
+    """Remove what the app's builds keep for the next one, which then installs everything anew."""
+    with output.action("Purging build cache of ", Styled(app, output.APP)) as done:
+        found = session.api.delete(path("apps", app, "build-cache"))
+        done.done(f"{found['bytes'] / 1e6:.0f} MB")
+    if as_json:
+        output.print_json(found)
+
+
 def _newest(session: Session, app: str, count: int) -> list[Build]:
     found: list[Build] = session.api.get(path("apps", app, "builds"), range_=f"created_at ..; max={count}, order=desc")
     return found
@@ -116,4 +128,4 @@ def _row(build: Build) -> list[Cell]:
     ]
 
 
-COMMANDS = (list_builds, info, show_output, cancel)
+COMMANDS = (list_builds, info, show_output, cancel, purge_cache)

@@ -20,7 +20,7 @@ class Level(StrEnum):
 @dataclass(frozen=True, slots=True)
 class DiskRules:
     """Watermarks in percent, what a build needs on each disk, how many releases per app keep their image, and the days
-    that outputs are kept."""
+    that outputs are kept; `cache_bytes`: what an app's builds may keep for the next."""
 
     high: int = 80
     full: int = 90
@@ -28,6 +28,7 @@ class DiskRules:
     build_inodes: int = 2000
     keep_releases: int = 20
     keep_output_days: int = 90
+    cache_bytes: int = 2000 * MEGABYTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,14 @@ class Engine(Protocol):
         """Absent: fine. Still used by a dyno: it stays, no error."""
         ...
 
+    async def cache_sizes(self) -> Mapping[str, int]:
+        """Bytes that builds keep for the next ones, by app id; other homes' apps may be among them."""
+        ...
+
+    async def purge_cache(self, app_id: str) -> int:
+        """Remove what builds keep of an app, but what a build uses just now: the bytes that went. None: fine."""
+        ...
+
     async def tag(self, artifact: str, name: str) -> None:
         """Another name for an artifact ("paasd/shop:v4"); whatever had that name loses it. Absent: NotFound."""
         ...

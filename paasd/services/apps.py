@@ -14,7 +14,7 @@ from paasd.domain.app import App, check_app_name, describe_config_change, genera
 from paasd.domain.errors import InvalidParams, PaasError
 from paasd.domain.release import NewRelease, Status
 from paasd.ports import Engine, Outputs, Sources, Store
-from paasd.services.background import Background
+from paasd.services.background import Background, attempt
 from paasd.services.logs import AppLogs
 from paasd.services.maintenance import plain, switch
 from paasd.services.releases import Releases
@@ -90,6 +90,7 @@ class Apps:
         for artifact in await self.engine.artifacts():
             if artifact.app_id == app_id:
                 await self.engine.delete_artifact(artifact.name)
+        await attempt("purge build cache", self.engine.purge_cache(app_id))
 
     async def rename(self, actor: Actor, app: App, name: str) -> App:
         """Another name, address and git URL; the release goes on. Raises InvalidParams, ReleaseInProgress."""

@@ -107,6 +107,18 @@ class Disk:
                 await attempt(f"collect {app.name}", self._collect(app))
             await self._outputs.prune(app.id, self._rules.keep_output_days)
 
+    async def purge_cache(self, app: App) -> int:
+        """Remove what builds of the app keep for the next: the bytes that went."""
+        return await self._engine.purge_cache(app.id)
+
+    async def bound_caches(self) -> None:
+        """Empty the cache of each app that keeps more than it may. An app that builds just now has its turn later."""
+        sizes = await self._engine.cache_sizes()
+        for app in await self._store.apps():
+            if sizes.get(app.id, 0) > self._rules.cache_bytes and not self._background.lock(app.id).locked():
+                freed = await self._engine.purge_cache(app.id)
+                log.info("build cache emptied", app=app.name, bytes=freed, cap=self._rules.cache_bytes)
+
     async def _collect(self, app: App) -> None:
         # The ledger first: what is built after the engine was asked must not be taken for gone.
         releases = await self._store.releases(app.id)

@@ -281,3 +281,19 @@ def test_config_vars_that_a_build_may_see(opened: Open) -> None:
     assert "The build may see, as secrets: TOKEN (app.json)" in said
     assert "hunter2" not in said
     assert shop.get() == (200, "length 18undefined")
+
+
+@pytest.mark.slow
+def test_a_purged_cache_installs_anew(opened: Open) -> None:
+    """Bites: with the caches alone removed, BuildKit still takes the layer that they were used for."""
+    shop = opened("purged", {"app.py": FLASK, "requirements.txt": "flask==3.1.2\ngunicorn==23.0.0\n"})
+    shop.deploy()
+    assert re.search(r"uv pip install .*, cached\)", shop.deploy({"README": "two"}))
+    code, said = shop.shell.attempt("paas", "builds:cache:purge", "-a", "purged")
+    assert code == 0, said
+    megabytes = re.search(r"Purging build cache of purged... (\d+) MB", said)
+    assert megabytes is not None and int(megabytes[1]) > 0, said
+    assert "Purging build cache of purged... 0 MB" in shop.shell.run("paas", "builds:cache:purge", "-a", "purged")
+    assert "uv pip install" in (anew := shop.deploy({"README": "three"}))
+    assert not re.search(r"uv pip install .*, cached\)", anew), anew
+    assert shop.get() == (200, "hello of flask")

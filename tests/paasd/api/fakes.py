@@ -81,6 +81,12 @@ class FakeEngine:
     async def delete_artifact(self, artifact: str) -> None:
         pass
 
+    async def cache_sizes(self) -> Mapping[str, int]:
+        return {}
+
+    async def purge_cache(self, app_id: str) -> int:
+        return 0
+
     async def tag(self, artifact: str, name: str) -> None:
         pass
 

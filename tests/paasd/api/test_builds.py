@@ -66,3 +66,10 @@ async def test_a_build_that_is_over_can_not_be_cancelled(world: World) -> None:
     assert (answer.status, answer.json["id"]) == (409, "conflict")
     assert "it is succeeded" in answer.json["message"]
     assert (await world.call("DELETE", f"/apps/shop/builds/{uuid.uuid4()}")).status == 404
+
+
+async def test_purging_the_build_cache_tells_what_went(world: World) -> None:
+    await world.create()
+    answer = await world.call("DELETE", "/apps/shop/build-cache")
+    assert (answer.status, answer.json["app"]["name"], answer.json["bytes"]) == (200, "shop", 0)
+    assert (await world.call("DELETE", "/apps/absent/build-cache")).status == 404

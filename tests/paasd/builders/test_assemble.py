@@ -18,8 +18,9 @@ def test_what_is_installed_comes_before_the_source_and_what_is_built_after_it(tm
     text, classic = assemble(Source(tmp_path, "a1"), BOOKWORM, [one, two])
     assert text.splitlines() == [
         "FROM paasd/stack:bookworm", "USER root", "WORKDIR /app", "ENV A=1 B=2 PATH=/a/bin:/b/bin:$PATH HOME=/app",
-        "RUN --mount=type=cache,id=paasd-apt-a1,target=/var/cache/apt,sharing=locked apt-get update -q && "
-        "DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends libpq-dev gcc python3-dev && "
+        "RUN --mount=type=cache,id=paasd-apt-a1,target=/var/cache/paasd/a1/apt,sharing=locked : /var/cache/paasd/a1 && "
+        "apt-get update -q -o Dir::Cache=/var/cache/paasd/a1/apt && DEBIAN_FRONTEND=noninteractive apt-get install "
+        "-qy -o Dir::Cache=/var/cache/paasd/a1/apt --no-install-recommends libpq-dev gcc python3-dev && "
         "rm -rf /var/lib/apt/lists/*",
         "RUN install a", "RUN install b", "COPY --chown=app:app . /app", "USER app", "RUN build a", "RUN build b",
     ]  # fmt: skip

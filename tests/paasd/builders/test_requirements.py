@@ -126,6 +126,6 @@ def test_each_app_has_a_package_cache_of_its_own(tmp_path: Path) -> None:
     assert first is not None
     assert other is not None
     assert first == again
-    assert "--mount=type=cache,id=paasd-uv-a1,target=/var/cache/uv" in first.dockerfile
+    assert "--mount=type=cache,id=paasd-uv-a1,target=/var/cache/paasd/a1/uv,sharing=shared" in first.dockerfile
     assert "id=paasd-uv-b2" in other.dockerfile
     assert "paasd-uv-a1" not in other.dockerfile

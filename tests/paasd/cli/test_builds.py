@@ -58,3 +58,8 @@ def test_nothing_to_cancel(paas: Run, wire: Wire) -> None:
     ran = paas("builds:cancel", "-a", "shop")
     assert ran.returncode == 1
     assert "No build of shop is running" in ran.stderr
+
+
+def test_purge_the_cache(paas: Run, wire: Wire) -> None:
+    wire.reply("DELETE", "/apps/shop/build-cache", {"app": {"id": "1", "name": "shop"}, "bytes": 25_026_037})
+    assert paas("builds:cache:purge", "-a", "shop").stderr == "Purging build cache of shop... 25 MB\n"

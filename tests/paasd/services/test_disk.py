@@ -116,3 +116,25 @@ async def test_the_report_and_old_outputs(world: World) -> None:
     await disk.collect()
     assert await world.outputs.size(app.id) == 0
     assert await statuses(world, app) == ["succeeded", "succeeded", "succeeded"]
+
+
+async def test_a_cache_beyond_its_bound_is_emptied_and_no_other(world: World) -> None:
+    """Bites: without the comparison with `cache_bytes` the small one goes too."""
+    app = await world.deployed()
+    disk = disk_of(world)
+    world.engine.caches = {app.id: disk._rules.cache_bytes, "of another home": 10**12}
+    await disk.bound_caches()
+    assert world.engine.caches[app.id] == disk._rules.cache_bytes
+    world.engine.caches[app.id] += 1
+    async with world.background.lock(app.id):
+        await disk.bound_caches()  # it builds or is released just now
+    assert app.id in world.engine.caches
+    await disk.bound_caches()
+    assert world.engine.caches == {"of another home": 10**12}
+
+
+async def test_a_destroyed_apps_cache_goes(world: World) -> None:
+    app = await world.deployed()
+    world.engine.caches = {app.id: 5}
+    await world.apps.destroy(world.actor, app)
+    await until(lambda: world.engine.caches == {})

@@ -1,0 +1,261 @@
+"""`make bench-apps`: the public apps of bench/apps.tsv on a daemon: what they answer, seconds to build, size, boot.
+
+Cold is a build of an app that was never built (no cache of its own; the package index was asked once before), beside
+what its installer takes by hand with an empty cache in the same image; warm is one of the same source again.
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.apps_list import PublicApp, public_apps
+from bench.deploy import build_times
+from bench.page import table, title, verdict
+from tests.daemon import ROOT, Daemon, Shell, running, shell_for
+
+PUSH_SECONDS = 900.0
+LINE_GOAL = 1.5
+COLD_SHARE = 1.15
+SLOW = ("welcome-to-docker",)  # two minutes of webpack: when named
+SIZE = re.compile(r"(?:Image sha256:\S+,|Slug of) ([\d.]+) MB")
+NAMES = ("server.py", "app.py", "main.py", "web.py", "hello.py", "manage.py", "server.js", "index.js", "app.js")
+BY_HAND = {
+    "requirements.txt": "uv venv -q /tmp/venv && VIRTUAL_ENV=/tmp/venv uv pip install -q -r requirements.txt",
+    "package-lock.json": "npm ci --no-audit --no-fund",
+}
+
+
+@dataclass
+class Row:
+    """Seconds, megabytes and milliseconds of one app; None where it was not measured."""
+
+    app: str
+    answer: str = ""
+    well: bool = False
+    cold: float | None = None
+    hand: float | None = None
+    warm: float | None = None
+    line: float | None = None
+    size: float | None = None
+    boot: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def cells(self) -> list[str]:
+        """As the table shows it."""
+        seconds = [f"{one:.1f}" if one is not None else "-" for one in (self.cold, self.hand, self.warm, self.line)]
+        size = f"{self.size:.0f}" if self.size is not None else "-"
+        boot = f"{self.boot * 1000:.0f}" if self.boot is not None else "-"
+        return [self.app, self.answer, *seconds, size, boot]
+
+
+@dataclass
+class Bench:
+    """A daemon, and the folder in which its apps' repositories are made."""
+
+    daemon: Daemon
+    root: Path
+    engine: str
+    cafile: Path
+
+    def run(self, app: PublicApp) -> Row:
+        """All that is to be known of one app."""
+        row = Row(app.app)
+        refusal = app.expect.partition("refused: ")[2]
+        if self.engine == "docker" and app.base and not has_image(app.base):
+            refusal = f"base image {app.base}"
+            row.notes.append(f"{app.base} can't be had here, so that a refusal that names it is right")
+        with self.shell(app, "") as shell:
+            if refusal:
+                self.refused(app, shell, refusal, row)
+            else:
+                self.measured(app, shell, row)
+        return row
+
+    def refused(self, app: PublicApp, shell: Shell, words: str, row: Row) -> None:
+        """What serves stays, and the push is told why."""
+        hello = ROOT / "examples" / "hello"
+        own = shell.cwd.with_name("own")
+        shell.cwd.rename(own)
+        shutil.copytree(hello, shell.cwd)
+        (own / ".git").rename(shell.cwd / ".git")
+        if self.engine == "process":
+            (shell.cwd / "Dockerfile").rename(shell.cwd / "requirements.txt").write_text("")
+        self.push(shell, "What serves")
+        before = self.daemon.get(app.app)
+        git = shell.cwd / ".git"
+        git.rename(own / ".git")
+        shutil.rmtree(shell.cwd)
+        own.rename(shell.cwd)
+        shell.commit("The app itself")
+        code, said = shell.attempt("git", "push", "paasd", "main", seconds=PUSH_SECONDS)
+        told = [match[1].strip() for match in re.finditer(r"^remote: +! +(.+?)\s*$", said, re.MULTILINE)]
+        reason = next((one for one in told if re.search(words, one)), None)
+        row.well = code != 0 and reason is not None and self.daemon.get(app.app) == before
+        row.answer = "refused" if row.well else "WRONG"
+        row.notes.append((reason or " / ".join(told) or said[-400:])[:300])
+
+    def measured(self, app: PublicApp, shell: Shell, row: Row) -> None:
+        """Cold, by hand, warm, with one line changed."""
+        said = self.push(shell, "First")
+        if said is None:
+            row.answer = "WRONG"
+            row.notes.append(self.why)
+            return
+        status = self.status(app, app.app)
+        row.well, row.answer = str(status) == app.expect, str(status)
+        found = SIZE.findall(said)
+        row.size = float(found[-1]) if found else None
+        row.boot = self.boot_seconds(app.app)
+        row.hand = self.by_hand(app, shell) if self.engine == "docker" else None
+        with self.shell(app, "-anew") as other:  # the index, and whatever stands before it, knows the packages now
+            row.cold = self.build_seconds() if self.push(other, "First") is not None else None
+        shell.commit("Nothing changed")
+        row.warm = self.build_seconds() if self.push(shell, "Again") is not None else None
+        changed = next((shell.cwd / name for name in NAMES if (shell.cwd / name).is_file()), None)
+        if changed is not None:
+            mark = "//" if changed.suffix == ".js" else "#"
+            changed.write_text(f"{changed.read_text()}\n{mark} one line more\n")
+            row.line = self.build_seconds() if self.push(shell, "One line") is not None else None
+
+    why = ""
+
+    def push(self, shell: Shell, message: str) -> str | None:
+        """What it said, None when it was refused (`why` says so)."""
+        shell.commit(message)
+        code, said = shell.attempt("git", "push", "paasd", "main", seconds=PUSH_SECONDS)
+        told = re.findall(r"^remote: +! +(.+?)\s*$", said, re.MULTILINE)
+        self.why = " / ".join(told)[:600] or said[-300:]
+        return said if code == 0 else None
+
+    def build_seconds(self) -> float:
+        """Of the newest build."""
+        began, ended = build_times(self.daemon.home / "store.db")
+        return ended - began
+
+    def boot_seconds(self, name: str) -> float:
+        """From the start of the newest release's dynos until they are healthy."""
+        version = self.daemon.call("GET", f"/apps/{name}/releases")[1][-1]["version"]
+        stages = self.daemon.call("GET", f"/apps/{name}/releases/{version}?extended=true")[1]["extended"]["stages"]
+        return sum(float(one["seconds"]) for one in stages if one["stage"] in ("start dynos", "await healthy"))
+
+    def status(self, app: PublicApp, name: str) -> int:
+        """What it answers, redirects not followed."""
+        scheme, path = ("https", app.at.partition(":")[2]) if app.at.startswith("https:") else ("http", app.at)
+        host, port = f"{name}.localhost", self.daemon.router_port
+        words = ["curl", "-sS", "-m", "60", "-o", os.devnull, "-w", "%{http_code}", "--cacert", str(self.cafile)]
+        words += ["--resolve", f"{host}:{port}:127.0.0.1", f"{scheme}://{host}:{port}{path}"]
+        return int(subprocess.run(words, capture_output=True, text=True).stdout or 0)
+
+    def by_hand(self, app: PublicApp, shell: Shell) -> float | None:
+        """Seconds of its installer alone, with an empty cache, in the image that it runs in."""
+        command = next((BY_HAND[name] for name in BY_HAND if (shell.cwd / name).is_file()), None)
+        version = self.daemon.call("GET", f"/apps/{app.app}/releases")[1][-1]["version"]
+        image = f"paasd/{app.app}:v{version}"
+        if command is None or app.base:
+            return None
+        inside = f"cp -r /app /tmp/by-hand && cd /tmp/by-hand && rm -rf node_modules && date +%s.%N && {command} >&2"
+        mount = f"{uv_binary(self.root)}:/usr/local/bin/uv:ro"
+        options = ["--rm", "--user", "root", "--env", "HOME=/tmp/home", "--env", "NPM_CONFIG_CACHE=/tmp/npm"]
+        options += ["--env", "UV_SYSTEM_CERTS=1", "--env", "UV_CACHE_DIR=/tmp/venv-cache", "--volume", mount]
+        words = ["docker", "run", *options, "--entrypoint", "/bin/bash", image, "-c", f"{inside} && date +%s.%N"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=PUSH_SECONDS)
+        times = done.stdout.split()
+        return float(times[-1]) - float(times[0]) if done.returncode == 0 and len(times) == 2 else None
+
+    @contextlib.contextmanager
+    def shell(self, app: PublicApp, suffix: str) -> Iterator[Shell]:
+        """Its folder as a repository of its own, and an app to push it to, destroyed at the end."""
+        name = f"{app.app}{suffix}"
+        source = self.root / f"source-{name}"
+        source.mkdir()
+        tree = "HEAD" if app.folder == "." else f"HEAD:{app.folder}"
+        packed = subprocess.run(["git", "-C", str(app.repository), "archive", tree], check=True, capture_output=True)
+        subprocess.run(["tar", "-x", "-C", str(source)], input=packed.stdout, check=True)
+        shell = shell_for(self.daemon, self.root / f"user-{name}", source)
+        shell.run("paas", "apps:create", name)
+        shell.run("paas", "git:remote", "-a", name)
+        if app.config:
+            shell.run("paas", "config:set", *app.config, "-a", name)
+        try:
+            yield shell
+        finally:
+            self.daemon.call("DELETE", f"/apps/{name}")
+
+
+def uv_binary(root: Path) -> Path:
+    """A copy of the uv that builds use."""
+    place = root / "uv"
+    if not place.exists():
+        made = subprocess.run(
+            ["docker", "create", "paasd/uv:latest", "none"], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        subprocess.run(["docker", "cp", f"{made}:/uv", str(place)], check=True, capture_output=True)
+        subprocess.run(["docker", "rm", made], check=True, capture_output=True)
+    return place
+
+
+def has_image(name: str) -> bool:
+    """Whether the engine has it, or gets it."""
+    for words in (["image", "inspect"], ["pull", "--quiet"]):
+        if subprocess.run(["docker", *words, name], capture_output=True).returncode == 0:
+            return True
+    return False
+
+
+def show(rows: Sequence[Row], absent: Sequence[str]) -> bool:
+    """The table, what is to be said of some, and the verdicts."""
+    head = ["app", "answers", "cold s", "by hand s", "warm s", "one line s", "MB", "boot ms"]
+    table(head, [row.cells() for row in rows])
+    for row in rows:
+        for note in row.notes:
+            print(f"  {row.app}: {note}")
+    if absent:
+        print(f"  not fetched, so skipped: {', '.join(absent)} (make fetch-apps)")
+    wrong = [row.app for row in rows if not row.well]
+    met = verdict(not wrong, f"{len(rows) - len(wrong)} of {len(rows)} do as listed {', '.join(wrong)}")
+    slow = [row.app for row in rows if row.line is not None and row.line > LINE_GOAL]
+    verdict(not slow, f"a changed line builds in under {LINE_GOAL} s {', '.join(slow)}")
+    late = [row.app for row in rows if row.cold and row.hand and row.cold > row.hand * COLD_SHARE]
+    verdict(not late, f"a cold build takes no longer than by hand and 15 % {', '.join(late)}")
+    return met
+
+
+def main() -> int:
+    """0 when each does as listed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("apps", nargs="*", help="names from the list (default: all but the slow ones)")
+    parser.add_argument("--engine", default=os.environ.get("ENGINE") or "docker", choices=("docker", "process"))
+    given = parser.parse_args()
+    wanted = [
+        one
+        for one in public_apps()
+        if given.engine in one.engines and (one.app in given.apps if given.apps else one.app not in SLOW)
+    ]
+    title(f"Public apps on the {given.engine} engine")
+    here = [one for one in wanted if one.repository.exists()]
+    rows = []
+    with (
+        tempfile.TemporaryDirectory(prefix="paasd-apps-") as folder,
+        running(Path(folder), options=("--engine", given.engine)) as daemon,
+    ):
+        root = Path(folder)
+        cafile = root / "ca.pem"
+        cafile.write_text(daemon.call("GET", "/paasd/ca")[1]["certificate"])
+        bench = Bench(daemon, root, given.engine, cafile)
+        for app in here:
+            rows.append(bench.run(app))
+            print(f"  {' '.join(rows[-1].cells())} {' / '.join(rows[-1].notes)[:200]}", flush=True)
+    print()
+    return 0 if show(rows, [one.app for one in wanted if one not in here]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
