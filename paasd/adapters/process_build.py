@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from paasd.adapters.process_dynos import DynoFolder, new_folder
-from paasd.adapters.process_launch import launch
+from paasd.adapters.process_launch import Launcher
 from paasd.adapters.process_machine import python
 from paasd.adapters.process_run import Runner, environment
 from paasd.adapters.process_sandbox import View
@@ -36,11 +36,14 @@ NEEDS_DOCKER = (
 class Builder:
     """Makes slugs. `wanted` are the layers of builds under way, that no artifact names yet."""
 
-    def __init__(self, root: Path, slugs: Slugs, runner: Callable[[], Runner], uv: Path | None, memory: int) -> None:
+    def __init__(
+        self, root: Path, slugs: Slugs, runner: Callable[[], Runner], launcher: Launcher, uv: Path | None, memory: int
+    ) -> None:
         """`memory` in bytes, of each command; `uv` None: it is not here."""
         self._root = root
         self._slugs = slugs
         self._runner = runner
+        self._launcher = launcher
         self._uv = uv
         self._memory = memory
         self.wanted: dict[str, set[str]] = {}
@@ -154,7 +157,7 @@ class Builder:
         ends = listening()
         (place.path / "exit.json").unlink(missing_ok=True)  # of the command before
         try:
-            child, _ = await launch(wanted, ends.theirs)
+            child, _ = await self._launcher.launch(wanted, ends.theirs)
         except BaseException:
             ends.close()
             raise

@@ -18,7 +18,7 @@ from paasd.adapters.process_build import Builder, find_uv
 from paasd.adapters.process_dynos import DynoFolder, folders, free_port, listening, new_folder
 from paasd.adapters.process_exec import execute
 from paasd.adapters.process_firewall import UserFirewall
-from paasd.adapters.process_launch import Child, launch
+from paasd.adapters.process_launch import Child, Launcher
 from paasd.adapters.process_logs import read_log
 from paasd.adapters.process_machine import stacks
 from paasd.adapters.process_roster import Roster
@@ -67,9 +67,11 @@ class ProcessEngine:
         self._runner = Runner(self._isolation, home, place)
         self._firewall = UserFirewall(home, self._slugs.users, self._settings.api)
         self._builder: Builder | None = None
+        self._launcher = Launcher()
 
     async def __aenter__(self) -> "ProcessEngine":
         settings = self._settings
+        self._launcher.begin()
         self._isolation = await asyncio.to_thread(examine, settings.search_path, bwrap=settings.bwrap)
         self._runner = Runner(self._isolation, self._home, self._place)
         self._slugs.prepare()
@@ -78,13 +80,16 @@ class ProcessEngine:
         for name in ("dynos", "builds"):
             new_folder(self._root / name)
         uv = await asyncio.to_thread(find_uv, settings.search_path, self._root / "tools")
-        self._builder = Builder(self._root, self._slugs, lambda: self._runner, uv, settings.build_memory)
+        self._builder = Builder(
+            self._root, self._slugs, lambda: self._runner, self._launcher, uv, settings.build_memory
+        )
         self._roster.adopt()
         await asyncio.to_thread(self._roster.clear)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._roster.close()
+        await self._launcher.end()
 
     async def info(self) -> EngineInfo:
         """Looks again at what this machine has."""
@@ -239,7 +244,10 @@ class ProcessEngine:
             raise absent(dyno_id)
         place = self._root / "builds" / f"exec-{uuid.uuid4()}"
         user = self._slugs.user(made["app_id"])
-        return await execute(folder, place, command, env, size=size, runner=self._runner, user=user)
+        beside = execute(
+            folder, place, command, env, size=size, runner=self._runner, launcher=self._launcher, user=user
+        )
+        return await beside
 
     async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
         """(address, port) of each TCP socket that a running dyno listens on."""
@@ -295,7 +303,7 @@ class ProcessEngine:
             tty=bool(tty),
             copy=(app, folder.app) if app else None,
         )
-        child, _ = await launch(wanted, stdio)
+        child, _ = await self._launcher.launch(wanted, stdio)
         self._roster.keep(folder, child, spec.app_id)
         self._roster.tell(spec.app_id, spec.name)
         return child

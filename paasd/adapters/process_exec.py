@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from paasd.adapters import process_inside
 from paasd.adapters.process_dynos import DynoFolder
-from paasd.adapters.process_launch import launch
+from paasd.adapters.process_launch import Launcher
 from paasd.adapters.process_run import SHELL, Runner
 from paasd.adapters.process_sandbox import INSIDE, View, interpreter, wrap
 from paasd.adapters.process_shells import ProcessShell, talking
@@ -31,6 +30,7 @@ async def execute(
     *,
     size: Size | None,
     runner: Runner,
+    launcher: Launcher,
     user: tuple[int, int] | None,
 ) -> ProcessShell:
     """`place` is a folder that is made for it, and removed with it. NotFound when the dyno has just ended."""
@@ -40,7 +40,7 @@ async def execute(
         raise NotFound(f"{beside.id} does not run; see `heroku ps`.", resource="dyno")
     sandboxed = bool(made["sandboxed"])
     python = [str(interpreter()), "-I", "-S"]
-    argv = [*python, process_inside.__file__]
+    argv: list[str] = []
     if sandboxed and runner.isolation.root:
         argv = [*_enter(inner), *python, INSIDE]
     elif sandboxed:  # its namespaces are not ours to enter: a sandbox of its own, with the same files
@@ -69,7 +69,7 @@ async def execute(
         "argv": argv,
         "final": final,
     }
-    return await _talk(folder, wanted, size)
+    return await _talk(launcher, folder, wanted, size)
 
 
 async def _find(beside: DynoFolder) -> tuple[int, dict[str, str] | None]:
@@ -92,10 +92,10 @@ async def _find(beside: DynoFolder) -> tuple[int, dict[str, str] | None]:
     return 0, None
 
 
-async def _talk(folder: DynoFolder, wanted: Mapping[str, Any], size: Size | None) -> ProcessShell:
+async def _talk(launcher: Launcher, folder: DynoFolder, wanted: Mapping[str, Any], size: Size | None) -> ProcessShell:
     ends = talking(size)
     try:
-        child, _ = await launch(wanted, ends.theirs)
+        child, _ = await launcher.launch(wanted, ends.theirs)
     except BaseException:
         ends.close()
         folder.remove()

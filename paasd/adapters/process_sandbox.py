@@ -130,13 +130,14 @@ class View:
 
 
 def wrap(isolation: Isolation, view: View, hidden: Path) -> list[str]:
-    """The argv that becomes the last step (process_inside), within the sandbox where there is one.
+    """The argv that becomes the last step (process_inside) within the sandbox; empty where there is none: the
+    supervisor's own fork takes that step.
 
     `hidden` is the home: should it lie within the system's folders, nothing of it is seen but what `view` names.
     """
-    python = [str(interpreter()), "-I", "-S"]
     if isolation.bwrap is None:
-        return [*python, process_inside.__file__]
+        return []
+    python = [str(interpreter()), "-I", "-S"]
     words = [isolation.bwrap, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
     for path in SYSTEM:
         words += ["--ro-bind-try", path, path]

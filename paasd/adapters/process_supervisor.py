@@ -1,6 +1,6 @@
 """The supervisor: one small process per dyno, in a session of its own, that outlives the daemon.
 
-Run by a bare interpreter (`python -I -S`): the standard library alone, and only what it needs. It holds the dyno's
+A fork of the zygote (process_zygote), of the standard library alone, and only what it needs. It holds the dyno's
 output, its exit code (on disk before it ends) and its cgroups. What it is to do comes as JSON in file 0, which lies in
 memory: no secret is ever in a file or an argv.
 
@@ -16,7 +16,7 @@ import socket
 import time
 from typing import Any
 
-from paasd.adapters.process_inside import DESCRIPTOR, prctl, read_file
+from paasd.adapters.process_inside import DESCRIPTOR, become, prctl, read_file
 from paasd.adapters.process_journal import Journal
 from paasd.adapters.process_tree import (
     below,
@@ -110,7 +110,10 @@ class Supervisor:
         now = time.time()
         ran = {"supervisor": os.getpid(), "ticks": start_ticks(os.getpid()), "child": self._child, "started_at": now}
         save("run.json", ran)
-        os.write(1, json.dumps(ran).encode())
+        try:
+            os.write(1, json.dumps(ran).encode())
+        except BrokenPipeError:
+            pass  # the daemon was killed a moment ago: the next one finds run.json
         os.dup2(0, 1)
         return output
 
@@ -123,12 +126,16 @@ class Supervisor:
                 os.setsid()  # else the last step does, which takes the terminal
             for cgroup in [*(each["path"] for each in self._cgroups), *launch["joins"]]:
                 write(f"{cgroup}/cgroup.procs", "0")
+            final = [launch["final"][name] for name in BECOMES]
             memory = os.memfd_create("inside", 0)
-            final = marshal.dumps([launch["final"][name] for name in BECOMES])
-            while final:
-                final = final[os.write(memory, final) :]
+            content = marshal.dumps(final)
+            while content:
+                content = content[os.write(memory, content) :]
             for wanted, descriptor in enumerate([os.dup(each) for each in stdio]):
                 os.dup2(descriptor, wanted)
+            if not launch["argv"]:  # no sandbox: we are there
+                os.closerange(3, OPEN_FILES)
+                become(*final)
             os.dup2(memory, DESCRIPTOR)
             os.closerange(3, DESCRIPTOR)
             os.closerange(DESCRIPTOR + 1, OPEN_FILES)
@@ -145,6 +152,7 @@ class Supervisor:
         if self._journal is not None:
             poll.register(listener, select.POLLIN)
             poll.register(output, select.POLLIN)
+        self._heed()  # what was asked before it could wake us
         while self._status is None:
             for descriptor, _ in poll.poll():
                 if descriptor == wakeup:

@@ -1,6 +1,7 @@
 """What outlives a daemon, what goes with a dyno, and what one app can't do to another: on real processes."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -146,6 +147,37 @@ async def test_a_process_that_got_a_supervisors_number_is_not_taken_for_it(home:
         (found,) = await engine.dynos()
         assert found.exit == Exit(137, signal=9)
     os.kill(ran["supervisor"], signal.SIGUSR1)
+
+
+async def test_a_killed_zygote_is_replaced_and_its_supervisors_go_on(home: Path, settings: ProcessSettings) -> None:
+    """Bites: every start after it refused, until the daemon is started again."""
+    async with ProcessEngine("7e57ab1e", home, settings) as engine:
+        first = await engine.start(bench(engine).spec(SLEEP))
+        zygote = engine._launcher._zygote
+        assert zygote is not None
+        os.kill(zygote.pid, signal.SIGKILL)
+        second = await engine.start(bench(engine).spec(SLEEP))
+        assert {each.id for each in await engine.dynos() if each.running} == {first.id, second.id}
+        assert await engine.stop(first.id, grace=5) is not None
+    assert engine._launcher._zygote is not None
+    assert await asyncio.to_thread(ended, engine._launcher._zygote.pid), "it did not end with its daemon"
+
+
+async def test_starts_that_are_cancelled_leave_nothing_and_hinder_none(home: Path, settings: ProcessSettings) -> None:
+    """Bites: the answer to a cancelled request taken for that to the next; a dyno that nobody asked for any more."""
+    async with ProcessEngine("7e57ab1e", home, settings) as engine:
+        for turns in range(12):  # from the first step to the last: a cancellation in each place that waits
+            start = asyncio.ensure_future(engine.start(bench(engine).spec("sleep 7734")))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            start.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await start
+        starts = [engine.start(bench(engine).spec("sleep 7735")) for _ in range(5)]
+        dynos = await asyncio.gather(*starts)
+        assert len({dyno.port or dyno.id for dyno in dynos}) == 5
+        await asyncio.gather(*(engine.stop(each.id, grace=0) for each in await engine.dynos()))
+        await eventually(lambda: none(running(b"sleep\x007734")))
 
 
 # --- trees ------------------------------------------------------------------------------------------------------------
