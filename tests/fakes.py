@@ -14,47 +14,11 @@ from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit
 from paasd.domain.errors import BuildFailed, DynoUnhealthy, EngineUnavailable, NotFound
 from paasd.domain.stack import Stacks
 from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, ProbeResult, Shell, Size, Terminal, Write
+from tests.fake_commands import ANYWHERE, COMMANDS, SERVES, Behaviour
 from tests.fake_shell import FakeShell
 from tests.gates import Gates
 
 LAST_LINES = 1500
-ANYWHERE = "0.0.0.0"
-TERMINATED = Exit(143, signal=15)
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """What a command does: print, listen, and end or go on. `$NAME` in `prints` is the dyno's environment's.
-
-    `listens` are addresses and ports, None for $PORT. `ends` None: until it is told to. `status` is its HTTP answer.
-    """
-
-    prints: tuple[bytes, ...] = ()
-    listens: tuple[tuple[str, int | None], ...] = ()
-    ends: Exit | None = None
-    heeds_sigterm: bool = True
-    ends_with: Exit = TERMINATED  # at SIGTERM
-    status: int = 200
-    starts: bool = True
-
-
-SERVES = Behaviour(prints=(b"listening on $PORT\n",), listens=((ANYWHERE, None),))
-
-# Commands that say what they do. One that is not here serves.
-COMMANDS: Mapping[str, Behaviour] = {
-    "crash": Behaviour(prints=(b"Traceback: no module named app\n",), ends=Exit(1)),
-    "oom": Behaviour(ends=Exit(137, signal=9, oom=True)),
-    "finish": Behaviour(prints=(b"done\n",), ends=Exit(0)),
-    "migrate": Behaviour(prints=(b"Applying 0001_initial... ", b"OK\r\n\xff", b"no newline"), ends=Exit(0)),
-    "fail": Behaviour(prints=(b"Applying 0002... ", b"no such table\n"), ends=Exit(3)),
-    "hang": Behaviour(prints=(b"waiting for a lock\n",)),
-    "never-bind": Behaviour(prints=(b"thinking\n",)),
-    "bind-loopback": Behaviour(listens=(("127.0.0.1", None),)),
-    "bind-ipv6": Behaviour(listens=(("::", None),)),
-    "wrong-port": Behaviour(listens=((ANYWHERE, 8000),)),
-    "sick": Behaviour(listens=((ANYWHERE, None),), status=500),
-    "unstartable": Behaviour(starts=False),
-}
 
 
 @dataclass(slots=True)
@@ -431,17 +395,3 @@ class FakeTerminal:
     async def close(self) -> None:
         self._engine._end(self._running, Exit(137, signal=9))
         self._engine._remove(self._running)
-
-
-class FakeProbe:
-    """Asks the fake engine's dynos."""
-
-    def __init__(self, engine: FakeEngine) -> None:
-        self._engine = engine
-
-    async def check(self, address: str, port: int, path: str | None) -> ProbeResult:
-        await self._engine.gates.at("probe")
-        self._engine.probed.append(path)
-        if self._engine.refusals and self._engine.refusals.pop(0):
-            return ProbeResult(False, "connection refused")
-        return self._engine.answer(address, port, path)

@@ -1,13 +1,10 @@
 """What bad input gets: the right status, an error id, one sentence, a non-zero exit, and nothing half done."""
 
-import json
 import os
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.shop import PROCFILE, Shop, Standing, open_shop, rejected, sentence
+from tests.acceptance.refusals import only_a_failed_release, raw, refusal, settled, unchanged
+from tests.acceptance.shop import PROCFILE, Shop, open_shop, rejected, sentence
 from tests.daemon import Daemon, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
@@ -31,46 +29,6 @@ def shop(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     shop = open_shop(daemon, tmp_path_factory.mktemp("bad"), "bad-input")
     shop.deploy()
     return shop
-
-
-@pytest.fixture
-def short() -> Iterator[Path]:
-    """A folder with a name short enough for unix sockets."""
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    yield root
-    shutil.rmtree(root, ignore_errors=True)
-
-
-@contextmanager
-def unchanged(shop: Shop) -> Iterator[Standing]:
-    before = shop.standing()
-    yield before
-    assert shop.standing() == before
-
-
-@contextmanager
-def only_a_failed_release(shop: Shop) -> Iterator[int]:
-    """Gives the version it will have; all else stays, and nothing of the attempt is left behind."""
-    before = shop.standing()
-    version = before.releases[-1][0] + 1
-    yield version
-    after = shop.standing()
-    assert after.releases[:-1] == before.releases
-    assert after.releases[-1][:2] == (version, "failed")
-    assert (after.dynos, after.containers, after.branch) == (before.dynos, before.containers, before.branch)
-    assert (after.page, after.config) == (before.page, before.config)
-
-
-def refusal(answer: tuple[int, Any]) -> tuple[int, str, str]:
-    """(status, error id, sentence)."""
-    status, body = answer
-    assert set(body) >= {"id", "message"}, body
-    return status, body["id"], sentence(body["message"])
-
-
-def settled(shop: Shop) -> None:
-    """Once no dyno is being retired any more."""
-    wait_until(lambda: len(shop.containers()) == 1, 60, "old dynos stayed")
 
 
 def test_an_app_that_is_not_there(shop: Shop) -> None:
@@ -393,67 +351,3 @@ def test_config_that_breaks_the_app_changes_nothing(shop: Shop) -> None:
         assert status == 200  # recorded; the failure is the release's
         assert shop.released(version)["status"] == "failed"
         wait_until(lambda: len(shop.containers()) == 1, 30, "the new dyno stayed")
-
-
-def test_an_engine_that_is_down(tmp_path: Path, short: Path) -> None:
-    """What needs no engine answers; what does is refused as a whole, with 503, and said to the pusher."""
-    daemon = Daemon(short)
-    try:
-        daemon.start()
-        shop = open_shop(daemon, tmp_path / "user", "no-engine")
-        shop.deploy()
-        before = shop.standing()
-        daemon.stop()
-        away = {"docker": {"host": "unix:///nonexistent/docker.sock"}}
-        broken = Daemon(short, config=away, api_port=daemon.api_port, router_port=daemon.router_port)
-        broken.start()
-        try:
-            down = Shop(broken, shop.shell, shop.name)
-            assert down.get() == shop.get()  # the app serves on
-            for path in ("", "/releases", "/releases/2", "/config-vars", "/builds", "/formation"):
-                assert down.call("GET", path)[0] in (200, 206), path
-            for method, path, body in (
-                ("PATCH", "/config-vars", {"A": "1"}),
-                ("POST", "/releases", {"release": "v2"}),
-                ("GET", "/dynos", None),
-            ):
-                data = json.dumps(body).encode() if body else None
-                status, headers, answer = raw(broken, method, f"/apps/{shop.name}{path}", data)
-                assert (status, answer["id"]) == (503, "service_unavailable"), (method, path, answer)
-                assert int(headers["Retry-After"]) > 0
-                said = sentence(answer["message"])
-                assert said.startswith("Docker does not answer at unix:///nonexistent/docker.sock; start it, or run")
-            code, text = down.push()
-            assert code != 0
-            assert rejected(text) == said
-            assert down.call("PATCH", "", {"maintenance": True})[0] == 200  # this needs the router alone
-            assert down.get()[0] == 503
-            assert down.call("PATCH", "", {"maintenance": False})[0] == 200
-        finally:
-            broken.stop()
-        daemon.start()
-        assert shop.standing() == before
-    finally:
-        daemon.clear_away()
-
-
-def raw(
-    daemon: Daemon,
-    method: str,
-    path: str,
-    data: bytes | None = None,
-    *,
-    authorization: str | None = "",
-    headers: dict[str, str] | None = None,
-) -> tuple[int, Any, Any]:
-    """(status, headers, JSON) of a call as curl would make it; with the owner's token unless told otherwise."""
-    sent = {"Accept": "application/vnd.heroku+json; version=3", "Content-Type": "application/json", **(headers or {})}
-    if authorization is not None:
-        sent["Authorization"] = authorization or f"Bearer {daemon.token}"
-    request = urllib.request.Request(f"{daemon.url}{path}", data, sent, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, answer.headers, json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.headers, json.load(error)

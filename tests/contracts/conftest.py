@@ -1,5 +1,6 @@
-"""The stores that the store's contract runs over."""
+"""The stores and the engines that their contracts run over."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from paasd.adapters.store import SqlStore
 from paasd.domain.access import Account
 from paasd.domain.app import App
 from paasd.ports import Store
+from tests.contracts.engines import BARE, ENGINES, PROCESS, Bench
+from tests.contracts.fake_bench import fake_bench
 from tests.contracts.ledger import add_account, add_app
 
 
@@ -47,3 +50,21 @@ async def account(store: Store) -> Account:
 async def app(store: Store, account: Account) -> App:
     """Ann's app `shop`, at v1."""
     return await add_app(store, account, "shop")
+
+
+@pytest.fixture(
+    params=[
+        "fake",
+        PROCESS,
+        BARE,
+        pytest.param("docker", marks=pytest.mark.docker),
+    ]
+)
+def engine_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def bench(engine_kind: str) -> AsyncIterator[Bench]:
+    async with asyncio.timeout(120), {**ENGINES, "fake": fake_bench}[engine_kind]() as bench:
+        yield bench

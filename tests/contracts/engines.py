@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from paasd.ports import Engine
 from tests.conftest import why_no_bubblewrap
 
 STACK = "paasd/stack:bookworm"
+DEADLINE = 30.0
 
 T = TypeVar("T")
 
@@ -205,3 +207,8 @@ def remove_home(home: str) -> None:
         found = docker(*things, "--filter", label).stdout.split()
         if found:
             docker(*remove, *sorted(set(found)))
+
+
+async def lines_of(bench: Bench, dyno_id: str, since: datetime | None = None) -> list[tuple[datetime, str]]:
+    """What a dyno printed, with the times."""
+    return [line async for line in bench.engine.logs(dyno_id, since=since)]

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 from paasd.domain.dyno import DynoSpec, Exit
 from tests.contracts import engines
-from tests.fakes import SERVES, Behaviour, FakeEngine
+from tests.fake_commands import SERVES, Behaviour
+from tests.fakes import FakeEngine
 
 COMMANDS = {
     engines.SERVE: SERVES,

@@ -7,7 +7,7 @@ import pytest
 from paasd.domain.dyno import DynoKind, Exit
 from paasd.ports import Change
 from paasd.services.endings import MemoryQuota, note_exit, stop_dyno
-from tests.fakes import Behaviour
+from tests.fake_commands import Behaviour
 from tests.paasd.services.world import World
 
 R12 = "Error R12 (Exit timeout) -> At least one process failed to exit within 0.05 seconds of SIGTERM"

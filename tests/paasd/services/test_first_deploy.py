@@ -6,7 +6,7 @@ import re
 from paasd.domain.app_json import EnvEntry
 from paasd.domain.dyno import Exit
 from paasd.services.first_deploy import filled_in
-from tests.fakes import Behaviour
+from tests.fake_commands import Behaviour
 from tests.paasd.services.world import World
 
 

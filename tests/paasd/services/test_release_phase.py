@@ -6,7 +6,7 @@ import pytest
 
 from paasd.domain.dyno import Exit
 from paasd.domain.errors import DeployFailed, ReleasePhaseFailed
-from tests.fakes import Behaviour
+from tests.fake_commands import Behaviour
 from tests.paasd.services.world import DEADLINE, Output, World, cancelled, nothing_happened
 
 

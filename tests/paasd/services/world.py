@@ -38,9 +38,10 @@ from paasd.services.recovery import Recovery, RecoveryRules
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
+from tests.fake_probe import FakeProbe
 from tests.fake_router import DataPlane, FakeRouter, FakeRouterHost
 from tests.fake_sources import FakeSources, Tree
-from tests.fakes import FakeEngine, FakeProbe
+from tests.fakes import FakeEngine
 from tests.gates import Gates
 
 DEADLINE = 10.0
