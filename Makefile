@@ -41,7 +41,7 @@ fuzz-api: setup ## every operation of /openapi.json with generated requests: no 
 	$(BIN)/python -m bench.fuzz_api $(ARGS)
 
 .PHONY: demo down doctor
-demo: ## a real app live by git push, on this machine, in one command (ENGINE=process: without Docker)
+demo: ## a real app live by git push, on this machine, in one command (ENGINE=process: without Docker, auto: if there is none)
 	@$(SETUP)/demo
 
 down: ## stop and remove all that `make demo` started

@@ -121,6 +121,8 @@ def test_engine_choice() -> None:
     assert "no images are needed" in run(SETUP / "base-images", ENGINE="none").stdout
     assert "no Docker is needed" in run(SETUP / "docker-engine", "--dry-run", ENGINE="process").stdout
     assert "no images are needed" in run(SETUP / "base-images", ENGINE="process").stdout
+    named = run(SETUP / "docker-engine", "--dry-run", ENGINE="auto", DOCKER_HOST="unix:///nowhere.sock")
+    assert "ENGINE=auto: taking Docker" in named.stdout  # which will be back; .ci/without-docker has the other half
     unknown = run(SETUP / "docker-engine", ENGINE="podman")
     assert unknown.returncode == 1
     assert "ENGINE=podman is unknown: use ENGINE=docker" in unknown.stderr
