@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import paasd
 from paasd.adapters.process_dynos import DynoFolder, new_folder
 from paasd.adapters.process_launch import Launcher
 from paasd.adapters.process_machine import python
@@ -30,6 +31,11 @@ NEEDS_DOCKER = (
     "This app needs the Docker engine: it builds by a Dockerfile, or by buildpacks or tools that only images have, "
     "and this paasd runs dynos as plain processes. Push to one that was started with --engine docker, or, if the app "
     "builds by its requirements.txt or package.json as well, remove the Dockerfile."
+)
+SERVER = Path(paasd.__file__).parent.parent / "deploy" / "setup" / "static" / "serve.py"
+NO_SERVER = (
+    f"The server of static files is not installed beside this paasd ({SERVER} is missing); run paasd from its "
+    "checkout, or serve the files by a Procfile's own command."
 )
 
 
@@ -70,7 +76,9 @@ class Builder:
         self._slugs.folder(app_id)
         user = self._slugs.user(app_id)
         deps: Path | None = None
-        if slug.dependencies:
+        if slug.static and not SERVER.exists():
+            raise BuildFailed(NO_SERVER)
+        if slug.dependencies or slug.static:
             deps = await self._dependencies(source, recipe, slug, keys, output)
         async with self._place(f"{recipe.build_id}-app", user) as place:
             await asyncio.to_thread(copy_tree, str(source), str(place.app), *(user or (None, None)))
@@ -82,7 +90,7 @@ class Builder:
         size += await asyncio.to_thread(tree_size, deps) if deps is not None else 0
         await output(f"-----> Slug of {size / 1e6:.1f} MB\n".encode())
         name = deps.name if deps is not None else None
-        return Slug(app_id, recipe.build_id, now(), size, key, name, slug.path, slug.env)
+        return Slug(app_id, recipe.build_id, now(), size, key, name, slug.path, slug.env, slug.static)
 
     async def _dependencies(
         self, source: Path, recipe: BuildSpec, slug: SlugRecipe, keys: set[str], output: Write
@@ -91,7 +99,9 @@ class Builder:
         user = self._slugs.user(recipe.app_id)
         async with self._place(f"{recipe.build_id}-deps", user) as place:
             await asyncio.to_thread(_pick, source, place.app, slug.depends_on)
-            key, _ = await asyncio.to_thread(tree_key, place.app, str(python()), *slug.dependencies, *slug.path)
+            server = SERVER.read_text() if slug.static else None
+            more = [str(python()), *slug.dependencies, *slug.path, *filter(None, [server])]
+            key, _ = await asyncio.to_thread(tree_key, place.app, *more)
             layer = self._slugs.layer(recipe.app_id, key)
             keys.add(key)
             if (layer / ".whole").exists():
@@ -105,6 +115,9 @@ class Builder:
                 await asyncio.to_thread(shutil.copytree, place.app, place_of_source, symlinks=True)
             else:
                 place_of_source = place.app
+            if server is not None:
+                (layer / SERVER.name).write_text(server)
+                (layer / SERVER.name).chmod(0o644)
             for folder in (layer, place.app):
                 await asyncio.to_thread(give, folder, user)
             try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from paasd.adapters.process_build import Builder, find_uv
+from paasd.adapters.process_build import SERVER, Builder, find_uv
 from paasd.adapters.process_dynos import DynoFolder, folders, free_port, listening, new_folder
 from paasd.adapters.process_exec import execute
 from paasd.adapters.process_firewall import UserFirewall
@@ -30,6 +30,7 @@ from paasd.adapters.process_slugs import MACHINE, Slug, Slugs, now
 from paasd.adapters.process_tree import below, processes
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
 from paasd.domain.errors import DynoUnhealthy, EngineUnavailable, NotFound
+from paasd.domain.slug import STATIC_SERVER
 from paasd.domain.stack import Stacks
 from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, Shell, Size, Terminal, Write
@@ -291,9 +292,12 @@ class ProcessEngine:
         if made.get("port") is not None:
             env["PORT"] = str(made["port"])
         deps, app = self._layer(slug, slug.deps), self._layer(slug, slug.app)
+        command = spec.command or ""
+        if slug.static:
+            command = command.replace(STATIC_SERVER, f"{deps}/{SERVER.name}")
         wanted = self._runner.launch(
             folder.path,
-            spec.command or "",
+            command,
             env=env,
             cwd=folder.app,
             view=View([folder.app], [deps] if deps else [], folder.tmp),

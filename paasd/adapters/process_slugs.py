@@ -42,6 +42,7 @@ class Slug:
     deps: str | None
     path: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    static: bool = False  # the server of static files is in its dependencies
 
     @property
     def name(self) -> str:

@@ -100,7 +100,10 @@ def look(source: Source) -> Node | None:
             *([f"Running its scripts: {', '.join(scripts)}"] if scripts else []),
         ),
     )
-    slug = SlugRecipe(commands=(*installs, *commands), env={"NODE_ENV": "production"}) if manager.tool is None else None
+    slug = None
+    if manager.tool is None:
+        serves = web == static.WEB
+        slug = SlugRecipe(commands=(*installs, *commands), env={"NODE_ENV": "production"}, static=serves)
     return Node(part, web, web_why, warnings, slug)
 
 

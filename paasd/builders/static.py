@@ -4,10 +4,11 @@ from paasd.builders.assemble import Part, assemble
 from paasd.builders.recipe import Recipe
 from paasd.builders.source import Source
 from paasd.builders.stack import STATIC_IMAGE
+from paasd.domain.slug import STATIC_SERVER, SlugRecipe
 
 LOOKS_FOR = "static files (index.html, static.json, or a built dist/, build/ or public/ with an index.html)"
-WEB = "python3 /opt/static/serve.py"
-PART = Part(install=f"COPY --from={STATIC_IMAGE} /serve.py /opt/static/serve.py\n")
+WEB = f"python3 {STATIC_SERVER}"
+PART = Part(install=f"COPY --from={STATIC_IMAGE} /serve.py {STATIC_SERVER}\n")
 PLACES = ("dist/index.html", "build/index.html", "public/index.html", "index.html")
 
 
@@ -29,4 +30,5 @@ def plan(source: Source) -> Recipe | None:
         stack=stack.label,
         fallback={"web": WEB},
         fallback_reason="No Procfile: the files are served as static.json says, or as they lie there",
+        slug=SlugRecipe(static=True),
     )

@@ -95,6 +95,34 @@ def test_deploy_rollback_maintenance_scale_run(daemon: Daemon, shell: Shell) -> 
     wait_until(lambda: supervisors(daemon.home) == [], 30, "a dyno of the destroyed app goes on")
 
 
+@pytest.mark.timeout(120)
+def test_a_folder_of_static_files_by_buildpack_and_app_json(daemon: Daemon, shell: Shell) -> None:
+    """Bites: files alone refused here, which Docker serves; app.json's env and postdeploy, or PROJECT_PATH, left out."""
+    site = {
+        "site/index.html": "<h1>Files alone</h1>",
+        "site/static.json": '{"routes": {"/**": "index.html"}}',
+        "site/app.json": '{"env": {"GREETING": "hello"}, "scripts": {"postdeploy": "echo after $GREETING"}}',
+        "tool/bin/detect": "#!/bin/sh\nexit 0\n",
+    }
+    shell.commit("A site", site)
+    shell.run("paas", "apps:create", "panel")
+    shell.run("paas", "git:remote", "-a", "panel")
+    shell.run("paas", "config:set", "PROJECT_PATH=site")
+    shell.run("paas", "buildpacks:set", "heroku/static")
+    pushed = shell.run("git", "push", "paasd", "main")
+    assert "the buildpacks that the app names: heroku/static" in pushed
+    assert "after hello" in pushed
+    assert daemon.get("panel", "/some/route") == (200, "<h1>Files alone</h1>")
+    assert daemon.get("panel", "/static.json")[1] == "<h1>Files alone</h1>"  # its rules are nobody's to read
+
+    shell.run("paas", "config:unset", "PROJECT_PATH")
+    shell.run("paas", "buildpacks:set", "./tool")
+    shell.commit("By a buildpack of its own", {"more": "1"})
+    assert "needs the Docker engine" in shell.run("git", "push", "paasd", "main", ok=False)
+    assert daemon.get("panel")[0] == 200
+    shell.run("paas", "apps:destroy", "--confirm", "panel", "-a", "panel")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_what_fails_leaves_what_serves(daemon: Daemon, shell: Shell) -> None:

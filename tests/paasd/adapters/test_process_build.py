@@ -11,9 +11,9 @@ import pytest
 
 from paasd.domain.dyno import DynoKind
 from paasd.domain.errors import BuildFailed
-from paasd.domain.slug import SlugRecipe
+from paasd.domain.slug import STATIC_SERVER, SlugRecipe
 from paasd.ports import BuildSpec
-from tests.contracts.engines import ENGINES, PROCESS, Bench
+from tests.contracts.engines import ENGINES, PROCESS, Bench, eventually
 
 TOOL = (
     'mkdir -p "$DEPS/bin"; printf "#!/bin/sh\\necho tool of $(cat list.txt)\\n" > "$DEPS/bin/tool"; '
@@ -80,6 +80,26 @@ async def test_a_dyno_can_write_to_its_app_and_changes_no_other(bench: Bench, tm
     )
     assert await said(bench, artifact.name, spoil) == b"spoilt\nkept\n"
     assert await said(bench, artifact.name, 'ls; cat app.py "$PLACE/file"') == b"app.py\n1kept\n"
+
+
+async def test_the_server_of_static_files_is_found_where_images_have_it(bench: Bench, tmp_path: Path) -> None:
+    """Bites: a web process that ends, since /opt/static is on no machine."""
+    (tmp_path / "index.html").write_text("<h1>Here</h1>")
+    artifact = await bench.engine.build(tmp_path, recipe(bench, SlugRecipe(static=True)), Log())
+    dyno = await bench.engine.start(bench.spec(f"python3 {STATIC_SERVER}", artifact=artifact.name, port=5000))
+
+    async def page() -> bytes:
+        try:
+            reader, writer = await asyncio.open_connection(dyno.address, dyno.port)
+        except ConnectionRefusedError:
+            return b""
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    assert b"<h1>Here</h1>" in await eventually(page)
+    assert dyno.command == f"python3 {STATIC_SERVER}"  # `ps` says the same on each engine
 
 
 async def test_links_and_modes_arrive(bench: Bench, tmp_path: Path) -> None:
