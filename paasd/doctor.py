@@ -11,12 +11,13 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from paasd.adapters.docker_api import DockerSettings
+from paasd.adapters.docker_build_bounds import BuildBounds
 from paasd.adapters.docker_engine import DockerEngine
 from paasd.adapters.process_build import uv_program
 from paasd.adapters.process_engine import ProcessEngine, ProcessSettings
 from paasd.domain.errors import EngineUnavailable
 from paasd.domain.stack import BOOKWORM
-from paasd.engines import why_no_docker
+from paasd.engines import MEGABYTE, why_no_docker
 from paasd.home import Home, HomeError
 from paasd.settings import Settings, parse_address
 
@@ -92,8 +93,7 @@ async def docker_findings(settings: Settings, home_id: str) -> list[Finding]:
     builder = "BuildKit" if info.buildkit else "the classic builder"
     found = [Finding("engine", True, f"Docker {info.version}, API {info.api_version}, {builder}")]
     if info.buildkit:
-        detail = "BuildKit bounds no build's memory: build.memory_mb is in force only with the classic builder"
-        found.append(Finding("builds", True, detail))
+        found.append(builds_finding(settings))
     found += [Finding("engine", False, problem, problem.rpartition("; ")[2]) for problem in info.problems]
     found.append(
         Finding("stack", True, ", ".join(f"{stack.image} (Python {stack.python})" for stack in stacks))
@@ -103,6 +103,18 @@ async def docker_findings(settings: Settings, home_id: str) -> list[Finding]:
         )
     )
     return found
+
+
+def builds_finding(settings: Settings) -> Finding:
+    """Whether what BuildKit runs is bounded: on its own control group, as it heeds nothing else."""
+    build = settings.build
+    bounds = BuildBounds(build.memory_mb * MEGABYTE * build.parallel, build.pids * build.parallel, build.cpus)
+    why = bounds.problem()
+    if why is None:
+        text = f"all together have {build.memory_mb * build.parallel} MB and {build.pids * build.parallel} processes"
+        return Finding("builds", True, text)
+    text = f"not bounded in memory and processes: {why} (a daemon that runs as root sets it before a build)"
+    return Finding("builds", True, text)
 
 
 def git_finding(settings: Settings) -> Finding:

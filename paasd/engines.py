@@ -28,6 +28,9 @@ def docker_engine(settings: Settings, home: Home) -> Engine:
             subnet_pool=section.subnet_pool,
             subnet_prefix=section.subnet_prefix,
             build_memory=settings.build.memory_mb * MEGABYTE,
+            build_pids=settings.build.pids,
+            build_cpus=settings.build.cpus,
+            builds=settings.build.parallel,
         ),
         parse_failpoints(settings.failpoints),
     )

@@ -6,7 +6,6 @@ from typing import Literal
 
 import structlog
 
-
 NOT_HTTP = "aiohttp.http_exceptions"  # where the errors are defined that its parser raises
 
 

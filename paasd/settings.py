@@ -24,7 +24,8 @@ class SettingsError(ValueError):
 
 
 class BuildSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Seconds a build may take; builds at once, over all apps; bytes a push may bring; memory of each build step.
+    """Seconds a build may take; builds at once, over all apps; bytes a push may bring; memory and processes of a build;
+    processors of all (null: no bound).
 
     `cache_mb` is what an app's builds may keep for the next before it is emptied.
     With `strict` an app that asks for a version of its language that no stack has is refused, not built on the nearest.
@@ -36,6 +37,8 @@ class BuildSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_mb: Annotated[int, Meta(ge=6)] = 2048
     strict: bool = False
     cache_mb: Count = 2000
+    pids: Count = 1024
+    cpus: Duration | None = None
 
 
 class DynoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -78,5 +78,6 @@ class FakeSources:
         await self.gates.at("unpack")
         with tempfile.TemporaryDirectory() as directory:
             for name, text in self._kept[app_id][sha].files.items():
+                (Path(directory) / name).parent.mkdir(parents=True, exist_ok=True)
                 (Path(directory) / name).write_text(text)
             yield Path(directory)

@@ -44,6 +44,7 @@ class FakeEngine:
         self.networks_made: set[str] = set()
         self.tags: dict[str, str] = {}  # name -> artifact
         self.caches: dict[str, int] = {}
+        self.compiled: tuple[str, ...] = ()  # what needs a compiler, by a word of its Dockerfile
         self.others: dict[str, str] = {"paasd/stack:bookworm": ""}  # images not of ours, and whose app they are
         self.standing = Stacks()
         self.guarded = 0  # how often the host was guarded
@@ -125,6 +126,10 @@ class FakeEngine:
 
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
         await self._at("build")
+        for word in self.compiled:
+            if word in recipe.dockerfile and "gcc" not in recipe.dockerfile:
+                await output(b"  Failed to build `psycopg2`\n")
+                raise BuildFailed("The build failed: no compiler; add one.")
         for line in recipe.dockerfile.splitlines():
             await output(f"{line}\n".encode())
             if line.startswith("RUN ") and (failing := re.search(r"\bexit ([1-9]\d*)", line)):

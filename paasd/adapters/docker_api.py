@@ -30,7 +30,10 @@ class DockerSettings:
     read_timeout: float = 10.0  # for what only asks
     log_max_size: str = "10m"
     log_max_files: int = 3
-    build_memory: int = 2 * 1024**3  # bytes, of each step of a build; BuildKit knows no such limit
+    build_memory: int = 2 * 1024**3  # bytes, of each step of a build; of BuildKit's, all builds have that together
+    build_pids: int = 1024
+    build_cpus: float | None = None
+    builds: int = 2  # at once
     buildkit: bool | None = None
     publish_ports: bool | None = None
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from paasd.adapters.docker_api import DockerApi, DockerSettings, Refused, sensible
 from paasd.adapters.docker_build import Builder
+from paasd.adapters.docker_build_bounds import BuildBounds
 from paasd.adapters.docker_caches import cache_sizes, purge_cache
 from paasd.adapters.docker_containers import (
     APP,
@@ -53,6 +54,11 @@ class DockerEngine:
         self._api = DockerApi(self._settings)
         self._networks = Networks(self._api, home, self._settings)
         self._builder = Builder(self._api, home, self._settings.build_memory)
+        self._bounds = BuildBounds(
+            self._settings.build_memory * self._settings.builds,
+            self._settings.build_pids * self._settings.builds,
+            self._settings.build_cpus,
+        )
         self._publish: bool | None = self._settings.publish_ports
         self._endings = Endings(self._api, self._find, self._failpoints)
         self._events = Events(self._api, home, self._find)
@@ -98,6 +104,8 @@ class DockerEngine:
         """Build `source` by `recipe`. Raises BuildFailed; cancelling stops the build."""
         connection = await self._api.connect()
         buildkit = self._buildkit(parse_version(connection.api_version))
+        if buildkit and not await self._publishes():  # else it is another machine's
+            await asyncio.to_thread(self._bounds.set)
         return await self._builder.build(source, recipe, output, buildkit=buildkit)
 
     async def adopt_image(self, image: str, recipe: BuildSpec, output: Write) -> Artifact:

@@ -15,6 +15,7 @@ from paasd.domain.stack import Stack
 
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?")
 APTFILE = "Aptfile"
+COMPILERS = ("gcc", "g++", "make", "pkg-config", "python3-dev", "libpq-dev", "libffi-dev")
 CACHES = "/var/cache/paasd"  # below it each app's own, by its id: what is kept from build to build
 RUN_LINE = re.compile(r"^RUN ((?:--mount=\S+\s+(?:\\\n\s*)?)*)", re.MULTILINE)
 
@@ -77,7 +78,7 @@ def secret_files(values: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def _apt(source: Source, *, buildkit: bool) -> str:
-    packages = apt_packages(source)
+    packages = dict.fromkeys([*(COMPILERS if source.compiles else ()), *apt_packages(source)])
     if not packages:
         return ""
     place = f"{CACHES}/{source.app_id}/apt"

@@ -32,6 +32,8 @@ VENV = "uv venv -q --python /usr/bin/python3 /opt/venv"
 PIP = "RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -q %s\n"
 INSTALL = "uv pip install --compile-bytecode"
 LISTED = '"${TMPDIR:-/tmp}/requirements.txt"'
+OLD_GUNICORN = re.compile(r"\s*gunicorn\s*==\s*(?:1\d|20)\.", re.IGNORECASE)
+OLD_SETUPTOOLS = " 'setuptools<81'"  # which has the pkg_resources that gunicorn asks for until 21
 NAME = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -170,12 +172,16 @@ def _needs_source(document: dict[str, Any], lock: dict[str, Any]) -> bool:
 
 def _requirements(source: Source) -> Needs | None:
     text = source.text(REQUIREMENTS) or ""
+    lines = lines_of(source.root, text)
+    packages = names(lines)
+    old = "setuptools" not in packages and any(OLD_GUNICORN.match(line) for line in lines)
+    arguments = f"-r {REQUIREMENTS}{OLD_SETUPTOOLS if old else ''}"
     return Needs(
         REQUIREMENTS,
         included(source.root, REQUIREMENTS, text, ()),
-        f"{INSTALL} -r {REQUIREMENTS}",
-        names(lines_of(source.root, text)),
-        pip=f"-r {REQUIREMENTS}",
+        f"{INSTALL} {arguments}",
+        packages,
+        pip=arguments,
         requires=requires_python(project(source)),
     )
 

@@ -25,6 +25,7 @@ class Source:
     stacks: Stacks = field(default_factory=Stacks)
     secrets: tuple[str, ...] = ()  # names of config vars that the build may see
     strict: bool = False  # a version that no stack has is an error
+    compiles: bool = False  # packages of it have to be compiled
 
     def text(self, name: str, *, limit: int = TEXT_BYTES) -> str | None:
         """The file's text, None when there is none. Raises BuildFailed when it is there but can't be read."""

@@ -53,6 +53,7 @@ class Stage(StrEnum):
     PROMOTE = "promote"
     RETIRE_PREVIOUS = "retire previous"
     DONE = "done"
+    POSTDEPLOY = "postdeploy"  # that it is due, while the release is made, and then how it ended
     FAILED = "failed"
 
 

@@ -1,6 +1,7 @@
 """From a push to a release: source -> manifest -> artifact, with its log, then through the door to a deploy."""
 
 import asyncio
+import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 KEPT_BYTES = 64 * 1024
 CUT_OFF = b"\n !     The build printed too much: the rest of its output is not kept\n"
+LACKS_COMPILER = re.compile(rb"Failed to build|build backend returned an error|gyp ERR!")
 LARGE_BYTES = 500_000_000
 LOG_BYTES = 300_000_000  # of a build's output that are kept and shown
 
@@ -77,6 +79,7 @@ class Builds:
         self.places = Places(queue=rules.queue)
         self._room = asyncio.Semaphore(rules.parallel)
         self.live: set[str] = set()
+        self._compiles: set[str] = set()  # apps with packages that have to be compiled, as far as it was seen
         self._env: dict[str, Mapping[str, EnvEntry]] = {}  # by build, until it is released: what app.json wants
 
     async def receive(self, push: Push, output: Write) -> None:
@@ -169,8 +172,7 @@ class Builds:
                 holder.stage = "waiting for a free place to build"
                 async with self._room:
                     holder.stage = "building"
-                    plan = await self._plan(app, source)
-                    plan, artifact = await self._make(app, build, plan, output)
+                    plan, artifact = await self._make_of(app, build, source, output)
         except BaseException as error:
             await self.fail(build, error, holder)
             raise
@@ -186,14 +188,36 @@ class Builds:
             size=artifact.size,
         )
 
-    async def _plan(self, app: App, root: Path) -> Plan:
+    async def _make_of(self, app: App, build: Build, root: Path, output: Write) -> tuple[Plan, Artifact]:
+        """Once more with compilers, where that is what a package lacked; later builds of the app begin with them."""
+        printed = bytearray()
+        compiles = app.id in self._compiles
+        plan = await self._plan(app, root, compiles)
+        try:
+            return await self._make(app, build, plan, output, printed)
+        except BuildFailed:
+            if (
+                compiles
+                or plan.builder == "dockerfile"
+                or not LACKS_COMPILER.search(printed)
+                or (await self._engine.info()).name == "process"
+            ):
+                raise
+        await output(b"-----> A package has to be compiled: building again, with compilers and headers in the image\n")
+        made = await self._make(app, build, await self._plan(app, root, True), output, bytearray())
+        self._compiles.add(app.id)
+        return made
+
+    async def _plan(self, app: App, root: Path, compiles: bool) -> Plan:
         config = await self._store.newest_config(app.id)
         buildpacks = tuple(await self._store.buildpacks(app.id))
         stacks = await self._engine.stacks()
-        wanted = BuildSource(root, app.id, config, buildpacks, stacks, strict=self._rules.strict)
+        wanted = BuildSource(root, app.id, config, buildpacks, stacks, strict=self._rules.strict, compiles=compiles)
         return await asyncio.to_thread(detect, wanted)
 
-    async def _make(self, app: App, build: Build, plan: Plan, output: Write) -> tuple[Plan, Artifact]:
+    async def _make(
+        self, app: App, build: Build, plan: Plan, output: Write, printed: bytearray
+    ) -> tuple[Plan, Artifact]:
         await output("".join(f"-----> {line}\n" for line in plan.reasons).encode())
         for warning in plan.warnings:
             await output(f" !     {warning}\n".encode())
@@ -207,7 +231,6 @@ class Builds:
             slug=plan.slug,
             secrets=plan.secrets,
         )
-        printed = bytearray()
         artifact = await self._engine.build(plan.root, recipe, self._telling_begin(keeping(printed, output)))
         plan = with_learnt(plan, bytes(printed))
         await self._failpoints.reach("built")
@@ -258,6 +281,7 @@ class Builds:
             app, lambda: self._releases.draft_of_build(build.actor, app, build, env=env), output=output
         )
         began = monotonic()
+        await self._releases.note_postdeploy(app, under_way.release)
         await self._await(under_way)
         await output(
             f"-----> v{under_way.release.version} is live ({monotonic() - began:.1f} s)\n"

@@ -9,6 +9,7 @@ from datetime import datetime
 from paasd.domain.app import App
 from paasd.domain.release import Build, Release, Stage, StageRecord
 from paasd.ports import Store
+from paasd.services.first_deploy import DUE
 
 EXIT_CODE = re.compile(r"exited with status (\d+)")
 
@@ -76,7 +77,7 @@ class Ledger:
 
     async def details(self, app: App, release: Release) -> ReleaseDetails:
         """Stages with their durations, the failure if there was one, and the diff against the release before."""
-        stages = await self.store.stages(release.id)
+        stages = [one for one in await self.store.stages(release.id) if one.detail != DUE]
         before = await self.store.releases(app.id, newest_first=True, limit=1, after=release.version)
         previous = before[0] if before else None
         failure = next((record.detail for record in stages if record.stage is Stage.FAILED), None)

@@ -91,6 +91,8 @@ class Recovery:
         await attempt("settle", self.settling.settle())
         self._settled.set()
         await self.reconcile()
+        for app in await self._hands.store.apps():
+            await attempt(f"postdeploy of {app.name}", self.settling.make_up(app))
 
     async def reconcile(self) -> None:
         """One round over everything. What can't be mended now is tried again in the next round."""

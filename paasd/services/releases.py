@@ -21,7 +21,7 @@ from paasd.domain.release import (
 )
 from paasd.ports import Write
 from paasd.services.deploy import Deploy, Stagehands, carry_out, retire_previous
-from paasd.services.first_deploy import run_postdeploy
+from paasd.services.first_deploy import note_postdeploy, run_postdeploy
 
 WAIT_SECONDS = 50.0  # clients give up at 60
 RETRY_SECONDS = 0.5  # between looks at a pending release that another daemon holds
@@ -113,7 +113,14 @@ class Releases:
 
     async def postdeploy(self, app: App, release: Release, output: Write) -> None:
         """Run app.json's command after an app's first deploy. That it fails is said to `output` and undoes nothing."""
-        await run_postdeploy(self._hands, app, release, output)
+        running = self._hands.background.spawn(
+            f"postdeploy of {app.name}", run_postdeploy(self._hands, app, release, output)
+        )
+        await asyncio.shield(running)  # whoever waits for it may go away
+
+    async def note_postdeploy(self, app: App, release: Release) -> None:
+        """Before it serves: that the command will be due then."""
+        await note_postdeploy(self._hands, app, release)
 
     async def draft_of_build(
         self,

@@ -11,14 +11,17 @@ from paasd.domain.dyno import Dyno, DynoState
 from paasd.domain.errors import NotFound
 from paasd.domain.push import DEPLOYED_BRANCHES
 from paasd.domain.release import BuildStatus, Release, Stage, Status
-from paasd.ports import Artifact, Sources
+from paasd.ports import Artifact, Sources, Write
 from paasd.services.background import attempt
 from paasd.services.builds import Builds
 from paasd.services.deploy import Stagehands, retire
+from paasd.services.first_deploy import postdeploy_is_due, run_postdeploy
 from paasd.services.releases import Releases
 from paasd.services.routing import target_of
 
 log = structlog.get_logger(__name__)
+
+RECENT = 20  # releases of an app that may be left with something to make up for
 
 
 class Settling:
@@ -74,6 +77,24 @@ class Settling:
             elif build.status is BuildStatus.FAILED:
                 await self._hands.engine.delete_artifact(artifact.name)
 
+    async def make_up(self, app: App) -> None:
+        """What app.json asks for after an app's first deploy, where the daemon before this one was killed before its
+        end: from its beginning, since nobody knows how far it came. Its output is in the app's log."""
+        for release in await self._hands.store.releases(app.id, newest_first=True, limit=RECENT):
+            if release.status is Status.SUCCEEDED and await postdeploy_is_due(self._hands, release):
+                words = f"Running app.json's postdeploy of v{release.version} anew: the daemon ended before it had"
+                self._hands.logs.note(app.id, "api", words, source="app")
+                self._hands.background.spawn(
+                    f"postdeploy of {app.name}", run_postdeploy(self._hands, app, release, self._to_log(app, release))
+                )
+
+    def _to_log(self, app: App, release: Release) -> Write:
+        async def write(data: bytes) -> None:
+            for line in data.decode(errors="replace").splitlines():
+                self._hands.logs.note(app.id, f"postdeploy.v{release.version}", line, source="app")
+
+        return write
+
     async def _settle_in_turn(self, release: Release) -> None:
         """A live task of ours holds the app's lock from before the release is recorded; one who waits may be helped."""
         lock = self._hands.background.lock(release.app_id)
@@ -94,7 +115,7 @@ class Settling:
             await hands.store.transition(release.id, Status.PENDING, Status.SUCCEEDED)
             await hands.store.add_stage(release.id, Stage.PROMOTE, "promoted after a restart of the daemon")
             return
-        stages = await hands.store.stages(release.id)
+        stages = [one for one in await hands.store.stages(release.id) if one.stage is not Stage.POSTDEPLOY]
         stage = stages[-1].stage.value if stages else Stage.RECORD.value
         await hands.routing.publish(release.app_id)
         failure = f"daemon restarted during {stage}; release it again."

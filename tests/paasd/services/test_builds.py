@@ -303,3 +303,24 @@ class Kept:
 
     async def close(self) -> None:
         pass
+
+
+async def test_what_has_to_be_compiled_is_built_again_with_compilers_and_later_at_once(world: World) -> None:
+    """Bites: without the second attempt the push is rejected."""
+    app = await world.create()
+    world.engine.compiled = ("requirements.txt",)
+    await world.config(app, PROJECT_PATH="web")  # beside which the Dockerfile at the top does not count
+    files = {"web/requirements.txt": "psycopg2==2.9.3\n", "web/Procfile": "web: serve\n"}
+    said = await world.push(app, **files)
+    assert "A package has to be compiled: building again" in said
+    assert world.answer() == "v3"
+    assert "building again" not in await world.push(app, **files)
+
+
+async def test_a_dockerfile_says_itself_what_it_compiles_with(world: World) -> None:
+    app = await world.create()
+    world.engine.compiled = ("FROM",)
+    output = Output()
+    with pytest.raises(BuildFailed, match="no compiler"):
+        await world.builds.receive(world.commit(app), output)
+    assert "building again" not in output.text

@@ -1,5 +1,6 @@
 """What app.json asks for at an app's first deploy."""
 
+import asyncio
 import json
 import re
 
@@ -7,7 +8,7 @@ from paasd.domain.app_json import EnvEntry
 from paasd.domain.dyno import Exit
 from paasd.services.first_deploy import filled_in
 from tests.fake_commands import Behaviour
-from tests.paasd.services.world import World
+from tests.paasd.services.world import World, cancelled, until, wire
 
 
 def test_only_what_is_missing_is_filled_in() -> None:
@@ -62,3 +63,28 @@ async def test_postdeploy_runs_once_after_the_first_deploy_and_undoes_nothing(wo
     assert "v2 serves all the same. Run it by hand: heroku run 'seed'" in said
     assert world.answer() == "v2"
     assert "postdeploy" not in await world.push(app, **{"app.json": text})
+
+
+async def test_a_daemon_killed_before_the_end_makes_up_for_it(world: World) -> None:
+    """Bites: without `make_up` at the next daemon's start the command is lost."""
+    world.engine.commands["seed"] = Behaviour(prints=(b"seeding\n",))  # until it is told to end
+    app = await world.create()
+    text = json.dumps({"scripts": {"postdeploy": "seed"}})
+    pushing = asyncio.create_task(world.push(app, **{"app.json": text}))
+    await until(lambda: any("postdeploy" in task.get_name() for task in world.background._tasks))
+    await cancelled(pushing)  # the pusher goes away: the command goes on
+    assert any("postdeploy" in task.get_name() for task in world.background._tasks)
+    await world.background.close()
+    world.engine.commands["seed"] = Behaviour(prints=(b"seeded at last\n",), ends=Exit(0))
+    again = wire(world.outside)
+    await again.recovery.boot()
+    await until(lambda: not any("postdeploy" in task.get_name() for task in again.background._tasks))
+    lines = again.lines(app)
+    assert any("Running app.json's postdeploy of v2 anew" in line for line in lines), lines
+    assert any("seeded at last" in line for line in lines), lines
+    assert again.answer() == "v2"
+    await again.background.close()
+    third = wire(world.outside)
+    await third.recovery.boot()
+    assert not any("postdeploy" in task.get_name() for task in third.background._tasks)
+    await third.background.close()
