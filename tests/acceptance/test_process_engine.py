@@ -97,7 +97,7 @@ def test_deploy_rollback_maintenance_scale_run(daemon: Daemon, shell: Shell) -> 
 
 @pytest.mark.timeout(120)
 def test_a_folder_of_static_files_by_buildpack_and_app_json(daemon: Daemon, shell: Shell) -> None:
-    """Bites: files alone refused here, which Docker serves; app.json's env and postdeploy, or PROJECT_PATH, left out."""
+    """Bites: files alone refused, which Docker serves; app.json's env and postdeploy, or PROJECT_PATH, left out."""
     site = {
         "site/index.html": "<h1>Files alone</h1>",
         "site/static.json": '{"routes": {"/**": "index.html"}}',
