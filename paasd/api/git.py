@@ -106,17 +106,17 @@ class GitHttp:
         service = request.query.get("service", "")
         if service not in (RECEIVE, UPLOAD):
             return web.Response(status=403, text="This git is too old for paasd; use git 1.6.6 or newer.\n")
+        response = _response(f"application/x-{service}-advertisement")
         try:
             app, _ = await self._admit(request, service)
             if service == RECEIVE and self._room is not None:
                 await self._room()
             protocol = _protocol(request, service)
             greeting = b"" if "version=2" in protocol.get("GIT_PROTOCOL", "").split(":") else _greeting(service)
-            response = _response(f"application/x-{service}-advertisement")
             async with self._repositories.serve(app.id, service, advertise=True, environment=protocol) as child:
                 return await _converse(request, response, child, greeting=greeting)
         except PaasError as error:
-            return _refusal(error)
+            return _cut(request, response, error) if response.prepared else _refusal(error)
 
     async def receive_pack(self, request: web.Request) -> web.StreamResponse:
         """A push. Its deploy runs inside the hook that git-receive-pack calls."""

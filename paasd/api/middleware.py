@@ -28,6 +28,7 @@ from paasd.domain.errors import (
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 RETRY_AFTER_SECONDS = "5"
+BEGUN = "begun"  # the answer whose head is under way
 
 STATUSES: dict[type[PaasError], tuple[int, str]] = {
     NotFound: (404, "not_found"),
@@ -72,7 +73,21 @@ async def record_access(request: web.Request, handler: Handler) -> web.StreamRes
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error as JSON with one of Heroku's ids; what we did not expect is logged here, once."""
+    """Every error as JSON with one of Heroku's ids; what we did not expect is logged here, once.
+
+    An answer that has begun is cut: the error would stand in the middle of it.
+    """
+    answer = await _answer(request, handler)
+    begun: web.StreamResponse | None = request.get(BEGUN)
+    if begun is None or begun is answer:
+        return answer
+    if request.transport is not None:
+        log.warning("an answer that had begun was cut", path=shown_path(request), request_id=request[REQUEST_ID])
+        request.transport.abort()
+    return begun
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except Refusal as refusal:
@@ -108,6 +123,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
     """The headers that every answer has; what is left of the rate limit, where a token was used."""
+    request[BEGUN] = response
     response.headers["Request-Id"] = request.get(REQUEST_ID, "")
     if REMAINING in request:
         response.headers["RateLimit-Remaining"] = str(request[REMAINING])

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -90,6 +91,7 @@ def test_the_wall_clock_jumps(
     assert next(entry["version"] for entry in shop.call("GET", "/releases")[1] if entry["current"]) == 4
     assert shop.served() == "v4"  # the newest by its number, though others may be younger by the clock
     a_killed_dyno_comes_back(shop)
+    a_jump_while_one_is_waited_for(shop, clock, jump)
     what_is_periodic_still_is(shop, clock)
     tokens_end_by_the_clock(shop, clock)
 
@@ -123,6 +125,19 @@ def a_killed_dyno_comes_back(shop: Shop) -> None:
         subprocess.run(["docker", "kill", name], check=True, capture_output=True)
         wait_until(functools.partial(another, shop, identity), 20, "it was not started again")
     wait_until(lambda: shop.get()[0] == 200, 20, "the last one did not come back")
+
+
+def a_jump_while_one_is_waited_for(shop: Shop, clock: Clock, jump: timedelta) -> None:
+    """The fourth one waits four seconds, in which the clock jumps there and back: neither sooner nor much later."""
+    [(name, identity)] = shop.containers(all=False).items()
+    subprocess.run(["docker", "kill", name], check=True, capture_output=True)
+    began = time.monotonic()
+    for offset in (clock.offset + jump, clock.offset):
+        time.sleep(0.5)  # within the wait
+        clock.jump(offset)
+    wait_until(functools.partial(another, shop, identity), 20, "it was not started again")
+    assert time.monotonic() - began > 2.5, "it was started too soon"
+    wait_until(lambda: shop.get()[0] == 200, 20, "it did not come back")
 
 
 def another(shop: Shop, identity: str) -> bool:

@@ -1,6 +1,7 @@
 """D01, D02: no room, or no inodes, where the daemon keeps everything: apps serve, reads answer, writes are refused in a
 sentence, and go on within ten seconds of there being room again, without a restart."""
 
+import re
 import secrets
 import shutil
 import sqlite3
@@ -25,6 +26,7 @@ Record = Callable[[str, object], None]
 
 RATE = 50.0
 RESUMED_SECONDS = 10.0
+TICKS = "web: (while :; do echo tick $((i=i+1)); sleep 0.1; done) & exec python3 -I -S server.py\n"
 RULES = {"build_mb": 8, "build_inodes": 60, "high": 90, "full": 97}
 
 
@@ -168,6 +170,38 @@ def test_d01_full_while_releasing(shop: Shop, disk: SmallDisk, tmp_path: Path, r
     record_property("requests", len(report.samples))
     wait_until(lambda: len(shop.containers()) == 1, 30, "a dyno of the failed release stayed")
     whole(shop)
+
+
+@pytest.mark.row("D01", "no byte free while the app's log is written")
+def test_d01_full_while_logs_are_written(shop: Shop, disk: SmallDisk, record_property: Record) -> None:
+    """The app is not held up, and its newest lines are there, each once, without a restart.
+
+    Bites: OSError not caught in LogJournal.append: the app's log ends at the first line that has no room.
+    """
+    shop.deploy({"Procfile": TICKS})
+    process = shop.daemon.process
+    wait_until(lambda: ticks(shop), 20, "it prints nothing")
+    disk.fill()
+    full = max(ticks(shop))
+    wait_until(lambda: max(ticks(shop)) > full + 20, 30, "what it prints meanwhile is not seen")
+    assert shop.get()[0] == 200
+    disk.free()
+    freed, began = max(ticks(shop)), time.monotonic()
+    wait_until(lambda: shop.call("PATCH", "", {"maintenance": False})[0] == 200, RESUMED_SECONDS, "still refused")
+    record_property("resumed_s", round(time.monotonic() - began, 2))
+    wait_until(lambda: max(ticks(shop)) > freed + 20, 30, "what it prints afterwards is not seen")
+    assert process is not None and process.poll() is None and shop.daemon.process is process
+    shop.daemon.kill()
+    shop.daemon.start()
+    wait_until(lambda: max(ticks(shop), default=0) > freed + 30, 30, "the next daemon does not have it")
+    numbers = [number for number in ticks(shop) if number > freed]
+    assert len(numbers) == len(set(numbers)), "a line stands twice"
+    whole(shop)
+
+
+def ticks(shop: Shop) -> list[int]:
+    """The numbers that its first dyno printed, as the app's log has them."""
+    return [int(found) for found in re.findall(r"tick (\d+)", shop.log("--dyno", "web.1"))]
 
 
 @pytest.mark.row("D02", "no inode free on the disk of the home")

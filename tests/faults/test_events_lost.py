@@ -13,7 +13,7 @@ from tests.acceptance.shop import Shop, open_shop
 from tests.daemon import running, wait_until
 from tests.faults.docker_proxy import Fault, Proxy, proxy
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 
 Record = Callable[[str, object], None]
 TITLE = "the line of the engine's events dropped 100 times, and one that tells nothing of a dyno's end"

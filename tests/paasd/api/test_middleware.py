@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import dataclasses
 import io
 import re
@@ -11,7 +12,9 @@ import pytest
 import structlog
 from aiohttp import web
 
+from paasd.api.middleware import answer_errors, record_access, set_headers
 from paasd.api.server import make_api
+from paasd.domain.errors import NotFound
 from tests.paasd.api.world import ACCEPT, TOKEN, World
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -101,6 +104,38 @@ async def test_bodies_that_are_no_json_object(world: World, body: bytes) -> None
         assert (answer.status, answer.json["id"]) == (400, "bad_request")
         assert "Traceback" not in answer.json["message"]
     assert len(await world.get("/apps")) == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no"), NotFound("It is gone."), web.HTTPNotFound()])
+async def test_an_answer_that_has_begun_is_cut_and_no_other_stands_in_it(error: Exception) -> None:
+    """Bites: answer with the error all the same, and a client reads it as a chunk that is none."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        await response.write(b"begun")
+        raise error
+
+    application = web.Application(middlewares=[record_access, answer_errors])
+    application.on_response_prepare.append(set_headers)
+    application.router.add_get("/", handler)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        data = b""
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                while chunk := await reader.read(1000):
+                    data += chunk
+        writer.close()
+    finally:
+        await runner.cleanup()
+    assert data.count(b"HTTP/1.1") == 1
+    assert not data.endswith(b"0\r\n\r\n"), "it looks whole"
 
 
 @pytest.mark.row("S03", "web pages of others: foreign Host, Origin and forms")
