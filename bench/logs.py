@@ -9,9 +9,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ LINE = 100
 TAIL_SECONDS, HELD_SECONDS, LAG_SECONDS = 1.0, 1.0, 0.2
 KEPT = 110_000_000  # bytes: 100 MB and the piece being written
 DROPPED = re.compile(r"heroku\[logplex\]: Error L10 \(output buffer overflow\): (\d+) messages dropped")
-CALM_LOOKS = 4
+CALM_LOOKS = 6
 LOOK_SECONDS = 3.0
 PATIENCE_SECONDS = 180.0
 
@@ -89,10 +90,12 @@ class Seen:
     disk: int = 0
     grown_mib: float = 0.0  # the daemon's memory
 
+    before: int = 0  # lines of floods before, kept or counted
+
     @property
     def uncounted(self) -> int:
         """Lines that are neither in the log nor in a count."""
-        return self.printed - self.kept - self.dropped
+        return self.before + self.printed - self.kept - self.dropped
 
 
 def p99(seconds: list[float]) -> float:
@@ -109,18 +112,26 @@ def open_apps(daemon: Daemon, directory: Path) -> tuple[Shop, Shop]:
     return flood, clock
 
 
-def flooded(daemon: Daemon, flood: Shop, clock: Shop, seconds: float, rate: float = RATE, lines: float = 1e12) -> Seen:
-    """What was seen while one app printed so much, and of its log afterwards."""
+def flooded(
+    daemon: Daemon,
+    flood: Shop,
+    clock: Shop,
+    seconds: float,
+    rate: float = RATE,
+    lines: float = 1e12,
+    before: int = 0,
+) -> Seen:
+    """What was seen while one app printed so much, and of its log afterwards. `before`: kept or counted until now."""
     assert daemon.process is not None
     router = int(daemon.call("GET", "/paasd/router")[1]["pid"])
     processes = family(daemon.process.pid, router)
-    before = memory(processes).rss
-    seen = Seen()
-    with _tailed(clock, seen), _asked(daemon, seen):
+    small = memory(processes).rss
+    seen = Seen(before=before)
+    with _beside(partial(_tail, clock, seen)), _beside(partial(_ask, daemon, seen)):
         daemon.get(flood.name, f"/flood/{seconds}/{rate}/{lines}")
         while not (told := json.loads(daemon.get(flood.name)[1]))["done"]:
             time.sleep(0.5)
-    seen.grown_mib = memory(family(daemon.process.pid, router)).rss - before
+    seen.grown_mib = memory(family(daemon.process.pid, router)).rss - small
     seen.printed, seen.held, seen.seconds = told["printed"], told["held"], told["seconds"]
     _counted(flood, seen)
     directory = daemon.home / "apps" / flood.call("GET")[1]["id"] / "log"
@@ -154,18 +165,10 @@ def _lines(shop: Shop, wish: Mapping[str, object]) -> Iterator[bytes]:
 
 
 @contextmanager
-def _tailed(clock: Shop, seen: Seen) -> Iterator[None]:
+def _beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """It runs in a thread of its own until the event it is given is set, at the end."""
     ended = threading.Event()
-
-    def read() -> None:
-        for line in _lines(clock, {"lines": 1, "tail": True}):
-            if ended.is_set():
-                return
-            _, tick, at = line.partition(b"]: tick ")
-            if tick:
-                seen.delays.append(time.time() - float(at))
-
-    thread = threading.Thread(target=read)
+    thread = threading.Thread(target=work, args=(ended,))
     thread.start()
     try:
         yield
@@ -174,26 +177,23 @@ def _tailed(clock: Shop, seen: Seen) -> Iterator[None]:
         thread.join(60)
 
 
-@contextmanager
-def _asked(daemon: Daemon, seen: Seen) -> Iterator[None]:
-    ended = threading.Event()
+def _tail(clock: Shop, seen: Seen, ended: threading.Event) -> None:
+    for line in _lines(clock, {"lines": 1, "tail": True}):
+        if ended.is_set():
+            return
+        _, tick, at = line.partition(b"]: tick ")
+        if tick:
+            seen.delays.append(time.time() - float(at))
 
-    def ask() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", daemon.api_port, timeout=60)
-        while not ended.wait(0.05):
-            began = time.monotonic()
-            connection.request("GET", "/health")
-            connection.getresponse().read()
-            seen.answers.append(time.monotonic() - began)
-        connection.close()
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join(60)
+def _ask(daemon: Daemon, seen: Seen, ended: threading.Event) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.api_port, timeout=60)
+    while not ended.wait(0.05):
+        began = time.monotonic()
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+        seen.answers.append(time.monotonic() - began)
+    connection.close()
 
 
 def main() -> int:
@@ -205,7 +205,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory, running_alone({}) as daemon:
         apps = open_apps(daemon, Path(directory))
         calm = flooded(daemon, *apps, 5, 100_000.0)
-        seen = flooded(daemon, *apps, given.seconds)
+        seen = flooded(daemon, *apps, given.seconds, before=calm.kept + calm.dropped)
     rows = []
     for name, one in (("calm", calm), ("flood", seen)):
         figures = [one.seconds and one.printed * LINE / one.seconds / 1e6, p99(one.delays), max(one.delays, default=0)]

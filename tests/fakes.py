@@ -13,7 +13,7 @@ from string import Template
 from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit
 from paasd.domain.errors import BuildFailed, DynoUnhealthy, EngineUnavailable, NotFound
 from paasd.domain.stack import Stacks
-from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, ProbeResult, Shell, Size, Terminal, Write
+from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, ProbeResult, Shell, Size, Tally, Terminal, Write
 from tests.fake_commands import ANYWHERE, COMMANDS, SERVES, Behaviour
 from tests.fake_shell import FakeShell
 from tests.gates import Gates
@@ -52,6 +52,7 @@ class FakeEngine:
         self.refusals: list[bool] = []  # whether each of the next probes is refused, whatever the dyno does
         self.leaving: list[Callable[[Dyno], None]] = []  # told of a running dyno about to be stopped
         self.shell = FakeShell()  # the newest
+        self.tallies: dict[str, Tally] = {}  # by dyno, when its lines are counted
         self._images = set(images)
         self._artifacts: dict[str, Artifact] = {}
         self._running: dict[str, Running] = {}
@@ -236,6 +237,9 @@ class FakeEngine:
         await self._at("listeners")
         running = self._running.get(dyno_id)
         return self._sockets(running) if running is not None and running.dyno.state is DynoState.UP else []
+
+    def tally(self, dyno_id: str) -> Tally | None:
+        return self.tallies.get(dyno_id)
 
     async def logs(self, dyno_id: str, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
         await self._at("logs")

@@ -5,9 +5,10 @@ All that it knows it asks Docker, by labels; nothing is kept here. Another home'
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from paasd.adapters.docker_containers import (
     read_dyno,
     socket_tables,
 )
+from paasd.adapters.docker_counts import Counts
 from paasd.adapters.docker_endings import Endings
 from paasd.adapters.docker_events import Events
 from paasd.adapters.docker_faults import absent, cannot_start, problems
@@ -37,7 +39,7 @@ from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
 from paasd.domain.errors import Conflict, EngineUnavailable, NotFound
 from paasd.domain.stack import Stacks, parse_version
 from paasd.failpoints import Failpoints
-from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, Shell, Size, Terminal, Write
+from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, Shell, Size, Tally, Terminal, Write
 
 BUILDKIT_API = (1, 39)
 LAST_LINES = 1500  # what Heroku keeps of a log
@@ -52,6 +54,7 @@ class DockerEngine:
         self._failpoints = failpoints or Failpoints()
         self._settings = settings or DockerSettings()
         self._api = DockerApi(self._settings)
+        self._counts = Counts(self._api)
         self._networks = Networks(self._api, home, self._settings)
         self._builder = Builder(self._api, home, self._settings.build_memory)
         self._bounds = BuildBounds(
@@ -68,6 +71,7 @@ class DockerEngine:
         return self  # connects on first use: the daemon also starts without an engine, and says so
 
     async def __aexit__(self, *exc: object) -> None:
+        self._counts.close()
         await self._api.close()
 
     async def info(self) -> EngineInfo:
@@ -155,6 +159,7 @@ class DockerEngine:
         await self._failpoints.reach("container-create")
         if found is not None and found.running and found.state is DynoState.UP:
             return found
+        await self._counts.begin(spec.id)
         await self._start(spec)
         return await self._inspect(spec.id)
 
@@ -238,22 +243,37 @@ class DockerEngine:
         """(time, text) of each line after `since` (None: of the last ones), then live. NotFound when it is absent."""
         wanted = {"stdout": "1", "stderr": "1", "timestamps": "1"}
         wanted |= {"tail": str(LAST_LINES)} if since is None else {"since": f"{since.timestamp():.6f}"}
+        if since is not None:
+            self._counts.forget(dyno_id)  # which of its lines are after that is not known
         seen = Seen()
+        given = partial(self._counts.given, dyno_id)
         try:
-            async for at, text in self._log(dyno_id, wanted | {"follow": "1"}, since):
+            async for at, text in self._log(dyno_id, wanted | {"follow": "1"}, since, given):
                 seen.add(at, text)
                 yield at, text
             # The engine ends what is followed as soon as the container ends, now and then before its last lines.
             async for line in seen.missed(self._log(dyno_id, wanted | seen.since(), since)):
+                given()
                 yield line
         except Refused as error:
             raise absent(dyno_id) if error.status == 404 else error from error
+        except EngineUnavailable:
+            self._counts.forget(dyno_id)
+            raise
+
+    def tally(self, dyno_id: str) -> Tally | None:
+        """What it printed, counted as it was printed; None when that was not counted from its start."""
+        return self._counts.tally(dyno_id)
 
     async def _log(
-        self, dyno_id: str, params: Mapping[str, str], since: datetime | None
+        self,
+        dyno_id: str,
+        params: Mapping[str, str],
+        since: datetime | None,
+        given: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[tuple[datetime, str]]:
         async with self._api.stream("GET", f"/containers/{dyno_id}/logs", params=params) as response:
-            async for at, text in log_lines(self._api.chunks(response)):
+            async for at, text in log_lines(self._api.chunks(response), given):
                 if since is None or at > since:  # the engine's `since` takes in its own moment
                     yield at, text
 

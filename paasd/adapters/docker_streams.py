@@ -33,8 +33,13 @@ async def frames(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes
         yield buffer[0], bytes(buffer[8:])
 
 
-async def log_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[datetime, str]]:
-    """(time, text) of each line of a log read with timestamps. The engine's 16 KiB pieces are joined again."""
+async def log_lines(
+    chunks: AsyncIterator[bytes], whole: Callable[[], None] = lambda: None
+) -> AsyncIterator[tuple[datetime, str]]:
+    """(time, text) of each line of a log read with timestamps. The engine's 16 KiB pieces are joined again.
+
+    `whole` is called before each that is a line's end: one too long is given in parts.
+    """
     begun: dict[int, tuple[datetime, bytearray]] = {}
     async for stream, payload in frames(chunks):
         stamp, _, text = payload.partition(b" ")
@@ -44,12 +49,14 @@ async def log_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[datetim
         else:
             at, line = parse_time(stamp.decode(errors="replace")), bytearray(text)
         if line.endswith(b"\n"):
+            whole()
             yield at, _decode(line[:-1])
         elif len(line) >= LINE_BYTES:
             yield at, _decode(line)
         else:
             begun[stream] = at, line
     for at, line in begun.values():
+        whole()
         yield at, _decode(line)
 
 

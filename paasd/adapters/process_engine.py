@@ -33,7 +33,7 @@ from paasd.domain.errors import DynoUnhealthy, EngineUnavailable, NotFound
 from paasd.domain.slug import STATIC_SERVER
 from paasd.domain.stack import Stacks
 from paasd.failpoints import Failpoints
-from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, Shell, Size, Terminal, Write
+from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, Shell, Size, Tally, Terminal, Write
 
 VERSION = "1"
 FOLDER = "process"  # within the home
@@ -264,6 +264,10 @@ class ProcessEngine:
             raise absent(dyno_id)
         async for line in read_log(folder.path, since):
             yield line
+
+    def tally(self, dyno_id: str) -> Tally | None:  # noqa: ARG002
+        """Not counted."""
+        return None
 
     def changes(self) -> AsyncIterator[Change]:
         """Each dyno that started, ended or vanished since this call."""

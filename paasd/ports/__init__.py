@@ -4,7 +4,7 @@ from paasd.ports.addons import Access, AddonProvider, Condition, Order
 from paasd.ports.authority import Authority
 from paasd.ports.disk import Disks
 from paasd.ports.drains import Outlet, Outlets, Refused
-from paasd.ports.engine import Artifact, BuildSpec, Change, Engine, EngineInfo, Shell, Size, Terminal, Write
+from paasd.ports.engine import Artifact, BuildSpec, Change, Engine, EngineInfo, Shell, Size, Tally, Terminal, Write
 from paasd.ports.journal import Entry, Journal
 from paasd.ports.outputs import OutputFile, Outputs
 from paasd.ports.probe import REFUSED, Probe, ProbeResult
@@ -49,6 +49,7 @@ __all__ = [
     "Size",
     "Sources",
     "Store",
+    "Tally",
     "Terminal",
     "UpkeepStore",
     "Uploads",

@@ -54,6 +54,15 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How many lines a dyno has printed since its start, and of these were given by `logs`; final once `ended`."""
+
+    lines: int
+    given: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Something happened to a dyno ("web.1") of an app; `out_of_memory`: the kernel killed a process of it for that."""
 
@@ -188,6 +197,10 @@ class Engine(Protocol):
 
     def logs(self, dyno_id: str, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
         """(time, text) of each line after `since` (None: of the last 1500), then live. Bad bytes are replaced."""
+        ...
+
+    def tally(self, dyno_id: str) -> Tally | None:
+        """What it printed, whether the engine still has it or not; None when that was not counted from its start."""
         ...
 
     def changes(self) -> AsyncIterator[Change]:

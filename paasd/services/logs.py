@@ -23,6 +23,8 @@ RING_CHARACTERS = 1_000_000  # so that what an app prints does not become the da
 BURST_SECONDS = 2.0  # so much of the rate may come at once
 DROPPED_SECONDS = 1.0  # between two lines that say what was dropped
 PROCESSES = 500  # an app's, whose release is remembered
+SETTLE_SECONDS = 1.0  # between two looks at what the engine has rotated away unread
+SETTLED_LOOKS = 3  # alike: nothing more comes
 TURN_LINES = 100  # of one dyno, before others have their turn: they may have come at once
 ROUTED = re.compile(r" dyno=(\S+)")
 KEEP_ALIVE_SECONDS = 15.0
@@ -175,6 +177,8 @@ class AppLogs:
         self._keep_alive = keep_alive
         self._router_retry = router_retry
         self._followed: dict[str, asyncio.Task[None]] = {}  # by dyno
+        self._settling: set[str] = set()  # dynos
+        self._lost: dict[str, int] = {}  # by dyno: lines that the engine rotated away unread, counted as dropped
 
     def append(self, app_id: str, line: LogLine) -> None:
         """Add a line; readers that tail see it at once, and it is on the disk when this returns."""
@@ -304,13 +308,53 @@ class AppLogs:
                 if allowance.admits(text):
                     line = LogLine(at, "app", dyno.name, text, dyno.release_version, dyno.id)
                     self.append(dyno.app_id, line)
-                elif allowance.since is None:
-                    allowance.since = at
-                    self._background.spawn(f"dropped lines of {dyno.app_id}", self._tell(dyno.app_id, allowance))
+                else:
+                    self._dropped(dyno, allowance, at)
         except (NotFound, Unavailable):
             pass  # it is gone, and its log with it; or the engine is, and reconcile follows it again from there
         finally:
             self._followed.pop(dyno.id, None)
+        if self._unread(dyno.id):
+            self._begin_settling(dyno, allowance)
+        else:
+            self._lost.pop(dyno.id, None)
+
+    def _dropped(self, dyno: Dyno, allowance: Allowance, at: datetime) -> None:
+        """Who drops lines may read too slowly for others, too."""
+        self._begin_telling(dyno, allowance, at)
+        self._begin_settling(dyno, allowance)
+
+    def _begin_telling(self, dyno: Dyno, allowance: Allowance, at: datetime) -> None:
+        if allowance.since is None:
+            allowance.since = at
+            self._background.spawn(f"dropped lines of {dyno.app_id}", self._tell(dyno.app_id, allowance))
+
+    def _unread(self, dyno_id: str) -> int:
+        """How many lines of a dyno are neither given by the engine nor counted as lost; 0 where it does not count."""
+        tally = self._engine.tally(dyno_id)
+        return 0 if tally is None else tally.lines - tally.given - self._lost.get(dyno_id, 0)
+
+    def _begin_settling(self, dyno: Dyno, allowance: Allowance) -> None:
+        if dyno.id not in self._settling and self._engine.tally(dyno.id) is not None:
+            self._settling.add(dyno.id)
+            self._background.spawn(f"unread lines of {dyno.id}", self._settle(dyno, allowance))
+
+    async def _settle(self, dyno: Dyno, allowance: Allowance) -> None:
+        """Once nothing more comes, what was printed and never given was rotated away: it counts as dropped, too."""
+        began, calm, before = datetime.now(UTC), 0, self._engine.tally(dyno.id)
+        try:
+            while calm < SETTLED_LOOKS:
+                await asyncio.sleep(SETTLE_SECONDS)
+                now = self._engine.tally(dyno.id)
+                calm, before = calm + 1 if now == before else 0, now
+        finally:
+            self._settling.discard(dyno.id)
+        if (lost := self._unread(dyno.id)) > 0:
+            self._lost[dyno.id] = self._lost.get(dyno.id, 0) + lost
+            allowance.dropped += lost
+            self._begin_telling(dyno, allowance, began)
+        if dyno.id not in self._followed:
+            self._lost.pop(dyno.id, None)
 
     async def _tell(self, app_id: str, allowance: Allowance) -> None:
         """Say how many lines were dropped within a second: now and then, or a flood would be one of these lines too."""

@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from paasd.domain.dyno import DynoKind, Exit
-from paasd.ports import Change
+from paasd.ports import Change, Tally
 from tests.contracts.engines import BINARY, COUNT, DEADLINE, FAIL, GREET, MANY, SLEEP, STUBBORN, Bench, lines_of
 
 # --- what they print --------------------------------------------------------------------------------------------------
@@ -80,6 +80,26 @@ async def test_bad_bytes_in_a_log_are_replaced(bench: Bench) -> None:
     spec = bench.spec(BINARY)
     await bench.engine.start(spec)
     assert [text for _, text in await lines_of(bench, spec.id)] == ["\x00\ufffd", "end without newline"]
+    assert await tallied(bench, spec.id) in (None, Tally(lines=2, given=2, ended=True))
+
+
+async def test_an_engine_that_counts_lines_counts_those_that_its_log_does_not_give(bench: Bench) -> None:
+    spec = bench.spec(MANY)
+    await bench.engine.start(spec)
+    await bench.engine.wait(spec.id)
+    assert len(await lines_of(bench, spec.id)) == 1500
+    assert await tallied(bench, spec.id) in (None, Tally(lines=3000, given=1500, ended=True))
+    assert bench.engine.tally("nobody") is None
+
+
+async def tallied(bench: Bench, dyno_id: str) -> Tally | None:
+    """Once the engine knows that it has ended; None at once where it counts nothing."""
+    for _ in range(2000):
+        tally = bench.engine.tally(dyno_id)
+        if tally is None or tally.ended:
+            break
+        await asyncio.sleep(0.01)
+    return tally
 
 
 async def test_changes_name_what_started_and_ended(bench: Bench) -> None:

@@ -10,7 +10,19 @@ from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit, LogLine
 from paasd.domain.errors import BuildFailed, EngineUnavailable, NotFound, RouterUnavailable
 from paasd.domain.release import Commit
 from paasd.domain.stack import Stacks
-from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, ProbeResult, RouterHealth, Shell, Size, Terminal, Write
+from paasd.ports import (
+    Artifact,
+    BuildSpec,
+    Change,
+    EngineInfo,
+    ProbeResult,
+    RouterHealth,
+    Shell,
+    Size,
+    Tally,
+    Terminal,
+    Write,
+)
 from router.table import Route, RoutingTable, Target
 from tests.fake_shell import FakeShell
 
@@ -138,6 +150,9 @@ class FakeEngine:
 
     async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
         return []
+
+    def tally(self, dyno_id: str) -> Tally | None:
+        return None
 
     async def logs(self, dyno_id: str, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
         yield datetime.now(UTC), "listening"

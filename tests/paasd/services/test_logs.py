@@ -3,7 +3,11 @@
 import asyncio
 from datetime import UTC, datetime
 
+import pytest
+
+from paasd.domain.app import App
 from paasd.domain.dyno import LogLine
+from paasd.ports import Tally
 from paasd.services.logs import LINE_CHARACTERS, RING_LINES, LogQuery, LogRates
 from tests.paasd.services.world import DEADLINE, NOW, World, until, wire
 
@@ -204,3 +208,28 @@ async def test_a_flood_loses_lines_that_are_counted(world: World) -> None:
                 break
     assert kept >= rates.lines * 2
     assert dropped > 0
+
+
+async def test_what_the_engine_rotated_away_unread_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While its dyno runs, once nothing more comes, and at its end. Bites: without `_lost` it is counted again."""
+    monkeypatch.setattr("paasd.services.logs.SETTLE_SECONDS", 0.02)
+    world.logs._rates = LogRates(lines=10)
+    app = await world.deployed()
+    dyno = await world.dyno(app)
+    await until(lambda: "app[web.1]: listening on 5000" in world.lines(app))
+    world.engine.tallies[dyno.id] = Tally(150, 101, False)
+    world.engine.say(dyno.id, b"flood\n" * 100)
+    await until(lambda: kept_or_dropped(world, app) == 149)
+    world.engine.tallies[dyno.id] = Tally(250, 201, False)  # as many again, and none of them unread
+    world.engine.say(dyno.id, b"flood\n" * 100)
+    await until(lambda: kept_or_dropped(world, app) == 249)
+    world.engine.tallies[dyno.id] = Tally(256, 202, True)
+    world.engine.say(dyno.id, b"flood\n")
+    world.engine.die(dyno.id)
+    await until(lambda: kept_or_dropped(world, app) == 255)
+
+
+def kept_or_dropped(world: World, app: App) -> int:
+    """Lines of the flood, and those that were told of as dropped."""
+    told = [line.partition("overflow): ")[2].split()[0] for line in world.lines(app) if "Error L10" in line]
+    return sum(line.endswith(": flood") for line in world.lines(app)) + sum(map(int, told))
