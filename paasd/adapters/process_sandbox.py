@@ -22,6 +22,7 @@ INSIDE = "/run/paasd/inside.py"
 TRY_SECONDS = 10.0
 V1 = Path("/sys/fs/cgroup")
 CONTROLLERS = ("memory", "pids", "cpu")
+V2_FILES = ("memory.max", "pids.max", "cpu.max")
 CPU_PERIOD = 100_000
 
 
@@ -85,7 +86,24 @@ def _cgroup_version() -> str | None:
         known = (V1 / "cgroup.controllers").read_text().split()
     except OSError:
         return None
-    return "v2" if set(CONTROLLERS) <= set(known) and os.access(V1 / "cgroup.subtree_control", os.W_OK) else None
+    return "v2" if set(CONTROLLERS) <= set(known) and hands_down(V1, CONTROLLERS, V2_FILES) else None
+
+
+def hands_down(root: Path, controllers: Sequence[str], files: Sequence[str]) -> bool:
+    """Whether cgroups (v2) of ours with these files can be made below that one: tried, since its modes don't tell.
+
+    In a container it may hold processes itself, and then has none below that are bounded.
+    """
+    probe = root / f"paasd-probe-{os.urandom(4).hex()}"
+    try:
+        (root / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in controllers))
+        probe.mkdir()
+    except OSError:
+        return False
+    try:
+        return all((probe / name).exists() for name in files)
+    finally:
+        probe.rmdir()
 
 
 def cgroups(isolation: Isolation, home: str, name: str, limits: Limits) -> list[dict[str, object]]:
