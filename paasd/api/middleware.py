@@ -28,7 +28,7 @@ from paasd.domain.errors import (
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 RETRY_AFTER_SECONDS = "5"
-BEGUN = "begun"  # the answer whose head is under way
+BEGUN = web.RequestKey("BEGUN", web.StreamResponse)  # the answer whose head is under way
 
 STATUSES: dict[type[PaasError], tuple[int, str]] = {
     NotFound: (404, "not_found"),
@@ -78,7 +78,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     An answer that has begun is cut: the error would stand in the middle of it.
     """
     answer = await _answer(request, handler)
-    begun: web.StreamResponse | None = request.get(BEGUN)
+    begun = request.get(BEGUN)
     if begun is None or begun is answer:
         return answer
     if request.transport is not None:

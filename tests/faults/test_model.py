@@ -42,8 +42,6 @@ PROCFILES: Mapping[str, tuple[str, ...]] = {
     "web: crash": (),
     "web: serve\nrelease: fail": (),
 }
-PATIENCE = 10.0
-STUCK = 40.0
 LOST_MAX = 4  # dynos that end, in an example: the back-off is doubled each time
 
 T = TypeVar("T")
@@ -54,6 +52,9 @@ class Platform(RuleBasedStateMachine):
     """One example: a platform from its first app on."""
 
     template: Path
+    patience = 10.0
+    pause = 0.005
+    stuck = 40.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,14 +83,14 @@ class Platform(RuleBasedStateMachine):
         self.daemon = MortalDaemon(self.outside)
         await self.daemon.start()
 
-    def teardown(self) -> None:
-        async def end() -> None:
-            await self.daemon.kill()
-            await self.outside.store.__aexit__()
+    async def _finish(self) -> None:
+        await self.daemon.kill()
+        await self.outside.store.__aexit__()
 
+    def teardown(self) -> None:
         try:
             if hasattr(self, "daemon"):
-                self.run(end())
+                self.run(self._finish())
             self.runner.close()
         finally:
             shutil.rmtree(self.root, ignore_errors=True)
@@ -100,13 +101,13 @@ class Platform(RuleBasedStateMachine):
 
     async def _within(self, wanted: Coroutine[Any, Any, T]) -> T:
         working = asyncio.ensure_future(wanted)
-        await asyncio.wait([working], timeout=STUCK)
+        await asyncio.wait([working], timeout=self.stuck)
         if working.done():
             return working.result()
         stacks = io.StringIO()
         for task in asyncio.all_tasks():
             task.print_stack(file=stacks)
-        raise AssertionError(f"nothing for {STUCK} s:\n{stacks.getvalue()}")
+        raise AssertionError(f"nothing for {self.stuck} s:\n{stacks.getvalue()}")
 
     # --- what is done -----------------------------------------------------------------------------------------------
 
@@ -193,13 +194,19 @@ class Platform(RuleBasedStateMachine):
     @rule(which=st.integers(0, 3))
     def lose_a_dyno(self, which: int) -> None:
         """It ends by itself, and is started again."""
-        running = [running for running in self.outside.engine._running.values() if running.dyno.running]
+        running = self.run(self._running())
         if running and self.lost < LOST_MAX:
             self.lost += 1
-            self.run(self._lose(running[which % len(running)].dyno.id))
+            self.run(self._lose(running[which % len(running)]))
+
+    async def _running(self) -> Sequence[str]:
+        return [dyno.id for dyno in await self.outside.engine.dynos() if dyno.running]
+
+    async def _end(self, dyno_id: str) -> None:
+        self.outside.engine.die(dyno_id)
 
     async def _lose(self, dyno_id: str) -> None:
-        self.outside.engine.die(dyno_id)
+        await self._end(dyno_id)
         self.model = await self._found([self.model])
 
     async def _again(self) -> None:
@@ -244,7 +251,7 @@ class Platform(RuleBasedStateMachine):
 
     async def _found(self, possible: Sequence[Model]) -> Model:
         """Which of these is so, once all is quiet; AssertionError with what differs from each when none comes to be."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while True:
             seen = await self._seen()
             differences = [difference(model, seen) for model in possible]
@@ -253,14 +260,12 @@ class Platform(RuleBasedStateMachine):
                     return model
             if time.monotonic() > deadline:
                 raise AssertionError(f"none of {len(possible)} models: {differences}")
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(self.pause)
 
     async def _seen(self) -> dict[str, dict[str, Any]]:
         """By app, all that can be seen of it from outside."""
         get = self.daemon.call
-        known: dict[str, list[Any]] = {}
-        for dyno in await self.outside.engine.dynos():
-            known.setdefault(dyno.app_id, []).append((dyno.name, dyno.release_version))
+        known = await self._dynos()
         seen: dict[str, dict[str, Any]] = {}
         for app in (await get("GET", "/apps"))[1] or []:
             path = f"/apps/{app['name']}"
@@ -277,11 +282,22 @@ class Platform(RuleBasedStateMachine):
                 },
                 "dynos": sorted((d["name"], d["state"]) for d in (await get("GET", f"{path}/dynos"))[1]),
                 "engine": sorted(known.pop(app["id"], [])),
-                "answer": self.daemon.world.answer(app["name"]),
+                "answer": await self._answer(app["name"]),
             }
         if known:
             seen["(no app)"] = {"engine": [dyno for dynos in known.values() for dyno in dynos]}
         return seen
+
+    async def _dynos(self) -> dict[str, list[tuple[str, int]]]:
+        """What there is on the engine: app id -> names and versions."""
+        known: dict[str, list[tuple[str, int]]] = {}
+        for dyno in await self.outside.engine.dynos():
+            known.setdefault(dyno.app_id, []).append((dyno.name, dyno.release_version))
+        return known
+
+    async def _answer(self, name: str) -> str:
+        """What a request to the app gets."""
+        return self.daemon.world.answer(name)
 
     @invariant()
     def nobody_was_cut_off(self) -> None:
@@ -314,10 +330,10 @@ def difference(model: Model, seen: Mapping[str, Mapping[str, Any]]) -> dict[str,
     return found
 
 
-def run(tmp_path: Path, examples: int, steps: int, number: int | None = None) -> None:
+def run(tmp_path: Path, examples: int, steps: int, number: int | None = None, kind: type[Platform] = Platform) -> None:
     """So many examples of so many steps, drawn with the seed `number`; the failing one is printed as a program."""
     migrate(tmp_path / "store.db")
-    machine = type("Platform", (Platform,), {"template": tmp_path / "store.db"})
+    machine = type("Platform", (kind,), {"template": tmp_path / "store.db"})
     if number is not None:
         seed(number)(machine)
     with structlog.testing.capture_logs():
@@ -341,7 +357,7 @@ def test_the_platform_is_what_a_model_says(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.row("C02", "any order of calls and kills, against a model: 500 times 30 steps with a fake engine")
+@pytest.mark.row("C02", "any order of calls and kills, against a model: 500 times 30 steps, and 20 times on Docker")
 @pytest.mark.parametrize("number", range(1, 26), ids=lambda number: f"seed {number}")
 def test_the_platform_is_what_a_model_says_500_times(
     tmp_path: Path, number: int, record_property: Callable[[str, object], None]
