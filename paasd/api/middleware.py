@@ -78,7 +78,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     An answer that has begun is cut: the error would stand in the middle of it.
     """
     answer = await _answer(request, handler)
-    begun = request.get(BEGUN)
+    begun: web.StreamResponse | None = request.get(BEGUN)
     if begun is None or begun is answer:
         return answer
     if request.transport is not None:
