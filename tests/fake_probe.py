@@ -16,3 +16,6 @@ class FakeProbe:
         if self._engine.refusals and self._engine.refusals.pop(0):
             return ProbeResult(False, "connection refused")
         return self._engine.answer(address, port, path)
+
+    async def answers(self, address: str, port: int) -> bool:
+        return True

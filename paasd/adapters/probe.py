@@ -22,7 +22,8 @@ class NetworkProbe:
     not kept waiting for the next check once it is up.
     """
 
-    def __init__(self, timeout: float = 2.0, *, patience: float = 0.1, step: float = 0.01) -> None:
+    def __init__(self, timeout: float = 2.0, *, patience: float = 0.1, step: float = 0.01, answer: float = 3.0) -> None:
+        self._answer_timeout = answer
         self._timeout = timeout
         self._patience = patience
         self._step = step
@@ -47,6 +48,21 @@ class NetworkProbe:
         finally:
             if writer is not None:
                 writer.transport.abort()  # nothing more to say, and the dyno need not wait for a polite end
+
+    async def answers(self, address: str, port: int) -> bool:
+        """Whether anything at all is answered to a request for `/`: what listens need not be what answers."""
+        writer: asyncio.StreamWriter | None = None
+        try:
+            async with asyncio.timeout(self._answer_timeout):
+                reader, writer = await self._connect(address, port)
+                writer.write(_request(port, "/"))
+                await writer.drain()
+                return bool(await reader.read(1))
+        except OSError:  # TimeoutError is one
+            return False
+        finally:
+            if writer is not None:
+                writer.transport.abort()
 
     async def _connect(self, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         loop = asyncio.get_running_loop()

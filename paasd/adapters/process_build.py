@@ -145,7 +145,7 @@ class Builder:
         cache = self._slugs.cache(recipe.app_id)
         env = environment(deps, slug.path, slug.env, place.tmp)
         env |= {"PYTHON": str(python()), "DEPS": str(deps or ""), "CACHE": str(cache)}
-        env |= {"UV_CACHE_DIR": str(cache / "uv"), "UV_TOOL_DIR": str(place.tmp / "uv-tools"), **UV}
+        env |= {"UV_CACHE_DIR": str(cache / "uv"), "UV_TOOL_DIR": str(cache / "uv-tools"), **UV}
         env |= {"NPM_CONFIG_CACHE": str(cache / "npm"), "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
         readable = [deps] if deps is not None and deps not in writable else []
         if self._uv is not None:

@@ -164,8 +164,9 @@ def wrap(isolation: Isolation, view: View, hidden: Path) -> list[str]:
             words += ["--symlink", str(Path(path).readlink()), path]
         else:
             words += ["--ro-bind-try", path, path]
-    words += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run"]
+    words += ["--proc", "/proc", "--dev", "/dev"]
     words += ["--perms", "1777", "--tmpfs", "/dev/shm"]  # noqa: S108 - the sandbox's own, for locks between processes
+    words += ["--tmpfs", "/run"]
     resolver = os.path.realpath(RESOLVER)
     if resolver != RESOLVER:
         words += ["--ro-bind-try", resolver, resolver]

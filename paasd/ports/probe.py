@@ -20,3 +20,7 @@ class Probe(Protocol):
     async def check(self, address: str, port: int, path: str | None) -> ProbeResult:
         """TCP accept, or HTTP 2xx/3xx at `path`. Never raises for the dyno's faults."""
         ...
+
+    async def answers(self, address: str, port: int) -> bool:
+        """Whether anything at all is answered to a request for `/`, within seconds. Never raises for its faults."""
+        ...

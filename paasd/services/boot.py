@@ -108,6 +108,8 @@ class Boot:
                     await asyncio.sleep(self.rules.steady)
                 else:
                     await self._probe_until_steady(dyno, path)
+                    if path is None:
+                        await self._await_answer(dyno)
                 watcher.cancel()
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
@@ -129,6 +131,12 @@ class Boot:
             if successes <= self.rules.confirmations:
                 interval = self.rules.confirm_interval if successes else self.rules.probe_interval
                 await asyncio.sleep(began + interval - loop.time())
+
+    async def _await_answer(self, dyno: Dyno) -> None:
+        """Servers such as gunicorn listen before they have loaded the app, and end if it can't be: any answer
+        tells that it could. Who does not answer (it need not speak HTTP) has to go on for a moment."""
+        if dyno.address is None or dyno.port is None or not await self.probe.answers(dyno.address, dyno.port):
+            await asyncio.sleep(self.rules.steady)
 
     async def _probe(self, dyno: Dyno, path: str | None) -> ProbeResult:
         if dyno.address is None or dyno.port is None:

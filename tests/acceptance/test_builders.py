@@ -297,3 +297,22 @@ def test_a_purged_cache_installs_anew(opened: Open) -> None:
     assert "uv pip install" in (anew := shop.deploy({"README": "three"}))
     assert not re.search(r"uv pip install .*, cached\)", anew), anew
     assert shop.get() == (200, "hello of flask")
+
+
+LATE = """import os, socket, sys, time
+listening = socket.create_server(("0.0.0.0", int(os.environ["PORT"])))
+time.sleep(1.5)
+sys.exit("Worker failed to boot.")
+"""
+
+
+@pytest.mark.slow
+def test_what_listens_before_it_has_loaded_the_app_and_then_ends(opened: Open) -> None:
+    """As gunicorn does. Bites: where an open port is enough, the broken release replaces the one that serves."""
+    shop = opened("late", source=ROOT / "examples" / "hello")
+    shop.deploy()
+    code, said = shop.push({"server.py": LATE})
+    assert code != 0, said
+    assert "web.1 exited with status 1 before it was up" in said
+    assert "Worker failed to boot." in said
+    assert shop.served() == "v2"

@@ -86,3 +86,12 @@ async def test_an_address_that_is_none_is_not_healthy() -> None:
     result = await NetworkProbe().check("256.0.0.1", 80, None)
     assert not result.healthy
     assert result.detail
+
+
+async def test_any_answer_is_one_and_silence_or_a_closed_connection_is_none() -> None:
+    for answer, wanted in ((b"HTTP/1.1 500 Oops\r\n\r\n", True), (b"\x00", True), (b"", False), (None, False)):
+        async with serving(answer) as port:
+            assert await NetworkProbe(answer=0.2).answers("127.0.0.1", port) is wanted
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        assert await NetworkProbe().answers("127.0.0.1", taken.getsockname()[1]) is False

@@ -263,3 +263,6 @@ class FakeProbe:
 
     async def check(self, address: str, port: int, path: str | None) -> ProbeResult:
         return ProbeResult(True)
+
+    async def answers(self, address: str, port: int) -> bool:
+        return True
