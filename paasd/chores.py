@@ -7,6 +7,7 @@ from typing import Any
 
 from paasd.adapters.backup import DailyBackups
 from paasd.services.access import Access
+from paasd.services.addons import Addons
 from paasd.services.apps import Apps
 from paasd.services.archives import Archives
 from paasd.services.background import Background, attempt, every
@@ -39,6 +40,7 @@ class Services:
     """The use cases, wired to the adapters."""
 
     access: Access
+    addons: Addons
     apps: Apps
     ledger: Ledger
     builds: Builds
@@ -97,6 +99,11 @@ async def sweep_one_offs(services: Services) -> None:
     await attempt("one-off dynos", services.one_offs.sweep())
 
 
+async def mend_addons(services: Services) -> None:
+    """What was killed runs again; what a daemon left in the middle goes on; data goes that is kept no longer."""
+    await attempt("add-ons", services.addons.work.mend())
+
+
 PERIODIC: tuple[tuple[int, Callable[[Services], Coroutine[Any, Any, None]]], ...] = (
     (RECONCILE_SECONDS, reconcile),
     (BACKUP_LOOK_SECONDS, back_up),
@@ -105,6 +112,7 @@ PERIODIC: tuple[tuple[int, Callable[[Services], Coroutine[Any, Any, None]]], ...
     (MAINTENANCE_SECONDS, end_maintenance),
     (PAGES_SECONDS, fetch_pages),
     (RECONCILE_SECONDS, sweep_one_offs),
+    (RECONCILE_SECONDS, mend_addons),
 )
 
 
@@ -112,6 +120,7 @@ def keep_mending(services: Services) -> None:
     """Recovery at boot, then for ever: engine events, router lines, and the periodic jobs."""
     background = services.background
     background.spawn("boot", services.recovery.boot())
+    background.spawn("add-ons", mend_addons(services))
     background.spawn("watch engine", services.recovery.watch())
     background.spawn("follow router", services.logs.follow_router(services.recovery.ensure_router))
     background.spawn("certificates", services.certificates.keep())

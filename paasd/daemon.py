@@ -6,7 +6,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -38,12 +38,16 @@ from paasd.api.rendezvous import Rendezvous
 from paasd.api.server import make_api
 from paasd.api.ssh import SshDoor
 from paasd.chores import Services, keep_mending
+from paasd.domain.addon_catalogue import Catalogue
 from paasd.engines import choose
 from paasd.failpoints import parse_failpoints
 from paasd.home import Home
-from paasd.ports import Engine
-from paasd.rules import boot_rules, build_rules, disk_rules, log_rates
+from paasd.ports import AddonProvider, Engine
+from paasd.providers import default_provider, open_providers
+from paasd.rules import boot_rules, build_rules, catalogue, disk_rules, log_rates
 from paasd.services.access import Access
+from paasd.services.addon_work import AddonRules, AddonWork
+from paasd.services.addons import Addons
 from paasd.services.apps import Apps
 from paasd.services.archives import KEPT_SECONDS, Archives
 from paasd.services.audit import Audit
@@ -91,6 +95,8 @@ class Adapters:
     probe: NetworkProbe
     ca: LocalCa
     web: WebFetch
+    providers: Mapping[str, AddonProvider]
+    catalogue: Catalogue
 
 
 def run(settings: Settings, *, takeover: bool = False) -> None:
@@ -143,10 +149,13 @@ async def serve(settings: Settings, home: Home, listeners: Sequence[socket.socke
 async def open_adapters(settings: Settings, home: Home, stack: AsyncExitStack) -> Adapters:
     """Each adapter, closed again in reverse order."""
     directory = settings.router_directory
+    store = await stack.enter_async_context(SqlStore(home.store, home.key))
+    engine = await stack.enter_async_context(await choose(settings, home))
+    used = {addon.provider for addon in await store.addons()}
     router = await stack.enter_async_context(RouterClient(directory / "control.sock"))
     return Adapters(
-        store=await stack.enter_async_context(SqlStore(home.store, home.key)),
-        engine=await stack.enter_async_context(await choose(settings, home)),
+        store=store,
+        engine=engine,
         router=router,
         host=RouterProcess(
             router,
@@ -167,6 +176,8 @@ async def open_adapters(settings: Settings, home: Home, stack: AsyncExitStack) -
         probe=NetworkProbe(),
         ca=LocalCa.open(home.ca),
         web=WebFetch(settings.web.allow_private),
+        providers=await open_providers(settings, home, engine, stack, used),
+        catalogue=catalogue(settings, default_provider(settings, home)),
     )
 
 
@@ -183,6 +194,8 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     rules = DeployRules(settings.deploy.drain, settings.deploy.grace, settings.deploy.websocket_drain)
     hands = Stagehands(store, engine, routing, boot, phase, logs, background, rules, points)
     releases = Releases(hands, wait=settings.deploy.wait)
+    rules_of_addons = AddonRules(settings.addons.timeout)
+    work = AddonWork(store, releases, logs, background, adapters.providers, adapters.catalogue, rules_of_addons, points)
     disk = Disk(store, engine, outputs, LocalDisks(), background, str(settings.home), disk_rules(settings))
     builds = Builds(store, sources, engine, outputs, releases, logs, build_rules(settings), points, disk)
     archives = Archives(
@@ -197,6 +210,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     domains = Domains(store, routing, logs, settings.domain, frozenset({host_of(settings.api_url), *API_NAMES}))
     return Services(
         access=Access(store),
+        addons=Addons(store, work),
         apps=apps,
         ledger=Ledger(store),
         builds=builds,
@@ -228,6 +242,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
     return ApiParts(
         access=access,
         authorizations=Authorizations(adapters.store),
+        addons=services.addons,
         audit=audit,
         apps=services.apps,
         builds=services.builds,

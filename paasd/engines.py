@@ -20,19 +20,20 @@ MEGABYTE = 1024 * 1024
 
 def docker_engine(settings: Settings, home: Home) -> Engine:
     """The Docker Engine of this machine, or the one the settings name."""
+    return DockerEngine(home.id(), docker_settings(settings), parse_failpoints(settings.failpoints))
+
+
+def docker_settings(settings: Settings) -> DockerSettings:
+    """What the settings say of Docker's engine."""
     section = settings.docker
-    return DockerEngine(
-        home.id(),
-        DockerSettings(
-            host=section.host,
-            subnet_pool=section.subnet_pool,
-            subnet_prefix=section.subnet_prefix,
-            build_memory=settings.build.memory_mb * MEGABYTE,
-            build_pids=settings.build.pids,
-            build_cpus=settings.build.cpus,
-            builds=settings.build.parallel,
-        ),
-        parse_failpoints(settings.failpoints),
+    return DockerSettings(
+        host=section.host,
+        subnet_pool=section.subnet_pool,
+        subnet_prefix=section.subnet_prefix,
+        build_memory=settings.build.memory_mb * MEGABYTE,
+        build_pids=settings.build.pids,
+        build_cpus=settings.build.cpus,
+        builds=settings.build.parallel,
     )
 
 

@@ -27,6 +27,16 @@ POINTS: Mapping[str, str] = {
 }
 """Every point there is, in the order of the story, and what is true there. A push of a second release reaches all."""
 
+ADDON_POINTS: Mapping[str, str] = {
+    "addon-row": "the add-on is in the ledger, its provider knows nothing of it",
+    "addon-made": "the provider has it up, the ledger says provisioning",
+    "addon-provisioned": "the ledger says provisioned, no app was let in",
+    "addon-released": "the release with its config vars is recorded",
+    "addon-rotated": "the new password is in force, the ledger has it as the next one",
+    "addon-going": "its config vars are gone, it still runs",
+}
+"""Every point of an add-on's life: created, rotated and destroyed, it reaches all."""
+
 ACTIONS = ("kill", "raise", "hang", "tell")
 
 
@@ -65,7 +75,8 @@ def parse_failpoints(text: str) -> Failpoints:
         name, _, action = part.strip().partition(":")
         if not name or action not in ACTIONS:
             raise ValueError(f"PAASD_FAILPOINTS holds {part!r}; write NAME:{'|'.join(ACTIONS)}, or unset it.")
-        if name not in POINTS:
-            raise ValueError(f"PAASD_FAILPOINTS names {name!r}, which is no point; there are {', '.join(POINTS)}.")
+        if name not in POINTS and name not in ADDON_POINTS:
+            known = ", ".join([*POINTS, *ADDON_POINTS])
+            raise ValueError(f"PAASD_FAILPOINTS names {name!r}, which is no point; there are {known}.")
         armed[name] = action
     return Failpoints(armed)

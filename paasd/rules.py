@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+from paasd.domain.addon import Service
+from paasd.domain.addon_catalogue import Catalogue, built_in, make_plan
 from paasd.domain.disk import MEGABYTE, DiskRules
 from paasd.domain.dyno import DEFAULT_SIZE, Limits
 from paasd.services.boot import BootRules
 from paasd.services.builds import BuildRules
 from paasd.services.logs import LogRates
-from paasd.settings import Settings, SizeSettings, parse_address
+from paasd.settings import Settings, SettingsError, SizeSettings, parse_address
+from paasd.settings_addons import ServiceSettings
 
 
 def boot_rules(settings: Settings) -> BootRules:
@@ -46,3 +49,24 @@ def build_rules(settings: Settings) -> BuildRules:
         strict=settings.build.strict,
         web_url=f"http://{{app}}.{settings.domain}:{port}/",
     )
+
+
+def catalogue(settings: Settings, provider: str) -> Catalogue:
+    """The services that there are, had from `provider` unless they say another. SettingsError for an unknown one."""
+    own = settings.addons.services
+    known = {service.name for service in built_in()}
+    for name in own.keys() - known:
+        raise SettingsError(f"Unknown add-on service addons.services.{name}: known are {', '.join(sorted(known))}.")
+    return Catalogue(_service(one, own.get(one.name, ServiceSettings()), provider) for one in built_in())
+
+
+def _service(service: Service, own: ServiceSettings, provider: str) -> Service:
+    plans = {plan.name: plan for plan in service.plans}
+    for name, wanted in own.plans.items():
+        memory, disk = (None if size is None else size * MEGABYTE for size in (wanted.memory_mb, wanted.disk_mb))
+        human_name = name.replace("-", " ").title()
+        made = make_plan(service.name, name, human_name, memory, disk, wanted.connections)
+        if wanted.default:
+            plans = {plan.name: replace(plan, default=False) for plan in plans.values()}
+        plans[made.name] = replace(made, default=wanted.default or (made.name in plans and plans[made.name].default))
+    return replace(service, provider=own.provider or provider, plans=tuple(plans.values()))

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from paasd.failpoints import parse_failpoints
+from paasd.settings_addons import AddonSettings
 from router.table import BACKLOG, WEBSOCKETS, RouteTimeouts
 
 Seconds = Annotated[float, Meta(ge=0)]
@@ -191,6 +192,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logs: LogsSettings = LogsSettings()
     docker: DockerSection = DockerSection()
     web: WebSettings = WebSettings()
+    addons: AddonSettings = AddonSettings()
 
     @property
     def router_directory(self) -> Path:

@@ -190,10 +190,10 @@ def _take_over(source: sqlite3.Connection, target: sqlite3.Connection, table: st
                         f"WHERE id = ? AND status = 'pending' AND ? IN {ENDED}",
                         (row["status"], row["updated_at"], row["id"], row["status"]),
                     )
-                if table == "apps":
+                if table in ("apps", "addons", "addon_attachments"):
                     settings = ", ".join(f'"{column}" = ?' for column in row.keys())  # noqa: SIM118 - as below
                     target.execute(
-                        f"UPDATE apps SET {settings} WHERE id = ? AND updated_at < ?",  # noqa: S608
+                        f'UPDATE "{table}" SET {settings} WHERE id = ? AND updated_at < ?',  # noqa: S608
                         (*row, row["id"], row["updated_at"]),
                     )
                 marks = ", ".join("?" * len(row))

@@ -6,7 +6,7 @@ this host. Passwords are in no container's settings: PostgreSQL is told a verifi
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -137,14 +137,21 @@ class DockerAddons:
             raise errors[0]
 
     async def tool(
-        self, order: Order, argv: Sequence[str], env: Mapping[str, str] = {}, *, size: Size | None = None
+        self,
+        order: Order,
+        argv: Sequence[str],
+        env: Mapping[str, str] = {},
+        *,
+        size: Size | None = None,
+        errors: Callable[[bytes], None] | None = None,
     ) -> Shell:
         """In its container, as nobody."""
         if not argv or argv[0] not in SERVERS[order.kind].tools:
             known = ", ".join(SERVERS[order.kind].tools)
             raise InvalidParams(f"{order.name} has no program {argv[0] if argv else ''}; there are {known}.")
         given = {**self._server(order).environment(order), **env}
-        return await open_exec(self._api, await self._running(order), argv, given, size=size, user=TOOL_USER)
+        container = await self._running(order)
+        return await open_exec(self._api, container, argv, given, size=size, user=TOOL_USER, errors=errors)
 
     async def set_aside(self, order: Order) -> None:
         """Its volume stays."""

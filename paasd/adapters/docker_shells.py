@@ -17,6 +17,7 @@ from paasd.domain.errors import EngineUnavailable, ProviderFailed
 HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
 LOOK_SECONDS = 0.05
+STDERR = 2
 STDERR = 2  # of the engine's frames
 
 Size = tuple[int, int]
@@ -151,7 +152,14 @@ async def _ask(
 
 
 async def open_exec(
-    api: DockerApi, container: str, argv: Sequence[str], env: Mapping[str, str], *, size: Size | None, user: str = ""
+    api: DockerApi,
+    container: str,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    size: Size | None,
+    user: str = "",
+    errors: Callable[[bytes], None] | None = None,
 ) -> DockerShell:
     """A command in a running container. Closing hangs up on it. Raises Refused."""
     made = await api.call(
@@ -170,6 +178,7 @@ async def open_exec(
         resize=lambda to: api.post(f"/exec/{exec_id}/resize", w=str(to[0]), h=str(to[1])),
         ended=lambda: exec_exit(api, exec_id),
         remove=lambda: hang_up(api, exec_id),
+        errors=errors,
     )
     if size is not None:
         await shell.resize(size)

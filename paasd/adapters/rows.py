@@ -1,6 +1,6 @@
 """Between rows of the store and the domain's values: pure, both ways, and the only place that knows both shapes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import Row
 
 from paasd.adapters.secrets import ConfigSeal
 from paasd.domain.access import Actor
+from paasd.domain.addon import AttachedThen
 from paasd.domain.app import App
 from paasd.domain.release import (
     Build,
@@ -139,6 +140,7 @@ def new_release(release_id: str, version: int, at: datetime, new: NewRelease) ->
         commit=new.commit,
         has_output=new.has_output,
         rollback_of=new.rollback_of,
+        attachments=tuple(new.attachments),
         created_at=at,
         updated_at=at,
     )
@@ -161,6 +163,7 @@ def release_values(release: Release, seal: ConfigSeal) -> Values:
         "commit": commit_json(release.commit),
         "has_output": release.has_output,
         "rollback_of": release.rollback_of,
+        "attachments": attachments_json(release.attachments),
         "created_at": release.created_at,
         "updated_at": release.updated_at,
     }
@@ -183,6 +186,7 @@ def to_release(row: AnyRow, seal: ConfigSeal) -> Release:
         commit=_to_commit(row.commit),
         has_output=row.has_output,
         rollback_of=row.rollback_of,
+        attachments=to_attachments(row.attachments),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
@@ -213,6 +217,28 @@ def commit_json(commit: Commit | None) -> Values | None:
         return None
     document: Values = {"sha": commit.sha, "author": commit.author, "subject": commit.subject}
     return document if commit.pushed else {**document, "pushed": False}
+
+
+def attachments_json(attachments: Sequence[AttachedThen]) -> list[Values]:
+    """A release's attachments as JSON keeps them."""
+    return [
+        {
+            "attachment": one.attachment,
+            "addon_id": one.addon_id,
+            "addon": one.addon,
+            "plan": one.plan,
+            "variables": list(one.variables),
+        }
+        for one in attachments
+    ]
+
+
+def to_attachments(documents: Sequence[Values]) -> tuple[AttachedThen, ...]:
+    """From what `attachments_json` made."""
+    return tuple(
+        AttachedThen(one["attachment"], one["addon_id"], one["addon"], one["plan"], tuple(one["variables"]))
+        for one in documents
+    )
 
 
 def _to_processes(document: Mapping[str, Any]) -> ProcessTypes:

@@ -9,6 +9,7 @@ from paasd.adapters.database import Database
 from paasd.adapters.migrate import newer_message, schema_version
 from paasd.adapters.secrets import ConfigSeal, create_key, read_key
 from paasd.adapters.store_access import AccessTables
+from paasd.adapters.store_addons import AddonTables
 from paasd.adapters.store_apps import AppTables
 from paasd.adapters.store_audit import AuditTables
 from paasd.adapters.store_domains import DomainTables
@@ -32,6 +33,7 @@ class SqlStore(
     AuditTables,
     WebhookTables,
     DrainTables,
+    AddonTables,
     RequestTables,
 ):
     """A database that `migrate` has brought up to date, and the key its config vars are sealed with.

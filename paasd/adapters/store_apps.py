@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paasd.adapters.database import Database
 from paasd.adapters.rows import app_values, to_app
 from paasd.adapters.tables import (
     accounts,
+    addon_attachments,
+    addons,
     apps,
     buildpacks,
     domains,
@@ -78,13 +80,15 @@ class AppTables:
         return to_app(row)
 
     async def archive_app(self, app_id: str) -> None:
-        """Mark it destroyed and free its name; its ledger stays. May be repeated."""
+        """Mark it destroyed and free its name; its ledger stays. Its add-ons are marked as going, its attachments and
+        theirs as ended, and who takes them away comes afterwards. May be repeated."""
         live = and_(apps.c.id == app_id, apps.c.archived_at.is_(None))
         at = now()
         async with self._database.write() as connection:
             await connection.execute(update(apps).where(live).values(archived_at=at, updated_at=at))
             for table in (webhook_deliveries, webhooks, webhook_events, webhook_outbox, *LEFT_BEHIND):
                 await connection.execute(delete(table).where(table.c.app_id == app_id))
+            await _end_addons(connection, app_id, at)
 
     async def formation(self, app_id: str) -> Sequence[Formation]:
         """By process type."""
@@ -118,6 +122,15 @@ class AppTables:
             await connection.execute(delete(buildpacks).where(buildpacks.c.app_id == app_id))
             if rows:
                 await connection.execute(insert(buildpacks), rows)
+
+
+async def _end_addons(connection: AsyncConnection, app_id: str, at: datetime) -> None:
+    own = and_(addons.c.app_id == app_id, addons.c.state.in_(["provisioning", "provisioned"]))
+    await connection.execute(update(addons).where(own).values(state="deprovisioning", updated_at=at))
+    ids = select(addons.c.id).where(addons.c.app_id == app_id)
+    theirs = or_(addon_attachments.c.app_id == app_id, addon_attachments.c.addon_id.in_(ids))
+    held = and_(theirs, addon_attachments.c.ended_at.is_(None))
+    await connection.execute(update(addon_attachments).where(held).values(ended_at=at, updated_at=at))
 
 
 async def add_app(connection: AsyncConnection, app: App) -> None:

@@ -14,6 +14,7 @@ from paasd.adapters.rows import (
     new_release,
     processes_json,
     release_values,
+    to_attachments,
     to_build,
     to_release,
     to_stage,
@@ -21,6 +22,7 @@ from paasd.adapters.rows import (
 from paasd.adapters.secrets import ConfigSeal
 from paasd.adapters.store_apps import add_app, no_app, now, require_app
 from paasd.adapters.tables import apps, builds, release_stages, releases
+from paasd.domain.addon import AttachedThen, config_without
 from paasd.domain.app import App
 from paasd.domain.errors import Conflict, NotFound, ReleaseInProgress
 from paasd.domain.release import (
@@ -165,6 +167,17 @@ class ReleaseTables:
 
     async def newest_config(self, app_id: str) -> Mapping[str, str]:
         """The config of the newest release that has not failed; empty when there is none."""
+        return (await self._newest(app_id))[0]
+
+    async def own_config(self, app_id: str) -> Mapping[str, str]:
+        """That of the newest release that has not failed, without what attachments gave it."""
+        return config_without(*await self._newest(app_id))
+
+    async def newest_attachments(self, app_id: str) -> tuple[AttachedThen, ...]:
+        """Those of the newest release that has not failed."""
+        return (await self._newest(app_id))[1]
+
+    async def _newest(self, app_id: str) -> tuple[dict[str, str], tuple[AttachedThen, ...]]:
         # An expired release may have failed before: its stages tell.
         failed = exists().where(
             release_stages.c.release_id == releases.c.id, release_stages.c.stage == Stage.FAILED.value
@@ -173,10 +186,10 @@ class ReleaseTables:
             releases.c.status.in_([Status.PENDING.value, Status.SUCCEEDED.value]),
             and_(releases.c.status == Status.EXPIRED.value, ~failed),
         )
-        query = select(releases.c.config).where(releases.c.app_id == app_id, held)
+        query = select(releases.c.config, releases.c.attachments).where(releases.c.app_id == app_id, held)
         async with self._database.read() as connection:
-            sealed = await connection.scalar(query.order_by(releases.c.version.desc()).limit(1))
-        return {} if sealed is None else self._seal.open(sealed, app_id)
+            row = (await connection.execute(query.order_by(releases.c.version.desc()).limit(1))).first()
+        return ({}, ()) if row is None else (self._seal.open(row.config, app_id), to_attachments(row.attachments))
 
     async def pending_releases(self, app_id: str | None = None) -> Sequence[Release]:
         """Of one app (one at most), or of all, destroyed ones too."""

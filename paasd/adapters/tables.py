@@ -27,6 +27,7 @@ from sqlalchemy.types import TypeDecorator
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+LIVING_ADDONS = "'provisioning', 'provisioned', 'deprovisioning'"
 
 
 class UTCTime(TypeDecorator[datetime]):
@@ -58,6 +59,10 @@ def _time(name: str, *, nullable: bool = False) -> Column[datetime]:
 
 def _actor() -> list[Column[str]]:
     return [Column(f"actor_{part}", String, nullable=False) for part in ("account_id", "email", "token", "address")]
+
+
+def _partial(name: str, *columns: Column[str] | Column[datetime], where: str, unique: bool = False) -> None:
+    Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
 metadata = MetaData(
@@ -118,13 +123,7 @@ apps = Table(
     _time("released_at", nullable=True),
     _time("archived_at", nullable=True),
 )
-Index(
-    "ix_apps_live_name",
-    apps.c.name,
-    unique=True,
-    sqlite_where=text("archived_at IS NULL"),
-    postgresql_where=text("archived_at IS NULL"),
-)
+_partial("ix_apps_live_name", apps.c.name, where="archived_at IS NULL", unique=True)
 
 collaborators = Table(
     "collaborators",
@@ -168,12 +167,7 @@ builds = Table(
     CheckConstraint("status IN ('pending', 'succeeded', 'failed')", name="status"),
 )
 Index("ix_builds_app_id_created_at", builds.c.app_id, builds.c.created_at)
-Index(
-    "ix_builds_pending",
-    builds.c.created_at,
-    sqlite_where=text("status = 'pending'"),
-    postgresql_where=text("status = 'pending'"),
-)
+_partial("ix_builds_pending", builds.c.created_at, where="status = 'pending'")
 
 releases = Table(
     "releases",
@@ -194,17 +188,12 @@ releases = Table(
     Column("rollback_of", Integer),
     _time("created_at"),
     _time("updated_at"),
+    Column("attachments", JSON, nullable=False, server_default="[]"),
     UniqueConstraint("app_id", "version"),
     CheckConstraint("status IN ('pending', 'succeeded', 'failed', 'expired')", name="status"),
     CheckConstraint("version >= 1", name="version"),
 )
-Index(
-    "ix_releases_one_pending",
-    releases.c.app_id,
-    unique=True,
-    sqlite_where=text("status = 'pending'"),
-    postgresql_where=text("status = 'pending'"),
-)
+_partial("ix_releases_one_pending", releases.c.app_id, where="status = 'pending'", unique=True)
 
 release_stages = Table(
     "release_stages",
@@ -292,6 +281,47 @@ log_drains = Table(
 )
 Index("ix_log_drains_app_id", log_drains.c.app_id)
 
+addons = Table(
+    "addons",
+    metadata,
+    _uuid_key(),
+    Column("name", String, nullable=False),
+    _uuid("app_id", ForeignKey("apps.id")),
+    *(Column(name, String, nullable=False) for name in ("service", "plan", "provider")),
+    Column("host", String, nullable=False, unique=True),
+    Column("state", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # its secrets and values, by adapters/secrets.py
+    Column("attached_as", String),
+    Column("failure", String),
+    _time("created_at"),
+    _time("updated_at"),
+    _time("ended_at", nullable=True),
+    CheckConstraint(f"state IN ({LIVING_ADDONS}, 'failed', 'deprovisioned')", name="state"),
+)
+_partial("ix_addons_living_name", addons.c.name, where=f"state IN ({LIVING_ADDONS})", unique=True)
+Index("ix_addons_app_id", addons.c.app_id)
+
+addon_attachments = Table(
+    "addon_attachments",
+    metadata,
+    _uuid_key(),
+    _uuid("addon_id", ForeignKey("addons.id")),
+    _uuid("app_id", ForeignKey("apps.id")),
+    Column("name", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # its config vars, by adapters/secrets.py
+    _time("created_at"),
+    _time("updated_at"),
+    _time("ended_at", nullable=True),
+)
+_partial(
+    "ix_addon_attachments_name",
+    addon_attachments.c.app_id,
+    addon_attachments.c.name,
+    where="ended_at IS NULL",
+    unique=True,
+)
+Index("ix_addon_attachments_addon_id", addon_attachments.c.addon_id)
+
 webhooks = Table(
     "webhooks",
     metadata,
@@ -352,12 +382,7 @@ webhook_deliveries = Table(
 Index("ix_webhook_deliveries_webhook_id", webhook_deliveries.c.webhook_id)
 Index("ix_webhook_deliveries_event_id", webhook_deliveries.c.event_id)
 Index("ix_webhook_deliveries_app_id", webhook_deliveries.c.app_id, webhook_deliveries.c.seq)
-Index(
-    "ix_webhook_deliveries_unfinished",
-    webhook_deliveries.c.seq,
-    sqlite_where=text("status IN ('pending', 'retrying')"),
-    postgresql_where=text("status IN ('pending', 'retrying')"),
-)
+_partial("ix_webhook_deliveries_unfinished", webhook_deliveries.c.seq, where="status IN ('pending', 'retrying')")
 
 requests = Table(
     "requests",

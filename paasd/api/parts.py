@@ -9,6 +9,7 @@ from paasd.api.links import Links
 from paasd.api.ssh import SshDoor
 from paasd.ports import Outputs, RequestStore
 from paasd.services.access import Access
+from paasd.services.addons import Addons
 from paasd.services.apps import Apps
 from paasd.services.archives import Archives
 from paasd.services.audit import Audit
@@ -40,6 +41,7 @@ class ApiParts:
     access: Access
     authorizations: Authorizations
     audit: Audit
+    addons: Addons
     apps: Apps
     builds: Builds
     archives: Archives

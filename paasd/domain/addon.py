@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from paasd.domain.errors import InvalidParams
@@ -30,6 +30,9 @@ class AddonState(StrEnum):
     DEPROVISIONING = "deprovisioning"
     FAILED = "failed"
     DEPROVISIONED = "deprovisioned"  # its data may be kept for KEPT_DAYS
+
+
+LIVING = frozenset({AddonState.PROVISIONING, AddonState.PROVISIONED, AddonState.DEPROVISIONING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ class Addon:
     """`secret` is its password here, of 256 random bits: chosen before anything is provisioned, so that doing it again
     gives the same. `values` are the config vars that a partner gave, by name; empty for providers of ours.
 
-    `plan` and `service` are names; `app_id` is the app that owns ("is billed for") it.
+    `plan` and `service` are names; `app_id` is the app that owns ("is billed for") it. `host` is what it was called at
+    first: a server's host name, which a rename leaves as it is. `next_secret` is there while it is being made the
+    password. `attached_as` is what it was called by its owner when it was destroyed.
     """
 
     id: str
@@ -76,18 +81,35 @@ class Addon:
     service: str
     plan: str
     provider: str
+    host: str
     state: AddonState
     created_at: datetime
     updated_at: datetime
     secret: str = field(repr=False)
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    next_secret: str | None = field(default=None, repr=False)
+    attached_as: str | None = None
     failure: str | None = None
     ended_at: datetime | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has its name: nobody else may be called so."""
+        return self.state in LIVING
+
+    @property
+    def kept_until(self) -> datetime | None:
+        """When the data of a destroyed one may go."""
+        return None if self.ended_at is None else self.ended_at + timedelta(days=KEPT_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """`name` is what its config vars begin with: DATABASE gives DATABASE_URL."""
+    """`name` is what its config vars begin with: DATABASE gives DATABASE_URL.
+
+    `values` are these, empty until the app was let in. One that has ended (`ended_at`) is there until the app is not
+    let in any more.
+    """
 
     id: str
     addon_id: str
@@ -95,6 +117,8 @@ class Attachment:
     name: str
     created_at: datetime
     updated_at: datetime
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +130,50 @@ class AttachedThen:
     addon: str
     plan: str
     variables: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """As release descriptions have it: "DATABASE (@postgresql-flat-12345)"."""
+        return f"{self.attachment} (@{self.addon})"
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedNow:
+    """What a release recorded now gets of the app's add-ons: the snapshot, and all their config vars."""
+
+    attachments: tuple[AttachedThen, ...] = ()
+    config: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def attachment_differences(then: Iterable[AttachedThen], now: Iterable[AttachedThen]) -> tuple[str, ...]:
+    """What differs, a sentence each, by the attachments' names: what somebody who goes back should know."""
+    before, after = {one.attachment: one for one in then}, {one.attachment: one for one in now}
+    said = []
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if new is None and old is not None:
+            said.append(f"{name} was {old.addon} ({old.plan}) then, and is not attached now.")
+        elif old is None and new is not None:
+            said.append(f"{name} is {new.addon} ({new.plan}) now, and was not attached then.")
+        elif old is not None and new is not None and old.addon_id != new.addon_id:
+            said.append(f"{name} is {new.addon} ({new.plan}) now, and was {old.addon} ({old.plan}) then.")
+        elif old is not None and new is not None and old.plan != new.plan:
+            said.append(f"{name} ({new.addon}) has the plan {new.plan} now, and had {old.plan} then.")
+    return tuple(said)
+
+
+def describe_attachments(before: Iterable[AttachedThen], now: AttachedNow, config: Mapping[str, str]) -> str | None:
+    """A release's description, in Heroku's words; None when it would change nothing. `config` is the one before."""
+    old, new = {one.attachment: one for one in before}, {one.attachment: one for one in now.attachments}
+    gone = [one for name, one in old.items() if name not in new or new[name].addon_id != one.addon_id]
+    come = [one for name, one in new.items() if name not in old or old[name].addon_id != one.addon_id]
+    stayed = [one for one in new.values() if one not in come]
+    changed = [one for one in stayed if any(config.get(name) != now.config[name] for name in one.variables)]
+    parts = [f"Detach {', '.join(one.label for one in gone)}"] if gone else []
+    parts += [f"Attach {', '.join(one.label for one in come)}"] if come else []
+    for one in changed:
+        parts.append(f"Update {one.attachment} by {one.plan.partition(':')[0]}")
+    return ", ".join(parts) or None
 
 
 def config_without(config: Mapping[str, str], attached: Iterable[AttachedThen]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from paasd.domain.access import Actor
+from paasd.domain.addon import AttachedThen, config_without
 from paasd.domain.errors import InvalidParams
 
 
@@ -125,6 +126,7 @@ class NewRelease:
     status: Status = Status.PENDING
     has_output: bool = False  # a release command will run, so there is output to stream
     rollback_of: int | None = None
+    attachments: tuple[AttachedThen, ...] = ()  # whose config vars are in `config`
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,12 @@ class Release:
     rollback_of: int | None
     created_at: datetime
     updated_at: datetime
+    attachments: tuple[AttachedThen, ...] = ()
+
+    @property
+    def own_config(self) -> dict[str, str]:
+        """The app's own config vars, without those of its attachments."""
+        return config_without(self.config, self.attachments)
 
     @property
     def eligible_for_rollback(self) -> bool:

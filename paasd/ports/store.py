@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from paasd.domain.access import Account, Collaborator, PublicKey, Token, TokenKind
+from paasd.domain.addon import AttachedThen
 from paasd.domain.app import App
 from paasd.domain.audit import Entry, NewEntry
 from paasd.domain.drain import Drain
@@ -24,6 +25,7 @@ from paasd.domain.release import (
 from paasd.domain.request import Answered, Asked
 from paasd.domain.upkeep import Page, PageKind, Upkeep
 from paasd.domain.webhook import Delivery, Event, Happening, Webhook
+from paasd.ports.store_addons import AddonStore
 
 
 class AccessStore(Protocol):
@@ -140,7 +142,8 @@ class AppStore(Protocol):
     async def set_release_timeout(self, app_id: str, seconds: float) -> App: ...
 
     async def archive_app(self, app_id: str) -> None:
-        """Mark it destroyed and free its name; its ledger stays. May be repeated."""
+        """Mark it destroyed and free its name; its ledger stays. Its add-ons are marked as going, its attachments and
+        theirs as ended. May be repeated."""
         ...
 
     async def formation(self, app_id: str) -> Sequence[Formation]: ...
@@ -334,6 +337,14 @@ class LedgerStore(Protocol):
         """The config of the newest release that has not failed."""
         ...
 
+    async def own_config(self, app_id: str) -> Mapping[str, str]:
+        """That of the newest release that has not failed, without what attachments gave it."""
+        ...
+
+    async def newest_attachments(self, app_id: str) -> Sequence[AttachedThen]:
+        """Those of the newest release that has not failed."""
+        ...
+
     async def pending_releases(self, app_id: str | None = None) -> Sequence[Release]: ...
 
     async def add_stage(self, release_id: str, stage: Stage, detail: str = "") -> None: ...
@@ -370,6 +381,7 @@ class Store(
     AuditStore,
     WebhookStore,
     DrainStore,
+    AddonStore,
     RequestStore,
     Protocol,
 ):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import structlog
 
 from paasd.domain.access import Account, Actor
+from paasd.domain.addon import AttachedNow
 from paasd.domain.app import App, check_app_name, describe_config_change, generate_app_name, merge_config
 from paasd.domain.errors import InvalidParams, PaasError
 from paasd.domain.release import NewRelease, Status
@@ -135,25 +136,36 @@ class Apps:
         Nothing changed: no release. Before the first build there is nothing to start, so it succeeds at once.
         Raises InvalidParams, ReleaseInProgress.
         """
-        merge_config(await self.store.newest_config(app.id), changes)
-
+        await self._check_change(app, changes)
         acknowledged: Mapping[str, str] = {}
 
         async def draft() -> NewRelease | None:
             nonlocal acknowledged
-            before = await self.store.newest_config(app.id)
-            acknowledged = merge_config(before, changes)
+            before, attached = await self._check_change(app, changes)
+            own = merge_config(before, changes)
+            acknowledged = {**own, **attached.config}
             description = describe_config_change(before, changes)
             if description is None:
                 return None
             served = await self.store.current_release(app.id)
-            new = NewRelease(app.id, description, actor, acknowledged, {}, status=Status.SUCCEEDED)
+            new = NewRelease(app.id, description, actor, own, {}, status=Status.SUCCEEDED)
             return (
                 new if served is None or served.artifact is None else await self.releases.with_code_of(app, served, new)
             )
 
         await self.releases.begin(app, draft)
         return acknowledged
+
+    async def _check_change(self, app: App, changes: Mapping[str, str | None]) -> tuple[Mapping[str, str], AttachedNow]:
+        """The app's own config vars, and its add-ons. InvalidParams for what can't be set, or is an add-on's."""
+        own, attached = await self.store.own_config(app.id), await self.store.attached_now(app.id)
+        merge_config(own, changes)
+        if taken := sorted(changes.keys() & attached.config.keys()):
+            raise InvalidParams(
+                f"Cannot overwrite attachment values {', '.join(taken)}; detach the add-on, or attach another under "
+                "that name (`heroku addons:attach --as`)."
+            )
+        return own, attached
 
     async def _publish(self, app: App) -> None:
         """The ledger has it; a router that is down learns of it from reconcile, so this call has not failed."""

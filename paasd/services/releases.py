@@ -27,6 +27,7 @@ WAIT_SECONDS = 50.0  # clients give up at 60
 RETRY_SECONDS = 0.5  # between looks at a pending release that another daemon holds
 
 Draft = Callable[[], Awaitable[NewRelease | None]]
+"""A release with the app's own config vars: those of its add-ons are laid over them when it is recorded."""
 
 
 async def discard(_: bytes) -> None:
@@ -61,6 +62,7 @@ class Releases:
     ) -> Release:
         """Append a copy of an earlier release, or of its code or config `only`; acknowledged means recorded.
 
+        Add-ons stay as they are: its attachments and their config vars are those of now.
         Raises NotFound, InvalidParams.
         """
         await self._check_image(app, check_rollback_target(await self._hands.store.release(app.id, target)))
@@ -68,7 +70,7 @@ class Releases:
         async def draft() -> NewRelease:
             source = check_rollback_target(await self._hands.store.release(app.id, target))
             code = source if only is not RollbackPart.CONFIG else await self._served(app)
-            config = source.config if only is not RollbackPart.CODE else await self._hands.store.newest_config(app.id)
+            config = source.own_config if only is not RollbackPart.CODE else await self._hands.store.own_config(app.id)
             return NewRelease(
                 app_id=app.id,
                 description=f"Rollback to v{source.version}" + (f" ({only.value} only)" if only else ""),
@@ -136,7 +138,7 @@ class Releases:
             app_id=app.id,
             description=description or f"Deploy {label}",
             actor=actor,
-            config={**(env or {}), **await self._hands.store.newest_config(app.id)},
+            config={**(env or {}), **await self._hands.store.own_config(app.id)},
             formation={},
             processes=build.processes,
             build_id=build.id,
@@ -198,10 +200,11 @@ class Releases:
         """Holds the lock on entry; hands it to the task that carries the release out, if there is anything to carry."""
         store, task = self._hands.store, None
         try:
-            new = await draft()
-            if new is None:
+            drafted = await draft()
+            if drafted is None:
                 newest = await store.releases(app.id, newest_first=True, limit=1)
                 return UnderWay(newest[0], None)
+            new = await self._with_addons(drafted)
             if new.status is Status.PENDING:
                 # An engine that is away refuses the whole call here, rather than fail a release already recorded.
                 await self._hands.engine.create_network(app.id)
@@ -218,6 +221,11 @@ class Releases:
         finally:
             if task is None:
                 lock.release()
+
+    async def _with_addons(self, own: NewRelease) -> NewRelease:
+        """Every release has the add-ons of the moment it is recorded at: an older one may have a dead password."""
+        now = await self._hands.store.attached_now(own.app_id)
+        return replace(own, config={**own.config, **now.config}, attachments=now.attachments)
 
     async def _record_in_turn(self, new: NewRelease, deadline: float) -> Release:
         """A release that another daemon, or a dead task, holds pending is waited for too."""

@@ -114,7 +114,7 @@ class MortalDaemon:
         world = self.world
         one_offs = OneOffs(world.store, world.engine, world.releases._hands.boot, world.logs, world.background)
         parts = ApiParts(
-            access=world.access,
+            access=world.access, addons=world.addons,
             authorizations=Authorizations(world.store), audit=Audit(world.store),
             maintenance=world.maintenance,
             drains=Drains(world.store, DrainOutlets(WebFetch()), world.logs, world.background),

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from paasd.domain.disk import MEGABYTE
-from paasd.rules import boot_rules, build_rules, disk_rules
-from paasd.settings import BuildSettings, DiskSettings, DynoSettings, Settings
+from paasd.rules import boot_rules, build_rules, catalogue, disk_rules
+from paasd.settings import BuildSettings, DiskSettings, DynoSettings, Settings, SettingsError, load
 
 
 def test_settings_reach_the_rules(tmp_path: Path) -> None:
@@ -26,3 +28,26 @@ def test_settings_reach_the_rules(tmp_path: Path) -> None:
     assert build.web_url.format(app="shop") == "http://shop.apps.example:8081/"
     disk = disk_rules(settings)
     assert (disk.high, disk.full, disk.build_bytes, disk.keep_releases) == (70, 95, 3 * MEGABYTE, 5)
+
+
+def test_add_ons_are_had_from_where_the_settings_say(tmp_path: Path) -> None:
+    file = tmp_path / "paasd.yaml"
+    file.write_text(
+        "addons:\n  services:\n    heroku-redis:\n      provider: shared\n"
+        "      plans: {huge: {memory_mb: 900, default: true}, mini: {memory_mb: 30}}\n"
+    )
+    found = catalogue(load({"home": str(tmp_path)}, file), "container")
+    assert found.service("postgres").provider == "container"
+    redis = found.service("redis")
+    assert redis.provider == "shared"
+    plans = {plan.name: plan for plan in redis.plans}
+    assert [name for name, plan in plans.items() if plan.default] == ["heroku-redis:huge"]
+    huge, mini = plans["heroku-redis:huge"], plans["heroku-redis:mini"]
+    assert (huge.memory, huge.disk, huge.connections, mini.memory) == (900 * MEGABYTE, None, None, 30 * MEGABYTE)
+
+
+def test_an_add_on_service_that_there_is_not_is_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "paasd.yaml"
+    file.write_text("addons: {services: {mysql: {}}}\n")
+    with pytest.raises(SettingsError, match=r"addons.services.mysql: known are heroku-postgresql"):
+        catalogue(load({"home": str(tmp_path)}, file), "container")

@@ -27,6 +27,8 @@ from paasd.domain.dyno import Dyno, Limits
 from paasd.domain.release import Build, BuildStatus, Commit, ProcessTypes, Release
 from paasd.ports import Outputs
 from paasd.services.access import Access
+from paasd.services.addon_work import AddonWork
+from paasd.services.addons import Addons
 from paasd.services.apps import Apps
 from paasd.services.archives import Archives
 from paasd.services.audit import Audit
@@ -48,6 +50,7 @@ from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
 from paasd.services.webhooks import Webhooks
+from tests.fake_addons import FakeProvider, fake_catalogue
 from tests.paasd.api.fakes import FakeEngine, FakeProbe, FakeRouter, FakeSources
 from tests.paasd.api.schema import load_judge
 
@@ -183,6 +186,10 @@ def make_parts(
         access=Access(store),
         authorizations=Authorizations(store),
         audit=Audit(store),
+        addons=Addons(
+            store,
+            AddonWork(store, releases, logs, background, {FakeProvider.name: FakeProvider()}, fake_catalogue()),
+        ),
         apps=Apps(store, sources, engine, outputs, routing, releases, logs, background),
         builds=builds,
         images=Images(store, engine, outputs, builds, releases, disk),

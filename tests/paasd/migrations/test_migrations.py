@@ -24,6 +24,7 @@ TRIGGERS = {
     "releases_are_append_only",
     "releases_are_kept",
     "releases_are_numbered_in_order",
+    "releases_keep_their_attachments",
     "releases_move_forward",
     "releases_tell_of_new",
     "releases_tell_of_status",

@@ -52,7 +52,7 @@ async def world(outside: Outside) -> AsyncIterator[World]:
     cut_off = list(outside.cut_off)
     outside.engine.down = False
     routers = [daemon.router.gates for daemon in outside.daemons]
-    for gates in (outside.store.gates, outside.engine.gates, outside.sources.gates, *routers):
+    for gates in (outside.store.gates, outside.engine.gates, outside.sources.gates, outside.provider.gates, *routers):
         gates.errors.clear()
         gates.open_all()
     for daemon in outside.daemons:

@@ -22,6 +22,8 @@ from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus, Commit, NewRelease, Release, Stage, Status
 from paasd.ports import Web
 from paasd.services.access import Access
+from paasd.services.addon_work import AddonRules, AddonWork
+from paasd.services.addons import Addons
 from paasd.services.apps import Apps
 from paasd.services.archives import Archives
 from paasd.services.background import Background
@@ -38,6 +40,7 @@ from paasd.services.recovery import Recovery, RecoveryRules
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
+from tests.fake_addons import FakeProvider, fake_catalogue
 from tests.fake_probe import FakeProbe
 from tests.fake_router import DataPlane, FakeRouter, FakeRouterHost
 from tests.fake_sources import FakeSources, Tree
@@ -97,6 +100,7 @@ class Outside:
     plane: DataPlane
     sources: FakeSources
     actor: Actor
+    provider: FakeProvider = field(default_factory=FakeProvider)
     daemons: list["World"] = field(default_factory=list)  # all there were, to be stopped at the end
     cut_off: list[str] = field(default_factory=list)  # dynos stopped while the router still sent requests to them
 
@@ -127,6 +131,7 @@ class World:
     routing: Routing
     recovery: Recovery
     actor: Actor
+    addons: Addons
 
     # --- what a user does -------------------------------------------------------------------------------------------
 
@@ -250,6 +255,9 @@ def wire(
     hands = Stagehands(store, engine, routing, starter, phase, logs, background, DEPLOY)
     releases = Releases(hands, wait=wait)
     builds = Builds(store, sources, engine, outputs, releases, logs, BuildRules(parallel=parallel))
+    providers = {FakeProvider.name: outside.provider}
+    rules = AddonRules(deadline=3.0, retry=0.01)
+    work = AddonWork(store, releases, logs, background, providers, fake_catalogue(), rules)
     disk = Disk(store, engine, outputs, LocalDisks(), background, "/", DiskRules(100, 100, 0, 0))
     uploads, fetch = FileUploads(outside.home, max_bytes=10_000_000), web or WebFetch()
     archives = Archives(sources, uploads, fetch, outputs, builds, background, disk, 10_000_000)
@@ -269,7 +277,7 @@ def wire(
     world = World(
         outside, store, engine, outside.plane, router, host, sources, outputs, background, Access(store), apps, builds,
         archives, Images(store, engine, outputs, builds, releases, disk),
-        releases, dynos, Ledger(store), logs, maintenance, routing, recovery, outside.actor,
+        releases, dynos, Ledger(store), logs, maintenance, routing, recovery, outside.actor, Addons(store, work),
     )  # fmt: skip
     outside.daemons.append(world)
     return world

@@ -1,0 +1,40 @@
+"""Where add-ons are had from: the providers by name, and which of them a daemon opens."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+
+from paasd.adapters.docker_addons import DockerAddons
+from paasd.engines import docker_settings
+from paasd.home import Home
+from paasd.ports import AddonProvider, Engine
+from paasd.settings import Settings
+
+
+def containers(settings: Settings, home: Home, _: Engine) -> AddonProvider:
+    """Servers in containers of Docker's engine."""
+    return DockerAddons(home.id(), docker_settings(settings), search_path=settings.search_path)
+
+
+PROVIDERS: Mapping[str, Callable[[Settings, Home, Engine], AddonProvider]] = {"container": containers}
+
+
+def default_provider(settings: Settings, home: Home) -> str:
+    """The one that add-ons are had from unless their service says another."""
+    wanted = settings.addons.provider
+    if wanted != "auto":
+        return wanted
+    return "embedded" if home.engine("auto") == "process" else "container"
+
+
+async def open_providers(
+    settings: Settings, home: Home, engine: Engine, stack: AsyncExitStack, used: Iterable[str]
+) -> Mapping[str, AddonProvider]:
+    """The default one, those that services are set to, and those that add-ons of the ledger were `used` to be had
+    from, as far as they are there; closed with the stack."""
+    own = (service.provider for service in settings.addons.services.values())
+    names = dict.fromkeys([default_provider(settings, home), *own, *used])
+    return {
+        name: await stack.enter_async_context(PROVIDERS[name](settings, home, engine))
+        for name in names
+        if name is not None and name in PROVIDERS
+    }

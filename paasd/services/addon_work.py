@@ -1,0 +1,349 @@
+"""What is done for add-ons behind the calls: provisioning, letting apps in, the releases that follow, taking away.
+
+The ledger says what should be; every step may be repeated, so whatever a killed daemon left goes on from its rows.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from paasd.domain.access import Actor
+from paasd.domain.addon import Addon, AddonState, Attachment, describe_attachments
+from paasd.domain.addon_catalogue import Catalogue
+from paasd.domain.app import App
+from paasd.domain.errors import NotFound, PaasError, Unavailable
+from paasd.domain.release import NewRelease, Release, Stage, Status
+from paasd.failpoints import Failpoints
+from paasd.ports import AddonProvider, Order, Store
+from paasd.services.background import Background, attempt
+from paasd.services.logs import AppLogs
+from paasd.services.releases import Releases, UnderWay
+
+log = structlog.get_logger(__name__)
+
+SOURCE = "app"
+INTERRUPTED = ("daemon restarted during", "Cancelled during")
+
+
+@dataclass(frozen=True, slots=True)
+class AddonRules:
+    """Seconds: for provisioning in all, between two tries; and how long a failed one is told of."""
+
+    deadline: float = 600.0
+    retry: float = 2.0
+    told: float = 24 * 3600.0
+
+
+@dataclass(slots=True)
+class AddonWork:
+    """`working` are the tasks that bring add-ons up or take them away, by the add-ons' ids."""
+
+    store: Store
+    releases: Releases
+    logs: AppLogs
+    background: Background
+    providers: Mapping[str, AddonProvider]
+    catalogue: Catalogue
+    rules: AddonRules = field(default_factory=AddonRules)
+    failpoints: Failpoints = field(default_factory=Failpoints)
+    working: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+
+    def provider(self, addon: Addon) -> AddonProvider:
+        """Unavailable where it is not set up any more."""
+        found = self.providers.get(addon.provider)
+        if found is None:
+            raise Unavailable(
+                f"{addon.name} is had from the provider {addon.provider!r}, which this daemon does not have; "
+                "set addons.provider in paasd.yaml as it was, and restart it."
+            )
+        return found
+
+    async def order(self, addon: Addon) -> Order:
+        """What its provider is to provide now."""
+        attached = await self.store.attachments(addon_id=addon.id)
+        return self.order_of(addon, attached)
+
+    def order_of(self, addon: Addon, attached: Iterable[Attachment]) -> Order:
+        """The same where the attachments are known; ended ones count until their apps are shut out."""
+        apps = tuple(dict.fromkeys(one.app_id for one in attached if one.addon_id == addon.id))
+        return Order(
+            addon_id=addon.id,
+            name=addon.host,
+            kind=self.catalogue.service(addon.service).kind,
+            plan=self.catalogue.plan_of(addon.service, addon.plan),
+            apps=apps,
+            secret=addon.secret,
+        )
+
+    def say(self, app_id: str, text: str) -> None:
+        """A line in the app's log."""
+        self.logs.note(app_id, "api", text, source=SOURCE)
+
+    # --- bringing up ------------------------------------------------------------------------------------------------
+
+    def begin(self, addon: Addon, actor: Actor) -> "asyncio.Task[None]":
+        """Provision it in a task of its own; the one that there is already, where there is one."""
+        if addon.id not in self.working:
+            task = self.background.spawn(f"provision {addon.name}", self._provision(addon, actor))
+            self.working[addon.id] = task
+            task.add_done_callback(lambda _: self.working.pop(addon.id, None))
+        return self.working[addon.id]
+
+    async def _provision(self, addon: Addon, actor: Actor) -> None:
+        async with self.background.lock(addon.id):
+            if (await self.store.addon(addon.id)).state is not AddonState.PROVISIONING:
+                return
+            await self.failpoints.reach("addon-row")
+            failure = await self._provide(addon)
+            if failure is not None:
+                await self.fail(addon, failure)
+                return
+            await self.failpoints.reach("addon-made")
+            if not await self.store.move_addon(addon.id, AddonState.PROVISIONING, AddonState.PROVISIONED):
+                return
+            await self.failpoints.reach("addon-provisioned")
+            self.say(addon.app_id, f"Add-on {addon.name} ({addon.plan}) is provisioned")
+            await self.let_in(await self.store.addon(addon.id))
+        await self.converge_all(addon.id, actor)
+
+    async def _provide(self, addon: Addon) -> str | None:
+        """Why it could not be had; None once it is there."""
+        left = (addon.created_at - datetime.now(UTC)).total_seconds() + self.rules.deadline
+        away = "it was not up in time"
+        try:
+            async with asyncio.timeout(max(left, 0.0)):
+                while True:
+                    try:
+                        await self.provider(addon).provision(await self.order(addon))
+                    except Unavailable as error:
+                        away = error.message
+                        await asyncio.sleep(self.rules.retry)
+                    else:
+                        return None
+        except TimeoutError:
+            return f"Given up after {self.rules.deadline:g} seconds: {away}"
+        except PaasError as error:
+            return error.message
+        except Exception as error:
+            log.exception("provisioning failed unexpectedly", addon=addon.name)
+            return f"Internal error ({type(error).__name__}); see the daemon's log."
+
+    async def fail(self, addon: Addon, failure: str) -> None:
+        """Nothing of it stays: it was never provisioned, so there is no data of anybody's."""
+        await attempt(f"purge {addon.name}", self._purge(addon))
+        await self.store.move_addon(addon.id, AddonState.PROVISIONING, AddonState.FAILED, failure)
+        self.say(addon.app_id, f"Add-on {addon.name} ({addon.plan}) could not be provisioned: {failure}")
+        log.warning("add-on not provisioned", addon=addon.name, reason=failure)
+
+    async def _purge(self, addon: Addon) -> None:
+        await self.provider(addon).purge(await self.order(addon))
+
+    async def let_in(self, addon: Addon, *, anew: bool = False) -> None:
+        """Every app that it is attached to can reach it, and its config vars are known; `anew`: they have changed."""
+        attached = await self.store.attachments(addon_id=addon.id)
+        provider, order = self.provider(addon), self.order_of(addon, attached)
+        found = {}
+        for one in attached:
+            if one.ended_at is None and (anew or not one.values):
+                await provider.link(order, one.app_id)
+                found[one.id] = {f"{one.name}_URL": (await provider.access(order, one.app_id)).url}
+        if found:
+            await self.store.set_attachment_values(found)
+
+    # --- the releases that follow -----------------------------------------------------------------------------------
+
+    async def converge_all(self, addon_id: str, actor: Actor) -> None:
+        """A release of each app whose config vars the add-on changes. One app's trouble is not another's."""
+        for app_id in dict.fromkeys(one.app_id for one in await self.store.attachments(addon_id=addon_id)):
+            try:
+                app = await self.store.app(app_id)
+            except NotFound:
+                continue
+            await attempt(f"release the add-ons of {app.name}", self.converge(app, actor))
+
+    async def converge(self, app: App, actor: Actor) -> UnderWay:
+        """ONE release, where its add-ons are not those of its newest; it is recorded when this returns.
+
+        A release phase runs only where something was attached: an app must not be able to keep a dead password.
+        Raises ReleaseInProgress.
+        """
+
+        async def draft() -> NewRelease | None:
+            now, before = await self.store.attached_now(app.id), await self.store.newest_attachments(app.id)
+            description = describe_attachments(before, now, await self.store.newest_config(app.id))
+            if description is None:
+                return None
+            own, served = await self.store.own_config(app.id), await self.store.current_release(app.id)
+            new = NewRelease(app.id, description, actor, own, {}, status=Status.SUCCEEDED)
+            if served is None or served.artifact is None:
+                return new
+            new = await self.releases.with_code_of(app, served, new)
+            return new if "Attach " in description else replace(new, has_output=False)
+
+        under_way = await self.releases.begin(app, draft)
+        await self.failpoints.reach("addon-released")
+        if under_way.task is not None:
+            self.background.spawn(f"follow v{under_way.release.version}", self._follow(app, under_way))
+        elif under_way.release.status is not Status.PENDING:
+            await attempt(f"shut out {app.name}", self.shut_out(app.id))
+        return under_way
+
+    async def _follow(self, app: App, under_way: UnderWay) -> None:
+        assert under_way.task is not None
+        await asyncio.wait([under_way.task])
+        version, description = under_way.release.version, under_way.release.description
+        if under_way.task.cancelled() or under_way.task.exception() is not None:
+            self.say(
+                app.id,
+                f"{description}: release v{version} failed, so the config is as it was; the next release that succeeds "
+                "has it",
+            )
+            return
+        await attempt(f"shut out {app.name}", self.shut_out(app.id))
+
+    async def shut_out(self, app_id: str) -> None:
+        """Of add-ons that the app is detached from, once no release that is served has them."""
+        attached = await self.store.attachments(app_id=app_id)
+        held = {one.addon_id for one in attached if one.ended_at is None}
+        try:
+            await self.store.app(app_id)
+            current = await self.store.current_release(app_id)
+        except NotFound:
+            current = None
+        held |= {one.addon_id for one in current.attachments} if current else set()
+        for one in attached:
+            if one.ended_at is None:
+                continue
+            addon = await self.store.addon(one.addon_id)
+            if addon.state is not AddonState.PROVISIONED:
+                continue  # nobody reaches what is being taken away
+            if one.addon_id not in held:
+                await self.provider(addon).unlink(await self.order(addon), app_id)
+            elif all(other.ended_at is not None for other in attached if other.addon_id == one.addon_id):
+                continue  # the release that is served still has it
+            await self.store.delete_attachment(one.id)
+
+    # --- taking away ------------------------------------------------------------------------------------------------
+
+    def take_away(self, addon: Addon, actor: Actor) -> "asyncio.Task[None]":
+        """Set one aside that is marked as going, in a task of its own."""
+        if addon.id not in self.working:
+            task = self.background.spawn(f"deprovision {addon.name}", self._take_away(addon, actor))
+            self.working[addon.id] = task
+            task.add_done_callback(lambda _: self.working.pop(addon.id, None))
+        return self.working[addon.id]
+
+    async def _take_away(self, addon: Addon, actor: Actor) -> None:
+        async with self.background.lock(addon.id):
+            if (await self.store.addon(addon.id)).state is not AddonState.DEPROVISIONING:
+                return
+            await self.converge_all(addon.id, actor)
+            apps = {one.app_id for one in await self.store.attachments(addon_id=addon.id)}
+            for app_id in apps:  # dynos that use it are gone before it is, wherever that can be had
+                async with self.background.lock(app_id):
+                    pass
+            await self.failpoints.reach("addon-going")
+            await self.provider(addon).set_aside(await self.order(addon))
+            await self.store.move_addon(addon.id, AddonState.DEPROVISIONING, AddonState.DEPROVISIONED)
+        self.say(addon.app_id, f"Add-on {addon.name} is destroyed; its data is kept for `paas addons:undestroy`")
+
+    # --- mending ----------------------------------------------------------------------------------------------------
+
+    async def mend(self) -> None:
+        """One round over all: what was killed runs again, what a daemon left in the middle goes on or is undone."""
+        everything, attached = await self.store.addons(), await self.store.attachments()
+        for name, provider in self.providers.items():
+            running = [one for one in everything if one.provider == name and one.state is AddonState.PROVISIONED]
+            if running:
+                orders = [self.order_of(one, attached) for one in running]
+                await attempt(f"mend add-ons ({name})", provider.mend(orders))
+        for addon in everything:
+            if addon.id not in self.working and not self.background.lock(addon.id).locked():
+                await attempt(f"settle {addon.name}", self._settle(addon))
+        for app_id in dict.fromkeys(one.app_id for one in attached):
+            await attempt("settle an app's add-ons", self._settle_app(app_id))
+
+    async def _settle(self, addon: Addon) -> None:
+        now = datetime.now(UTC)
+        if addon.state is AddonState.PROVISIONING:
+            self.begin(addon, await self.owner(addon))
+        elif addon.state is AddonState.DEPROVISIONING:
+            self.take_away(addon, await self.owner(addon))
+        elif addon.state is AddonState.PROVISIONED:
+            async with self.background.lock(addon.id):
+                await self.finish(await self.store.addon(addon.id))
+        elif addon.state is AddonState.FAILED and addon.ended_at is not None:
+            await self._purge(addon)
+            if addon.ended_at + timedelta(seconds=self.rules.told) < now:
+                await self.store.forget_addon(addon.id)
+        elif addon.kept_until is not None and addon.kept_until < now:
+            await self._purge(addon)
+            await self.store.forget_addon(addon.id)
+            log.info("data of a destroyed add-on removed", addon=addon.name)
+
+    async def finish(self, addon: Addon) -> None:
+        """What was begun with one that is up: to bring it back, to change its password, to let apps in."""
+        if addon.state is not AddonState.PROVISIONED:
+            return
+        if addon.attached_as is not None:
+            await self.provider(addon).bring_back(await self.order(addon))
+            addon = replace(addon, attached_as=None)
+            await self.store.save_addon(addon)
+        if addon.next_secret is not None:
+            addon = await self.finish_rotation(addon)
+        await self.let_in(addon)
+
+    async def finish_rotation(self, addon: Addon) -> Addon:
+        """Make the next secret the password. Repeated after a crash; a provider that can't do it keeps the old one."""
+        assert addon.next_secret is not None
+        provider, rotated = self.provider(addon), replace(addon, secret=addon.next_secret, next_secret=None)
+        try:
+            await provider.rotate(await self.order(rotated))
+        except Unavailable:
+            raise  # it may have been done: nothing else than to go on is safe
+        except PaasError:
+            kept = replace(addon, next_secret=None)
+            await attempt(f"keep the password of {addon.name}", provider.rotate(await self.order(kept)))
+            await self.store.save_addon(kept)
+            raise
+        await self.failpoints.reach("addon-rotated")
+        await self.let_in(rotated, anew=True)
+        await self.store.save_addon(rotated)
+        return rotated
+
+    async def _settle_app(self, app_id: str) -> None:
+        try:
+            app = await self.store.app(app_id)
+        except NotFound:
+            await self.shut_out(app_id)
+            return
+        if self.background.lock(app_id).locked():
+            return  # a release is under way: the next round
+        if not await self._tried(app):
+            await self.converge(app, Actor(app.owner_id, app.owner_email, "", ""))
+        else:
+            await self.shut_out(app_id)
+
+    async def _tried(self, app: App) -> bool:
+        """Whether the newest release has the add-ons of now and failed by the app's own fault: it is not repeated."""
+        newest: Sequence[Release] = await self.store.releases(app.id, newest_first=True, limit=1)
+        if not newest or newest[0].status is not Status.FAILED:
+            return False
+        now = await self.store.attached_now(app.id)
+        same = tuple(newest[0].attachments) == now.attachments
+        if not same or any(newest[0].config.get(name) != value for name, value in now.config.items()):
+            return False
+        stages = await self.store.stages(newest[0].id)
+        failure = next((one.detail for one in stages if one.stage is Stage.FAILED), "")
+        return not failure.startswith(INTERRUPTED)
+
+    async def owner(self, addon: Addon) -> Actor:
+        """Who stands for what the daemon does by itself."""
+        try:
+            app = await self.store.app(addon.app_id)
+        except NotFound:
+            return Actor("", "", "", "")
+        return Actor(app.owner_id, app.owner_email, "", "")

@@ -1,0 +1,34 @@
+"""The settings of add-ons: a section of paasd.yaml."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Duration = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class PlanSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds of a plan; none: no bound. `default` makes it the one of those who name only the service."""
+
+    memory_mb: Annotated[int, Meta(ge=6)] | None = None
+    disk_mb: Count | None = None
+    connections: Count | None = None
+    default: bool = False
+
+
+class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the service is had from (none: as all are), and plans beside the built-in ones, or in their place."""
+
+    provider: str | None = None
+    plans: dict[Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,30}$")], PlanSettings] = {}
+
+
+class AddonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where add-ons are had from (auto: containers with Docker's engine, this machine's own servers without it), the
+    seconds that provisioning may take, and what is changed of the services by their names ("heroku-redis")."""
+
+    provider: Literal["auto", "container", "shared", "embedded"] = "auto"
+    timeout: Duration = 600.0
+    services: dict[str, ServiceSettings] = {}

@@ -1,0 +1,120 @@
+"""A provider of add-ons in memory: what it holds outlives a daemon, and its calls can be held or made to fail."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from paasd.domain.addon import Kind
+from paasd.domain.addon_catalogue import Catalogue, built_in
+from paasd.domain.errors import InvalidParams, NotFound
+from paasd.ports import Access, AddonProvider, Condition, Order, Shell, Size
+from tests.gates import Gates
+
+
+@dataclass
+class Held:
+    """One add-on there: its password, who may reach it, and whether it runs."""
+
+    secret: str
+    links: set[str] = field(default_factory=set)
+    up: bool = True
+    rows: list[str] = field(default_factory=list)
+    memory: int | None = None
+
+
+class FakeProvider:
+    """Gates by the methods' names."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.held: dict[str, Held] = {}
+        self.gates = Gates()
+        self.trouble: str | None = None
+
+    async def __aenter__(self) -> AddonProvider:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        return
+
+    async def problem(self, kind: Kind) -> str | None:
+        return self.trouble
+
+    async def provision(self, order: Order) -> None:
+        await self.gates.at("provision")
+        self.held.setdefault(order.addon_id, Held(order.secret, memory=order.plan.memory))
+        await self.gates.at("provisioned")
+
+    def _get(self, order: Order) -> Held:
+        if order.addon_id not in self.held:
+            raise NotFound("It is not there.")
+        return self.held[order.addon_id]
+
+    async def access(self, order: Order, app_id: str) -> Access:
+        await self.gates.at("access")
+        url = f"postgres://user:{order.secret}@{order.name}:5432/data"
+        return Access(order.name, 5432, "user", "data", url)
+
+    async def link(self, order: Order, app_id: str) -> None:
+        await self.gates.at("link")
+        self._get(order).links.add(app_id)
+
+    async def unlink(self, order: Order, app_id: str) -> None:
+        await self.gates.at("unlink")
+        self._get(order).links.discard(app_id)
+
+    async def resize(self, order: Order) -> None:
+        await self.gates.at("resize")
+        self._get(order).memory = order.plan.memory
+
+    async def rotate(self, order: Order) -> None:
+        await self.gates.at("rotate")
+        self._get(order).secret = order.secret
+        await self.gates.at("rotated")
+
+    async def hang_up(self, order: Order) -> None:
+        self._get(order)
+
+    async def reset(self, order: Order) -> None:
+        self._get(order).rows.clear()
+
+    async def condition(self, order: Order) -> Condition:
+        return Condition(self._get(order).up)
+
+    async def mend(self, orders: Sequence[Order]) -> None:
+        for order in orders:
+            if order.addon_id in self.held:
+                self.held[order.addon_id].up = True
+
+    async def tool(
+        self,
+        order: Order,
+        argv: Sequence[str],
+        env: Mapping[str, str] = {},
+        *,
+        size: Size | None = None,
+        errors: Callable[[bytes], None] | None = None,
+    ) -> Shell:
+        assert errors is None
+        raise InvalidParams(f"There are no tools here: {order.name}, {argv}, {len(env)}, {size}.")
+
+    async def set_aside(self, order: Order) -> None:
+        await self.gates.at("set_aside")
+        if order.addon_id in self.held:
+            self.held[order.addon_id].up = False
+
+    async def bring_back(self, order: Order) -> None:
+        await self.gates.at("bring_back")
+        self._get(order).up = True
+
+    async def purge(self, order: Order) -> None:
+        await self.gates.at("purge")
+        self.held.pop(order.addon_id, None)
+
+    async def kept(self) -> Sequence[str]:
+        return list(self.held)
+
+
+def fake_catalogue() -> Catalogue:
+    """The built-in services, had from the fake."""
+    return Catalogue(replace(service, provider=FakeProvider.name) for service in built_in())
