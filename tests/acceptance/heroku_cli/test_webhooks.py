@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.heroku_cli.conftest import Terminal
 from tests.acceptance.shop import HELLO, Shop
 from tests.daemon import Daemon, running, shell_for, wait_until
 
@@ -65,19 +66,19 @@ def root() -> Iterator[Path]:
     shutil.rmtree(root, ignore_errors=True)
 
 
-def test_from_add_to_remove(root: Path, tmp_path: Path, hook: Hook) -> None:
+def test_from_add_to_remove(root: Path, tmp_path: Path, hook: Hook, ran: set[str]) -> None:
     """Bites: kept in memory, `b.example.org` is lost with the daemon; signed with anything else, the digest differs."""
     with running(root, config={"web": {"allow_private": ["127.0.0.0/8"]}}) as daemon:
         shop = Shop(daemon, shell_for(daemon, tmp_path, HELLO), "told").create()
-        run = shop.shell.run
-        assert "has no webhooks" in run("heroku", "webhooks", "-a", shop.name)
-        said = run("heroku", "webhooks:add", "-i", "api:domain", "-l", "sync", "-u", hook.url, "-a", shop.name)
+        heroku = Terminal(shop.shell, tmp_path / "hosts", ran)
+        assert "has no webhooks" in heroku("webhooks")
+        said = heroku("webhooks:add", "-i", "api:domain", "-l", "sync", "-u", hook.url)
         found = re.search(r"^[0-9a-f]{64}$", said, re.MULTILINE)
         assert found is not None, said
         [webhook] = daemon.call("GET", f"/apps/{shop.name}/webhooks")[1]
-        assert webhook["id"] in run("heroku", "webhooks", "-a", shop.name)
-        assert "Include:" in run("heroku", "webhooks:info", webhook["id"], "-a", shop.name)
-        shop.shell.run("heroku", "domains:add", "a.example.org", "-a", shop.name)
+        assert webhook["id"] in heroku("webhooks")
+        assert "Include:" in heroku("webhooks:info", webhook["id"])
+        heroku("domains:add", "a.example.org")
         wait_until(lambda: hook.resources() == ["a.example.org"], 20, "nothing came")
         digest = base64.b64encode(hmac.new(found[0].encode(), hook.seen[0][1], hashlib.sha256).digest()).decode()
         assert hook.seen[0][0] == digest
@@ -90,16 +91,14 @@ def test_from_add_to_remove(root: Path, tmp_path: Path, hook: Hook) -> None:
         retried = _retried(daemon, shop, hook)
         wait_until(lambda: set(hook.resources()) == {"a.example.org", "b.example.org", "c.example.org"}, 30, "lost")
         assert hook.resources()[-1] == "c.example.org"
-        listed = run("heroku", "webhooks:deliveries", "-a", shop.name)
+        listed = heroku("webhooks:deliveries")
         assert listed.count("succeeded") >= 2, (listed, retried)
         [*_, newest] = daemon.call("GET", f"/apps/{shop.name}/webhook-deliveries")[1]
-        assert '"hostname"' in run("heroku", "webhooks:deliveries:info", newest["id"], "-a", shop.name)
-        assert newest["id"] in run("paas", "webhooks:deliveries", "-a", shop.name)
-        run(
-            "heroku", "webhooks:update", webhook["id"], "-i", "api:app", "-l", "notify", "-u", hook.url, "-a", shop.name
-        )
+        assert '"hostname"' in heroku("webhooks:deliveries:info", newest["id"])
+        assert newest["id"] in shop.shell.run("paas", "webhooks:deliveries")
+        heroku("webhooks:update", webhook["id"], "-i", "api:app", "-l", "notify", "-u", hook.url)
         assert daemon.call("GET", f"/apps/{shop.name}/webhooks")[1][0]["level"] == "notify"
-        run("heroku", "webhooks:remove", webhook["id"], "-a", shop.name)
+        heroku("webhooks:remove", webhook["id"])
         log = daemon.log.read_text()
         assert found[0] not in log and "/s3cret-path" not in log
 

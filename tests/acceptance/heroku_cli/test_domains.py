@@ -3,23 +3,15 @@
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.heroku_cli.conftest import Terminal
 from tests.acceptance.shop import HELLO, Shop
 from tests.daemon import Daemon, shell_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.heroku_cli, pytest.mark.timeout(240)]
-
-
-@pytest.fixture(scope="module")
-def shop(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    shop = Shop(daemon, shell_for(daemon, tmp_path_factory.mktemp("domains"), HELLO), "named").create()
-    shop.deploy()
-    yield shop
-    shop.call("DELETE")
 
 
 def ask(shop: Shop, host: str, scheme: str = "http", **headers: str) -> tuple[int, str]:
@@ -35,43 +27,42 @@ def ask(shop: Shop, host: str, scheme: str = "http", **headers: str) -> tuple[in
 
 
 @pytest.mark.row("S07", "a domain through CLI, API and router")
-def test_from_add_to_clear(shop: Shop) -> None:
+def test_from_add_to_clear(heroku: Terminal, shop: Shop) -> None:
     """Bites: without wildcards in router/state.py, `any.wild.example.org` gets 404."""
     own = ask(shop, f"{shop.name}.localhost")
     assert own[0] == 200
     assert ask(shop, "www.example.org")[0] == 404
-    added = shop.shell.run("heroku", "domains:add", "WWW.Example.org")
+    added = heroku("domains:add", "WWW.Example.org")
     assert f"Adding WWW.Example.org to {shop.name}... done" in added
     assert f"DNS Target {shop.name}.localhost" in added
     for scheme in ("http", "https"):
         assert ask(shop, "www.example.org", scheme) == own
     for host in ("WWW.EXAMPLE.ORG", "www.example.org.", f"www.example.org:{shop.daemon.router_port}"):
         assert ask(shop, host) == own
-    shop.shell.run("heroku", "domains:add", "*.wild.example.org")
-    shop.shell.run("heroku", "domains:add", "bücher.example")
+    heroku("domains:add", "*.wild.example.org")
+    heroku("domains:add", "bücher.example")
     for host in ("any.wild.example.org", "a.b.wild.example.org", "xn--bcher-kva.example"):
         assert ask(shop, host) == own
-    listed = shop.shell.run("heroku", "domains")
+    listed = heroku("domains")
     for hostname in ("www.example.org", "*.wild.example.org", "xn--bcher-kva.example"):
         assert hostname in listed
-    assert "hostname:" in shop.shell.run("heroku", "domains:info", "www.example.org")
-    assert "done" in shop.shell.run("heroku", "domains:wait", "www.example.org")
+    assert "hostname:" in heroku("domains:info", "www.example.org")
+    assert "done" in heroku("domains:wait", "www.example.org")
     assert shop.shell.run("paas", "domains").count(f"{shop.name}.localhost") == 4
-    shop.shell.run("heroku", "domains:remove", "xn--bcher-kva.example")
+    heroku("domains:remove", "xn--bcher-kva.example")
     assert ask(shop, "xn--bcher-kva.example")[0] == 404
-    shop.shell.run("heroku", "domains:clear")
+    heroku("domains:clear")
     assert ask(shop, "www.example.org")[0] == 404 and ask(shop, f"{shop.name}.localhost") == own
 
 
 @pytest.mark.row("S07", "what another app asks for and does not get")
-def test_another_app_gets_none_of_it(shop: Shop, daemon: Daemon, tmp_path: Path) -> None:
+def test_another_app_gets_none_of_it(heroku: Terminal, shop: Shop, daemon: Daemon, tmp_path: Path) -> None:
     """Bites: with X-Forwarded-Host believed, or the host in the 404, the last lines fail."""
-    shop.shell.run("heroku", "domains:add", "mine.example.org")
+    heroku("domains:add", "mine.example.org")
     other = Shop(daemon, shell_for(daemon, tmp_path, HELLO), "grasping").create()
     try:
         for hostname in ("MINE.example.org.", f"{shop.name}.localhost", "*.localhost", "127.0.0.1", "localhost"):
-            code, said = other.shell.attempt("heroku", "domains:add", hostname, "-a", other.name)
-            assert code == 2 and "Error ID: invalid_params" in said, said
+            assert "Error ID: invalid_params" in heroku("domains:add", hostname, "-a", other.name, code=2)
         assert daemon.call("GET", f"/apps/{other.name}/domains")[1][0]["hostname"] == f"{other.name}.localhost"
     finally:
         other.call("DELETE")
