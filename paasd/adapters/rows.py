@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, Select, Table, select
 
 from paasd.adapters.secrets import ConfigSeal
 from paasd.domain.access import Actor
@@ -25,6 +25,12 @@ from paasd.domain.upkeep import Upkeep
 
 Values = dict[str, Any]
 AnyRow = Row[Any]
+
+
+def belonging(table: Table, app_id: str | None) -> Select[Any]:
+    """Rows of what belongs to an app, or to any (None); oldest first."""
+    query = select(table).order_by(table.c.created_at, table.c.id)
+    return query if app_id is None else query.where(table.c.app_id == app_id)
 
 
 def app_values(app: App) -> Values:

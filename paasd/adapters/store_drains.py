@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, update
 
 from paasd.adapters.database import Database
-from paasd.adapters.rows import AnyRow
+from paasd.adapters.rows import AnyRow, belonging
 from paasd.adapters.secrets import ConfigSeal
 from paasd.adapters.store_apps import require_app
 from paasd.adapters.tables import log_drains
@@ -36,11 +36,8 @@ class DrainTables:
 
     async def drains(self, app_id: str | None = None) -> Sequence[Drain]:
         """Of an app, or all; oldest first."""
-        query = select(log_drains).order_by(log_drains.c.created_at, log_drains.c.id)
-        if app_id is not None:
-            query = query.where(log_drains.c.app_id == app_id)
         async with self._database.read() as connection:
-            return [self._to_drain(row) for row in await connection.execute(query)]
+            return [self._to_drain(row) for row in await connection.execute(belonging(log_drains, app_id))]
 
     async def move_drains(self, positions: Mapping[str, int]) -> None:
         """How far each, by its id, has got; in one transaction. Absent: fine."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete, exists, func, insert, select, update
 
 from paasd.adapters.database import Database
-from paasd.adapters.rows import AnyRow, Values
+from paasd.adapters.rows import AnyRow, Values, belonging
 from paasd.adapters.secrets import ConfigSeal
 from paasd.adapters.store_apps import require_app
 from paasd.adapters.tables import webhook_deliveries, webhook_events, webhook_outbox, webhooks
@@ -35,11 +35,8 @@ class WebhookTables:
 
     async def webhooks(self, app_id: str | None = None) -> Sequence[Webhook]:
         """Of an app, or all; oldest first."""
-        query = select(webhooks).order_by(webhooks.c.created_at, webhooks.c.id)
-        if app_id is not None:
-            query = query.where(webhooks.c.app_id == app_id)
         async with self._database.read() as connection:
-            return [self._to_webhook(row) for row in await connection.execute(query)]
+            return [self._to_webhook(row) for row in await connection.execute(belonging(webhooks, app_id))]
 
     async def delete_webhook(self, webhook_id: str) -> None:
         """With its deliveries. Absent: fine."""

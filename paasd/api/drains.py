@@ -6,7 +6,7 @@ from paasd.api.paging import reply_list
 from paasd.api.parts import PARTS
 from paasd.api.replies import reply
 from paasd.api.requests import ACTOR, find_app, note, read_object
-from paasd.api.resources import Resource, app_reference, stamp
+from paasd.api.resources import Resource, of_app
 from paasd.domain.app import App
 from paasd.domain.drain import Drain
 
@@ -41,12 +41,9 @@ async def _find(request: web.Request) -> Drain:
 
 def _drain(drain: Drain, app: App) -> Resource:
     return {
+        **of_app(drain, app),
         "addon": None,
-        "app": app_reference(app),
-        "created_at": stamp(drain.created_at),
-        "id": drain.id,
         "token": drain.token,
-        "updated_at": stamp(drain.updated_at),
         "url": drain.url,
     }
 

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from paasd.api.links import Links
 from paasd.domain.access import Account, Actor
@@ -22,6 +22,17 @@ NAMESPACE = uuid.UUID("5f1d3f4e-6c0b-4c64-9d0e-0f6f70616173")  # ours: ids of th
 STACK = "paasd-bookworm"
 REGION = "local"
 BUILT_IN_SINCE = "2026-01-01T00:00:00Z"
+
+
+class Dated(Protocol):
+    """What is made and changed at a time."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def updated_at(self) -> datetime: ...
 
 
 def account_resource(account: Account) -> Resource:
@@ -313,6 +324,12 @@ def router_resource(status: RouterStatus) -> Resource:
 def process_commands(processes: ProcessTypes) -> Mapping[str, str | None]:
     """Process type -> command, `release` among them as on Heroku; None is the image's own command."""
     return {**processes.commands, **({RELEASE: processes.release} if processes.release else {})}
+
+
+def of_app(one: Dated, app: App) -> Resource:
+    """What everything tells that belongs to an app: its id, its app, when it was made and changed."""
+    times = {"created_at": stamp(one.created_at), "updated_at": stamp(one.updated_at)}
+    return {"app": app_reference(app), "id": one.id, **times}
 
 
 def app_reference(app: App) -> Resource:

@@ -7,7 +7,7 @@ from paasd.api.parts import PARTS
 from paasd.api.platform import WARNING
 from paasd.api.replies import reply
 from paasd.api.requests import ACTOR, find_app, note, read_object
-from paasd.api.resources import Resource, app_reference, stamp
+from paasd.api.resources import Resource, of_app, stamp
 from paasd.domain.app import App
 from paasd.domain.webhook import NEVER_HAPPENS, TOLD, Delivery, Event, Webhook
 
@@ -85,12 +85,9 @@ def _warning(webhook: Webhook) -> dict[str, str]:
 
 def _webhook(webhook: Webhook, app: App) -> Resource:
     return {
-        "app": app_reference(app),
-        "created_at": stamp(webhook.created_at),
-        "id": webhook.id,
+        **of_app(webhook, app),
         "include": list(webhook.include),
         "level": webhook.level.value,
-        "updated_at": stamp(webhook.updated_at),
         "url": webhook.url,
     }
 

@@ -41,6 +41,16 @@ async def every(seconds: float, what: str, work: Callable[[], Coroutine[Any, Any
         await attempt(what, work())
 
 
+async def stirred(event: asyncio.Event, seconds: float | None) -> bool:
+    """Wait for it, so long at most (None: for ever); whether it came."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
 class Background:
     """Owns tasks until they end. A task's unexpected error is logged once, here; close() ends what is left."""
 

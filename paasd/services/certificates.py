@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from paasd.ports import Authority, CertificateHolder
-from paasd.services.background import attempt
+from paasd.services.background import attempt, stirred
 from router.table import Certificate, CertificateChange
 
 DEFAULT = "localhost"
@@ -38,11 +38,7 @@ class Certificates:
         while True:
             self._changed.clear()
             await attempt("certificates", self.mend())
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+            await stirred(self._changed, LOOK_SECONDS)
 
     async def mend(self) -> None:
         """Issue what is missing or grows old, drop what is of nobody. Raises RouterUnavailable."""

@@ -19,7 +19,7 @@ from paasd.domain.drain import Drain, chunks, dropped_line, parse_drain_url
 from paasd.domain.dyno import LogLine
 from paasd.domain.errors import InvalidParams, NotFound, PaasError
 from paasd.ports import Entry, Outlet, Outlets, Refused, Store
-from paasd.services.background import Background, attempt
+from paasd.services.background import Background, attempt, stirred
 from paasd.services.logs import AppLogs
 
 log = structlog.get_logger(__name__)
@@ -124,11 +124,7 @@ class Drains:
             while True:
                 self.woken.clear()
                 await attempt("log drains", self.round())
-                try:
-                    async with asyncio.timeout(self.rules.save if self.flows else None):
-                        await self.woken.wait()
-                except TimeoutError:
-                    continue
+                await stirred(self.woken, self.rules.save if self.flows else None)
         finally:
             for drain_id in list(self.flows):
                 await self._end(drain_id, keep=True)

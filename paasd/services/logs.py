@@ -15,7 +15,7 @@ from itertools import islice
 from paasd.domain.dyno import Dyno, DynoKind, LogLine
 from paasd.domain.errors import NotFound, Unavailable
 from paasd.ports import Engine, Entry, Journal, Router
-from paasd.services.background import Background
+from paasd.services.background import Background, stirred
 
 RING_LINES = 1500  # what Heroku keeps
 LINE_CHARACTERS = 10_000  # a longer line is cut
@@ -252,9 +252,7 @@ class AppLogs:
                 return
             if ring.grown is not grown:
                 continue
-            try:
-                await asyncio.wait_for(grown.wait(), self._keep_alive)
-            except TimeoutError:
+            if not await stirred(grown, self._keep_alive):
                 yield None
 
     async def _past(self, app_id: str, ring: Ring, query: LogQuery) -> Sequence[Entry]:

@@ -32,7 +32,7 @@ from paasd.domain.webhook import (
     due,
 )
 from paasd.ports import Store, Web
-from paasd.services.background import attempt
+from paasd.services.background import attempt, stirred
 from paasd.services.logs import AppLogs
 
 log = structlog.get_logger(__name__)
@@ -129,11 +129,7 @@ class Webhooks:
                 waiting = await self.store.has_webhooks()
             except PaasError as error:
                 log.warning("left to the next round", part="webhooks", reason=error.message)
-            try:
-                async with asyncio.timeout(LOOK_SECONDS if waiting else None):
-                    await self.woken.wait()
-            except TimeoutError:
-                continue
+            await stirred(self.woken, LOOK_SECONDS if waiting else None)
 
     async def round(self) -> None:
         """All that happened becomes deliveries, and each that is due is tried once."""

@@ -6,7 +6,7 @@ import pytest
 from structlog.typing import EventDict
 
 from paasd.domain.errors import NotFound
-from paasd.services.background import Background, every, together
+from paasd.services.background import Background, every, stirred, together
 from tests.paasd.services.world import DEADLINE
 
 
@@ -136,3 +136,11 @@ async def test_what_is_periodic_goes_on_after_a_fault() -> None:
     await asyncio.wait_for(enough.wait(), DEADLINE)
     await background.close()
     assert times[0] >= 3
+
+
+async def test_an_event_is_waited_for_so_long_at_most() -> None:
+    event = asyncio.Event()
+    assert await stirred(event, 0.01) is False
+    event.set()
+    assert await stirred(event, 0.0) is True
+    assert await stirred(event, None) is True
