@@ -17,6 +17,7 @@ LOCKS: Mapping[str, str] = {
 }
 SETTINGS = (".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml")
 INSTALL_SCRIPTS = ("heroku-prebuild", "preinstall", "install", "postinstall", "prepare")
+LINKER = re.compile(r"^nodeLinker:\s*[\"']?(?:node-modules|pnpm)", re.MULTILINE)
 VERSION = re.compile(r"\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.]+)?")
 
 
@@ -106,8 +107,10 @@ def _yarn(source: Source, package: Package, reads: tuple[str, ...] | None, lock:
         "0",
         "1",
     ):
-        focus = "yarn workspaces focus --all --production"
-        install = "yarn install --immutable"
+        # Without node_modules the app loads its packages out of yarn's cache: then that is a part of the app.
+        own = "" if LINKER.search(source.text(".yarnrc.yml") or "") else "YARN_CACHE_FOLDER=/app/.yarn/cache "
+        focus = f"{own}yarn workspaces focus --all --production"
+        install = f"{own}yarn install --immutable"
         return Manager("yarn", f"@yarnpkg/cli-dist@{version or 4}", reads, install, focus, focus, lock)
     command = f"yarn install --non-interactive{' --frozen-lockfile' if lock else ''}"
     return Manager(
