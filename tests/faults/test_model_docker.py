@@ -155,7 +155,8 @@ class DockerPlatform(Platform):
 class Nothing:
     """What lies outside of a real daemon is asked for in other ways."""
 
-    cut_off = ()
+    def __init__(self) -> None:
+        self.cut_off = list[str]()
 
 
 def shell_for_later(directory: Path) -> Shell:

@@ -19,6 +19,7 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 @pytest.mark.row("S02", "no token, wrong ones, guesses; none kept as it is")
 async def test_an_expired_token_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bites: the look at `expired` left out of Access."""
     issued = await world.parts.authorizations.issue(world.owner, "short", seconds=0.001)
     past = datetime.now(UTC) + timedelta(seconds=1)
     assert issued.token.expired(past)

@@ -40,8 +40,8 @@ async def test_each_route_has_a_row_and_each_row_a_route(world: World) -> None:
 
 @pytest.mark.row("S01", "what is another's, by every route, and ids of one app under another")
 async def test_what_is_another_s_is_not_there_and_what_is_shared_is_by_permission(world: World) -> None:
-    """Bites: have `authorize` skip `admit`, and viewers destroy apps; have it skip the look at permissions, and
-    strangers learn which apps there are."""
+    """Bites: have `authorize` skip `admit`, and viewers destroy apps; have both skip the look at who holds any
+    permission (`no_app`), and strangers learn which apps there are. Either of the two looks alone is enough."""
     stranger = await person(world, "eve@example.org")
     people = {role: await person(world, f"{role}@example.org") for role in ROLES}
     for number, (route, policy) in enumerate(POLICIES.items()):
