@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 
 from paasd.adapters.docker_addons import DockerAddons
+from paasd.adapters.process_addons import EmbeddedAddons
 from paasd.engines import docker_settings
 from paasd.home import Home
 from paasd.ports import AddonProvider, Engine
@@ -15,7 +16,15 @@ def containers(settings: Settings, home: Home, _: Engine) -> AddonProvider:
     return DockerAddons(home.id(), docker_settings(settings), search_path=settings.search_path)
 
 
-PROVIDERS: Mapping[str, Callable[[Settings, Home, Engine], AddonProvider]] = {"container": containers}
+def embedded(settings: Settings, home: Home, _: Engine) -> AddonProvider:
+    """Servers that are processes of this machine."""
+    return EmbeddedAddons(home.id(), home.path, search_path=f"{settings.search_path}:/usr/bin:/usr/sbin")
+
+
+PROVIDERS: Mapping[str, Callable[[Settings, Home, Engine], AddonProvider]] = {
+    "container": containers,
+    "embedded": embedded,
+}
 
 
 def default_provider(settings: Settings, home: Home) -> str:

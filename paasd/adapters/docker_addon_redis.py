@@ -3,7 +3,7 @@
 from paasd.adapters.docker_addon_server import SERVER_USER
 from paasd.adapters.docker_api import DockerApi
 from paasd.adapters.docker_shells import run_exec
-from paasd.adapters.redis_words import condition_of, hang_up_words, reset_words, rotate_words
+from paasd.adapters.redis_words import check, condition_of, hang_up_words, reset_words, rotate_words
 from paasd.domain.errors import ProviderFailed
 from paasd.ports import Access, Condition, Order
 
@@ -53,6 +53,5 @@ class RedisServer:
 
     async def _ask(self, container: str, words: list[str], how: str = CLI) -> str:
         said = await run_exec(self._api, container, ["sh", "-ec", how], "\n".join(words) + "\n", user=SERVER_USER)
-        if refused := [line for line in said.splitlines() if line.startswith(("ERR", "NOAUTH", "WRONGPASS", "NOPERM"))]:
-            raise ProviderFailed(f"Redis refused: {refused[0][:200]}.")
+        check(said)
         return said

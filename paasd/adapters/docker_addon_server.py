@@ -8,16 +8,11 @@ import io
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from paasd.adapters import redis_words
 from paasd.adapters.docker_api import DockerSettings
+from paasd.adapters.self_signed import self_signed
 from paasd.domain.addon import Kind
 from paasd.ports import Order
 
@@ -29,7 +24,6 @@ LEAST_MEMORY = 128 * MEGABYTE
 PIDS = 600
 SHARED_MEMORY = 256 * MEGABYTE
 SECOND = 1_000_000_000  # of the engine, which counts nanoseconds
-CERTIFICATE_DAYS = 3650
 
 # Data becomes the server's by a rename, once all of it is there: a start that was killed half way begins anew.
 START_POSTGRESQL = r"""umask 077; cd "$DATA"
@@ -175,25 +169,3 @@ def pack(files: Mapping[str, bytes]) -> bytes:
             member.size, member.mode, member.uid, member.gid = len(content), 0o600, 999, 999
             archive.addfile(member, io.BytesIO(content))
     return out.getvalue()
-
-
-def self_signed(name: str) -> tuple[bytes, bytes]:
-    """(key, certificate), PEM: clients that ask for TLS get it; who the server is they know by its address."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=CERTIFICATE_DAYS))
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    return (
-        key.private_bytes(serialization.Encoding.PEM, *plain),
-        certificate.public_bytes(serialization.Encoding.PEM),
-    )

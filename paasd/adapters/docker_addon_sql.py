@@ -1,7 +1,5 @@
 """A PostgreSQL in a container, spoken to as its superuser: by psql, whose input no argv and no log shows."""
 
-import json
-
 from paasd.adapters.docker_addon_server import SERVER_USER
 from paasd.adapters.docker_api import DockerApi
 from paasd.adapters.docker_shells import run_exec
@@ -63,7 +61,7 @@ class PostgresServer:
     async def condition(self, container: str, order: Order) -> Condition:
         """From its own tables."""
         said = await self._ask(container, facts_sql(order))
-        return condition_of(json.loads(said), order)
+        return condition_of(said, order)
 
     async def _ask(self, container: str, sql: str, how: str = PSQL) -> str:
         return await run_exec(self._api, container, ["sh", "-ec", how], sql, user=SERVER_USER)

@@ -6,9 +6,8 @@ Names are made of an add-on's id, so they need no quoting; a password is told as
 import base64
 import hashlib
 import hmac
+import json
 import secrets
-from collections.abc import Mapping
-from typing import Any
 
 from paasd.ports import Condition, Order
 
@@ -92,8 +91,9 @@ def _filled(words: str, order: Order) -> str:
     return words
 
 
-def condition_of(found: Mapping[str, Any], order: Order) -> Condition:
-    """From the row of FACTS."""
+def condition_of(said: str, order: Order) -> Condition:
+    """From the answer to `facts_sql`."""
+    found = json.loads(said)
     bound = order.plan.connections
     facts = {
         "PG Version": str(found["version"]).split()[0],

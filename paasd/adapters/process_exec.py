@@ -4,7 +4,7 @@ namespaces, too."""
 import asyncio
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ async def execute(
         "argv": argv,
         "final": final,
     }
-    return await _talk(launcher, folder, wanted, size)
+    return await talk_to(launcher, folder, wanted, size)
 
 
 async def _find(beside: DynoFolder) -> tuple[int, dict[str, str] | None]:
@@ -92,8 +92,15 @@ async def _find(beside: DynoFolder) -> tuple[int, dict[str, str] | None]:
     return 0, None
 
 
-async def _talk(launcher: Launcher, folder: DynoFolder, wanted: Mapping[str, Any], size: Size | None) -> ProcessShell:
-    ends = talking(size)
+async def talk_to(
+    launcher: Launcher,
+    folder: DynoFolder,
+    wanted: Mapping[str, Any],
+    size: Size | None,
+    errors: Callable[[bytes], None] | None = None,
+) -> ProcessShell:
+    """What a supervisor is `wanted` to run, over its standard files. Its folder goes with it."""
+    ends = talking(size, apart=errors is not None)
     try:
         child, _ = await launcher.launch(wanted, ends.theirs)
     except BaseException:
@@ -121,7 +128,7 @@ async def _talk(launcher: Launcher, folder: DynoFolder, wanted: Mapping[str, Any
         folder.remove()
 
     child.hear = keep
-    return ProcessShell(ends, ended, hang_up)
+    return ProcessShell(ends, ended, hang_up, errors)
 
 
 def _enter(inner: int) -> list[str]:

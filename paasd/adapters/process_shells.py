@@ -24,6 +24,7 @@ class Ends:
     write: int
     read: int
     theirs: tuple[int, int, int]
+    errors: int = -1  # of its stderr alone; -1: it is with its stdout
 
     def close_theirs(self) -> None:
         """Once they were handed over."""
@@ -32,7 +33,7 @@ class Ends:
 
     def close(self) -> None:
         """Ours."""
-        for descriptor in {self.write, self.read} - {-1}:
+        for descriptor in {self.write, self.read, self.errors} - {-1}:
             os.close(descriptor)
 
 
@@ -43,8 +44,8 @@ def listening() -> Ends:
     return Ends(-1, read, (os.open(os.devnull, os.O_RDONLY), write, write))
 
 
-def talking(size: Size | None) -> Ends:
-    """On a terminal of that size, or on pipes."""
+def talking(size: Size | None, *, apart: bool = False) -> Ends:
+    """On a terminal of that size, or on pipes; with `apart` stderr has one of its own."""
     if size is not None:
         ours, theirs = pty.openpty()
         os.set_blocking(ours, False)
@@ -54,7 +55,11 @@ def talking(size: Size | None) -> Ends:
     os.set_blocking(write, False)
     heard = listening()
     os.close(heard.theirs[0])
-    return Ends(write, heard.read, (taken, *heard.theirs[1:]))
+    if not apart:
+        return Ends(write, heard.read, (taken, *heard.theirs[1:]))
+    errors, said = os.pipe()
+    os.set_blocking(errors, False)
+    return Ends(write, heard.read, (taken, heard.theirs[1], said), errors)
 
 
 def set_size(terminal: int, size: Size) -> None:
@@ -66,17 +71,27 @@ def set_size(terminal: int, size: Size) -> None:
 class ProcessShell:
     """One process. `ended` tells how it ended, `remove` stops what still runs of it. A Terminal, too."""
 
-    def __init__(self, ends: Ends, ended: Callable[[], Awaitable[Exit]], remove: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        ends: Ends,
+        ended: Callable[[], Awaitable[Exit]],
+        remove: Callable[[], Awaitable[None]],
+        errors: Callable[[bytes], None] | None = None,
+    ) -> None:
         self._ends = ends
+        self._errors = errors
         self._tty = ends.write == ends.read
         self._ended = ended
         self._remove = remove
         self._closed = False
         self._input_ended = ends.write == -1
         self._turn = asyncio.Lock()
+        self._errors_end = asyncio.Event()
 
     async def output(self) -> AsyncIterator[bytes]:
-        """Its stdout and stderr as they come, byte-exact, until it ends."""
+        """Its stdout and stderr as they come, byte-exact, until it ends; its stdout alone where `errors` is told."""
+        if self._ends.errors != -1:
+            asyncio.get_running_loop().add_reader(self._ends.errors, self._tell_errors)
         while not self._closed:
             try:
                 chunk = os.read(self._ends.read, CHUNK_BYTES)
@@ -86,8 +101,26 @@ class ProcessShell:
             except OSError:  # a terminal that nobody has open any more
                 return
             if not chunk:
-                return
+                break
             yield chunk
+        if self._ends.errors != -1 and not self._closed:
+            await self._errors_end.wait()
+
+    def _tell_errors(self) -> None:
+        """A piece of its stderr."""
+        try:
+            chunk = os.read(self._ends.errors, CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        if chunk and self._errors is not None:
+            self._errors(chunk)
+        if not chunk:
+            self._end_errors()
+
+    def _end_errors(self) -> None:
+        if self._ends.errors != -1:
+            asyncio.get_running_loop().remove_reader(self._ends.errors)
+        self._errors_end.set()
 
     async def write(self, data: bytes) -> None:
         """To its stdin; waits while it does not read. One that has ended reads nothing."""
@@ -127,7 +160,9 @@ class ProcessShell:
         finally:
             if not self._closed:
                 self._closed = True
+                self._end_errors()
                 if self._input_ended and self._ends.write != -1:
-                    os.close(self._ends.read)
+                    for descriptor in {self._ends.read, self._ends.errors} - {-1}:
+                        os.close(descriptor)
                 else:
                     self._ends.close()

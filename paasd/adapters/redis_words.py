@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 
+from paasd.domain.errors import ProviderFailed
 from paasd.ports import Condition, Order
 
 # All but what would let an app's user look at, or change, the server instead of its data.
@@ -11,6 +12,7 @@ RIGHTS = (
     "-shutdown -slaveof -sync +config|get"
 )
 DEFAULT_CLIENTS = 10000
+REFUSALS = ("ERR", "NOAUTH", "WRONGPASS", "NOPERM", "LOADING", "MISCONF")
 
 
 def digest(secret: str) -> str:
@@ -39,9 +41,14 @@ def first_files(order: Order, settings: list[str]) -> dict[str, bytes]:
     return {"users.acl": users.encode(), "ours": ours.encode(), "redis.conf": ("\n".join(lines) + "\n").encode()}
 
 
+def password_words(secret: str) -> list[str]:
+    """From here on only this password lets in."""
+    return [f"ACL SETUSER default resetpass #{digest(secret)}", "ACL SAVE"]
+
+
 def rotate_words(secret: str) -> list[str]:
-    """From here on only this password lets in, and nobody stays who came by the one before."""
-    return [f"ACL SETUSER default resetpass #{digest(secret)}", "ACL SAVE", *hang_up_words()]
+    """And nobody stays who came by the one before."""
+    return [*password_words(secret), *hang_up_words()]
 
 
 def hang_up_words() -> list[str]:
@@ -52,6 +59,12 @@ def hang_up_words() -> list[str]:
 def reset_words() -> list[str]:
     """Its data, and what was loaded into it."""
     return ["FLUSHALL SYNC", "FUNCTION FLUSH SYNC", "SCRIPT FLUSH SYNC"]
+
+
+def check(said: str) -> None:
+    """ProviderFailed where Redis has refused one of the words: redis-cli exits 0 all the same."""
+    if refused := [line for line in said.splitlines() if line.startswith(REFUSALS)]:
+        raise ProviderFailed(f"Redis refused: {refused[0][:200]}.")
 
 
 def condition_of(info: str, order: Order) -> Condition:

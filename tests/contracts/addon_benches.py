@@ -1,20 +1,28 @@
 """The providers that the contract suite runs over, each with a home of its own that is cleaned up."""
 
 import asyncio
+import json
 import os
+import signal
 import socket
 import subprocess
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
+
 from paasd.adapters.docker_addons import DockerAddons
+from paasd.adapters.process_addon_server import Programs
+from paasd.adapters.process_addons import EmbeddedAddons
 from paasd.domain.addon import Kind, Plan
 from paasd.ports import Access, AddonProvider, Order
-from tests.contracts.engines import docker, remove_home, require_docker
+from tests.contracts.engines import docker, eventually, make_home, remove_home, require_docker
 
 MEGABYTE = 1024 * 1024
+SEARCH_PATH = f"{os.environ['PATH']}:/usr/sbin:/usr/bin"
 PLANS = {
     Kind.POSTGRESQL: Plan("p1", "heroku-postgresql:essential-0", "Essential 0", 256 * MEGABYTE, 1024 * MEGABYTE, 20),
     Kind.REDIS: Plan("r1", "heroku-redis:mini", "Mini", 32 * MEGABYTE, None, 20),
@@ -147,4 +155,44 @@ async def container_bench(kind: Kind) -> AsyncIterator[AddonBench]:
         await asyncio.to_thread(remove_home, home)
 
 
-PROVIDERS: dict[str, Callable[[Kind], AbstractAsyncContextManager[AddonBench]]] = {"container": container_bench}
+@asynccontextmanager
+async def embedded_bench(kind: Kind) -> AsyncIterator[AddonBench]:
+    """Servers of this machine, in a home of its own."""
+    require(kind)
+    with tempfile.TemporaryDirectory(prefix="paasd-", ignore_cleanup_errors=True) as name:
+        home, place = uuid.uuid4().hex[:8], await asyncio.to_thread(make_home, name)
+
+        def again() -> EmbeddedAddons:
+            return EmbeddedAddons(home, place, search_path=SEARCH_PATH)
+
+        async def kill(order: Order) -> None:
+            folder = place / "addons" / order.addon_id
+            ran = json.loads(await asyncio.to_thread((folder / "run.json").read_text))
+            os.kill(ran["child"], signal.SIGKILL)
+            await eventually(lambda: asyncio.to_thread((folder / "exit.json").exists))
+
+        async def traces() -> list[str]:
+            return await asyncio.to_thread(os.listdir, place / "addons")
+
+        async with again() as provider:
+            bench = AddonBench(provider, kind, kill, traces, again)
+            try:
+                yield bench
+            finally:
+                for order in bench.orders:
+                    await provider.purge(order)
+
+
+def require(kind: Kind) -> None:
+    """Skip where the OS's package is missing, fail where PAASD_REQUIRE names the kind."""
+    problem = Programs(SEARCH_PATH).problem(kind)
+    if problem is not None and kind.value in os.environ.get("PAASD_REQUIRE", ""):
+        pytest.fail(problem)
+    if problem is not None:
+        pytest.skip(problem)
+
+
+PROVIDERS: dict[str, Callable[[Kind], AbstractAsyncContextManager[AddonBench]]] = {
+    "container": container_bench,
+    "embedded": embedded_bench,
+}
