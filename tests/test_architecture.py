@@ -113,6 +113,7 @@ TESTED_ELSEWHERE = {
     "paasd/adapters/store_addons.py": "tests/contracts/test_store_addons.py",
     "paasd/ports/store_addons.py": "tests/contracts/test_store_addons.py",
     "paasd/services/addon_work.py": "tests/paasd/services/test_addons.py",
+    "paasd/api/addon_resources.py": "tests/paasd/api/test_addons.py",
     "paasd/settings_addons.py": "tests/paasd/test_rules.py",
     "paasd/adapters/rows.py": "tests/contracts/test_store.py",
     "paasd/adapters/store_access.py": "tests/contracts/test_store_access.py",

@@ -12,10 +12,6 @@ from paasd.domain.errors import InvalidParams, NotFound
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-ADDON, ATTACHMENT, SERVICE = "add_on", "add_on attachment", "add_on_service"
-WANT_ADDON = (
-    "There are no add-ons here; run the service yourself, and give the app its address with `heroku config:set`."
-)
 WANT_CERTIFICATE = (
     "Certificates can't be added here yet; names under the platform's own domain have one (`paas ca`), for others "
     "let a proxy in front end TLS."
@@ -29,34 +25,6 @@ WANT_TEAM = "There are no teams here; let others work on an app with `heroku acc
 WANT_SPACE = "There are no spaces here; every app runs on this machine."
 
 NONE: dict[str, tuple[str, str]] = {  # resource -> what to say of one that is named, and the routes that name one
-    ADDON: (
-        "Couldn't find that add-on; there are none here.",
-        """
-        GET /addons/{addon}
-        GET /addons/{addon}/addon-attachments
-        GET /addons/{addon}/config
-        POST /actions/addons/resolve
-        GET /apps/{app}/addons/{addon}
-        PATCH /apps/{app}/addons/{addon}
-        DELETE /apps/{app}/addons/{addon}
-        """,
-    ),
-    ATTACHMENT: (
-        "Couldn't find that add-on attachment; there are none here.",
-        """
-        GET /addon-attachments/{attachment}
-        DELETE /addon-attachments/{attachment}
-        POST /actions/addon-attachments/resolve
-        GET /apps/{app}/addon-attachments/{attachment}
-        """,
-    ),
-    SERVICE: (
-        "Couldn't find that add-on service; there are none here.",
-        """
-        GET /addon-services/{service}
-        GET /addon-services/{service}/plans
-        """,
-    ),
     "sni_endpoint": (
         "Couldn't find that certificate; this app has none of its own.",
         """
@@ -106,8 +74,6 @@ NONE: dict[str, tuple[str, str]] = {  # resource -> what to say of one that is n
     ),
 }
 WANTED: tuple[tuple[str, str], ...] = (
-    ("POST /apps/{app}/addons", WANT_ADDON),
-    ("POST /addon-attachments", WANT_ADDON),
     ("POST /apps/{app}/sni-endpoints", WANT_CERTIFICATE),
     ("POST /apps/{app}/acm", WANT_AUTOMATIC),
     ("PATCH /apps/{app}/acm", WANT_AUTOMATIC),
@@ -121,14 +87,11 @@ WANTED: tuple[tuple[str, str], ...] = (
 )
 EMPTY = (
     *(
-        "/addons",
-        "/addon-attachments",
-        "/addon-services",
         "/pipelines",
         "/pipeline-couplings",
         "/teams",
     ),
-    *("/enterprise-accounts", "/spaces", "/account/features", "/apps/{app}/addons", "/apps/{app}/addon-attachments"),
+    *("/enterprise-accounts", "/spaces", "/account/features"),
     "/apps/{app}/sni-endpoints",
 )
 

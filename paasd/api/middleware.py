@@ -14,6 +14,7 @@ from paasd.api.rates import REMAINING
 from paasd.api.replies import Refusal, error_reply
 from paasd.api.requests import ACTOR, REQUEST_ID, shown_path
 from paasd.domain.errors import (
+    Ambiguous,
     ConfirmationRequired,
     Conflict,
     DeployFailed,
@@ -21,6 +22,7 @@ from paasd.domain.errors import (
     InvalidParams,
     NotFound,
     PaasError,
+    ProviderFailed,
     Unauthorized,
     Unavailable,
 )
@@ -34,11 +36,13 @@ STATUSES: dict[type[PaasError], tuple[int, str]] = {
     NotFound: (404, "not_found"),
     Unauthorized: (401, "unauthorized"),
     Forbidden: (403, "forbidden"),
+    Ambiguous: (422, "multiple_matches"),
     ConfirmationRequired: (422, "confirmation_required"),
     InvalidParams: (422, "invalid_params"),
     Conflict: (409, "conflict"),
     DeployFailed: (422, "invalid_params"),
     Unavailable: (503, "service_unavailable"),
+    ProviderFailed: (422, "invalid_params"),
     PaasError: (500, "internal_server_error"),
 }
 

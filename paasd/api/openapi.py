@@ -42,6 +42,7 @@ OWN: Mapping[str, str] = {
     "PATCH /apps/{app}/collaborators/{collaborator}": "Change what somebody may do to the app.",
     "PATCH /apps/{app}/maintenance": "Turn maintenance on or off, with its end, a pause and who is let in.",
     "POST /account/keys": "Add an SSH key.",
+    "POST /apps/{app}/addons/actions/undestroy": "Have a destroyed add-on again, with its data.",
     "POST /apps/{app}/dynos/{dyno}": "Run a command inside a running dyno.",
     "POST /apps/{app}/maintenance/bypass": "Make a link that lets its bearer in.",
     "POST /apps/{app}/webhook-deliveries/{delivery}/actions/retry": "Send a webhook's delivery again, at once.",
@@ -85,6 +86,8 @@ def published() -> dict[str, Any]:
     for noun, name in LOOSENED:
         schema["definitions"][noun]["definitions"][name].pop("pattern")
     schema["definitions"]["domain"]["definitions"]["hostname"].pop("format")  # "uri", which no host name is
+    schema["definitions"]["add-on"]["definitions"]["state"]["enum"].append("deprovisioning")  # which the CLI waits for
+    schema["definitions"]["add-on-attachment"]["properties"]["addon"].pop("additionalProperties")  # Accept-Inclusion
     schema["definitions"]["region"]["definitions"]["provider"]["properties"]["region"].pop("enum")
     return schema
 

@@ -164,6 +164,7 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
         PATCH /apps/{app}/features/{feature}
         PUT /apps/{app}/buildpack-installations
         POST /apps/{app}/addons
+        POST /apps/{app}/addons/actions/undestroy
         PATCH /apps/{app}/addons/{addon}
         DELETE /apps/{app}/addons/{addon}
         POST /apps/{app}/sni-endpoints

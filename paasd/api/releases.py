@@ -6,9 +6,11 @@ from aiohttp import web
 
 from paasd.api.paging import Range, parse_number, parse_range, reply_page
 from paasd.api.parts import PARTS
+from paasd.api.platform import WARNING
 from paasd.api.replies import Refusal, reply
 from paasd.api.requests import ACTOR, find_app, flag_of, read_object, text_of
 from paasd.api.resources import release_details, release_extension, release_resource
+from paasd.domain.addon import attachment_differences
 from paasd.domain.app import App
 from paasd.domain.errors import InvalidParams, NotFound
 from paasd.domain.release import Release, RollbackPart
@@ -63,7 +65,17 @@ async def create(request: web.Request) -> web.Response:
         )
     else:
         release = await parts.releases.release_build(request[ACTOR], app, str(slug), text_of(body, "description"))
-    return reply(request, _resource(request, app, release, await parts.ledger.current(app)), status=201)
+    shown = _resource(request, app, release, await parts.ledger.current(app))
+    return reply(request, shown, status=201, headers=await _warning(request, app, target, release))
+
+
+async def _warning(request: web.Request, app: App, target: str | None, release: Release) -> dict[str, str]:
+    """Where a rollback's add-ons, which stay as they are, differ from those of the release that it goes back to."""
+    if target is None:
+        return {}
+    then = await request.app[PARTS].ledger.release(app, target)
+    differences = attachment_differences(then.attachments, release.attachments)
+    return {WARNING: f"Add-ons stay as they are: {' '.join(differences)}"} if differences else {}
 
 
 def _resource(request: web.Request, app: App, release: Release, current: Release | None) -> dict[str, object]:

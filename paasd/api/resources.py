@@ -141,7 +141,7 @@ def release_resource(release: Release, app: App, links: Links, *, current: bool)
     slug = {"id": release.build_id} if release.build_id else None
     output = links.output(app.id, "releases", str(release.version)) if release.has_output else None
     return {
-        "addon_plan_names": [],
+        "addon_plan_names": sorted({one.plan for one in release.attachments}),
         "app": app_reference(app),
         "artifacts": [{"id": release.build_id, "type": "slug"}] if release.build_id else [],
         "created_at": stamp(release.created_at),
@@ -180,6 +180,10 @@ def release_details(release: Release, details: ReleaseDetails) -> Resource:
                 "seconds": stage.seconds,
             }
             for stage in details.stages
+        ],
+        "addons": [
+            {"attachment": one.attachment, "addon": one.addon, "plan": one.plan, "config_vars": list(one.variables)}
+            for one in release.attachments
         ],
         "failure": details.failure,
         "exit_code": details.exit_code,

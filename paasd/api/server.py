@@ -5,6 +5,7 @@ from aiohttp import web
 from paasd.api import (
     absent,
     accounts,
+    addons,
     apps,
     attach,
     authorizations,
@@ -46,7 +47,22 @@ HEADER_BYTES = 32 * 1024  # the CLI's Request-Id grows to 7 KiB
 BODY_BYTES = 1024 * 1024
 MODULES = (
     *(accounts, authorizations, keys, people, apps, collaborators, config_vars, releases, builds, dynos, one_offs),
-    *(sources, webhooks, domains, drains, maintenance, logs, disk, process, router, ca, platform, buildpacks, absent),
+    *(
+        sources,
+        webhooks,
+        domains,
+        addons,
+        drains,
+        maintenance,
+        logs,
+        disk,
+        process,
+        router,
+        ca,
+        platform,
+        buildpacks,
+        absent,
+    ),
 )
 
 

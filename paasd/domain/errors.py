@@ -5,6 +5,7 @@ PaasError
   Unauthorized           no token, or a wrong one
   Forbidden              this token, or this account, may not do this
   InvalidParams          the request can't be meant as it stands
+    Ambiguous            a name that could mean several things
     ConfirmationRequired a destructive call wants its confirmation
   Conflict               right in itself, but not now
     ReleaseInProgress    another release of this app is under way
@@ -50,6 +51,10 @@ class Forbidden(PaasError):
 
 class InvalidParams(PaasError):
     """The request can't be meant as it stands."""
+
+
+class Ambiguous(InvalidParams):
+    """A name that could mean several things."""
 
 
 class ConfirmationRequired(InvalidParams):

@@ -24,7 +24,7 @@ from paasd.domain.addon import (
 )
 from paasd.domain.addon_catalogue import Catalogue, free_attachment_name, generate_addon_name
 from paasd.domain.app import App
-from paasd.domain.errors import ConfirmationRequired, Conflict, InvalidParams, NotFound
+from paasd.domain.errors import Ambiguous, ConfirmationRequired, Conflict, InvalidParams, NotFound
 from paasd.ports import Access, AddonProvider, Condition, Order, Store
 from paasd.services.addon_work import AddonWork
 
@@ -84,8 +84,15 @@ class Addons:
         matching = [one for one in own if name_or_id in (one.plan, services[one.id].name, *services[one.id].aliases)]
         if len(matching) > 1:
             names = ", ".join(one.name for one in matching)
-            raise InvalidParams(f"Ambiguous identifier; multiple matching add-ons found: {names}.", resource="add_on")
+            raise Ambiguous(f"Ambiguous identifier; multiple matching add-ons found: {names}.", resource="add_on")
         return matching[0] if matching else await self.store.addon(name_or_id)
+
+    async def find_failed(self, name_or_id: str) -> Addon:
+        """The newest of that name that could not be provisioned, while it is told of. NotFound."""
+        for one in reversed(await self.store.addons()):
+            if one.state is AddonState.FAILED and name_or_id in (one.name, one.id):
+                return one
+        raise NotFound("Couldn't find that add-on; see `heroku addons`.", resource="add_on")
 
     async def find_attachment(self, name_or_id: str, app: App | None = None) -> Attachment:
         """By id; with an app also by its name or config var, or by the add-on's name. NotFound."""

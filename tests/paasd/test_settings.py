@@ -79,7 +79,7 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     [
         ("roter: 127.0.0.1:1\n", "Unknown setting roter: did you mean router?"),
         ("dynos: {memory: 1}\n", "Unknown setting dynos.memory: did you mean dynos.memory_mb?"),
-        ("zzz: 1\n", "Unknown setting zzz: known are api, attach, backups,"),
+        ("zzz: 1\n", "Unknown setting zzz: known are addons, api, attach, backups,"),
         ("search_path: /bin\n", "Unknown setting search_path"),
         ("failpoints: 'a:kill'\n", "Unknown setting failpoints"),
         ("engine: podman\n", "A setting can't be used"),

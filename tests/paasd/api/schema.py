@@ -61,6 +61,9 @@ class Judge:
             self._definitions[noun]["definitions"][name].pop("pattern")
         for noun, outer, inner in FOREIGN_ENUMS:
             self._definitions[noun]["definitions"][outer]["properties"][inner].pop("enum")
+        self._definitions["add-on"]["definitions"]["state"]["enum"].append("deprovisioning")  # the CLI waits
+        # Accept-Inclusion has more of the add-on in an attachment
+        self._definitions["add-on-attachment"]["properties"]["addon"].pop("additionalProperties")
 
     def _read_links(self) -> Iterator[tuple[str, re.Pattern[str], str, dict[str, Any]]]:
         for noun, definition in self._definitions.items():
