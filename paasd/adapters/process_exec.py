@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from paasd.adapters import process_inside
 from paasd.adapters.process_dynos import DynoFolder
 from paasd.adapters.process_launch import Launcher
 from paasd.adapters.process_run import SHELL, Runner
@@ -20,6 +21,7 @@ from paasd.ports import Size
 
 BEGIN_SECONDS = 5.0
 LOOK_SECONDS = 0.01
+SANDBOX = ("--mount", "--pid", "--ipc", "--uts")
 
 
 async def execute(
@@ -39,13 +41,6 @@ async def execute(
     if made is None or inherited is None:
         raise NotFound(f"{beside.id} does not run; see `heroku ps`.", resource="dyno")
     sandboxed = bool(made["sandboxed"])
-    python = [str(interpreter()), "-I", "-S"]
-    argv: list[str] = []
-    if sandboxed and runner.isolation.root:
-        argv = [*_enter(inner), *python, INSIDE]
-    elif sandboxed:  # its namespaces are not ours to enter: a sandbox of its own, with the same files
-        view = View([beside.app], [Path(path) for path in made.get("readable", ())], beside.tmp)
-        argv = wrap(runner.isolation, view, runner.place)
     apart = sandboxed and not runner.isolation.root
     final = {
         "user": user,
@@ -61,19 +56,35 @@ async def execute(
     wanted = {
         "directory": str(place),
         "copy": None,
+        "overlay": False,
         "cgroups": [],
         "joins": made["cgroups"],
         "subreaper": True,
         "sandboxed": apart,
         "stdio": "given",
-        "argv": argv,
+        "argv": _way(beside, made, inner, runner),
         "final": final,
     }
     return await talk_to(launcher, folder, wanted, size)
 
 
+def _way(beside: DynoFolder, made: Mapping[str, Any], inner: int, runner: Runner) -> list[str]:
+    """The words that lead to the last step, where the dyno's files are."""
+    python = [str(interpreter()), "-I", "-S"]
+    if made["sandboxed"] and runner.isolation.root:
+        return [*_enter(inner, *SANDBOX), *python, INSIDE]
+    if made["sandboxed"]:  # its namespaces are not ours to enter: a sandbox of its own, with the same files
+        view = View([beside.app], [Path(path) for path in made.get("readable", ())], beside.tmp)
+        return wrap(runner.isolation, view, runner.place)
+    if runner.isolation.root:
+        return [*_enter(inner, "--mount"), *python, process_inside.__file__]
+    return []
+
+
 async def _find(beside: DynoFolder) -> tuple[int, dict[str, str] | None]:
-    """(the first process in its sandbox, the environment of its command); None: it has none, or does not come to it."""
+    """(the first process in its sandbox, or the command where there is none; the command's environment). None: it has
+    none, or does not come to it.
+    """
     made, ran = beside.made(), beside.ran()
     if made is None or ran is None:
         return 0, None
@@ -85,7 +96,7 @@ async def _find(beside: DynoFolder) -> tuple[int, dict[str, str] | None]:
             leader = next((pid for pid, (parent, _, _) in among.items() if inner and parent == inner), 0)
         found = _environment(leader) if leader else {}
         if "HOME" in found:  # before, it is a step on the way there
-            return inner, found
+            return inner or leader, found
         if beside.exit() is not None:
             break
         await asyncio.sleep(LOOK_SECONDS)
@@ -131,12 +142,12 @@ async def talk_to(
     return ProcessShell(ends, ended, hang_up, errors)
 
 
-def _enter(inner: int) -> list[str]:
-    """The words that lead root into a sandbox."""
+def _enter(inner: int, *namespaces: str) -> list[str]:
+    """The words that lead root into a process's namespaces."""
     nsenter = shutil.which("nsenter", path="/usr/bin:/bin:/usr/sbin:/sbin")
     if nsenter is None:
         raise EngineUnavailable("There is no nsenter here to reach into a dyno; install util-linux.")
-    return [nsenter, f"--target={inner}", "--mount", "--pid", "--ipc", "--uts", "--"]
+    return [nsenter, f"--target={inner}", *namespaces, "--"]
 
 
 def _environment(pid: int) -> dict[str, str]:

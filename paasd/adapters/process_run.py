@@ -42,12 +42,14 @@ class Runner:
     ) -> dict[str, Any]:
         """For `process_launch.launch`: a shell command. `directory` is the supervisor's, and its name the cgroups'.
 
-        `stdio`: "log" (the supervisor keeps its lines) or "given". `copy`: a folder put into another before the start.
+        `stdio`: "log" (the supervisor keeps its lines) or "given". `copy`: a folder that is shown in another, or put
+        into it, before the start.
         """
         bare = self.isolation.bwrap is None
         return {
             "directory": str(directory),
             "copy": [str(path) for path in copy] if copy else None,
+            "overlay": self.isolation.root,
             "cgroups": self.cgroups(directory.name, limits),
             "joins": [],
             "subreaper": bare,

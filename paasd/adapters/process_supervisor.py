@@ -18,6 +18,7 @@ from typing import Any
 
 from paasd.adapters.process_inside import DESCRIPTOR, become, prctl, read_file
 from paasd.adapters.process_journal import Journal
+from paasd.adapters.process_overlay import lay_over
 from paasd.adapters.process_tree import (
     below,
     copy_tree,
@@ -91,8 +92,9 @@ class Supervisor:
         make_cgroups(self._cgroups)
         if launch["copy"]:
             source, target = launch["copy"]
-            uid, gid = launch["final"]["user"] or (None, None)
-            copy_tree(source, target, uid, gid)
+            user = launch["final"]["user"]
+            if not launch["overlay"] or not lay_over(source, target, user):
+                copy_tree(source, target, *(user or (None, None)))
         output, stdio = -1, [3, 4, 5]
         if launch["stdio"] == "log":
             self._journal = Journal()

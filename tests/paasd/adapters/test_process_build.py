@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ from paasd.domain.dyno import DynoKind
 from paasd.domain.errors import BuildFailed
 from paasd.domain.slug import STATIC_SERVER, SlugRecipe
 from paasd.ports import BuildSpec
-from tests.contracts.engines import ENGINES, PROCESS, Bench, eventually
+from tests.contracts.engines import ENGINES, PROCESS, SLEEP, Bench, eventually
 
 TOOL = (
     'mkdir -p "$DEPS/bin"; printf "#!/bin/sh\\necho tool of $(cat list.txt)\\n" > "$DEPS/bin/tool"; '
@@ -100,6 +101,41 @@ async def test_the_server_of_static_files_is_found_where_images_have_it(bench: B
 
     assert b"<h1>Here</h1>" in await eventually(page)
     assert dyno.command == f"python3 {STATIC_SERVER}"  # `ps` says the same on each engine
+
+
+OVERLAYS = os.geteuid() == 0 and "overlay" in Path("/proc/filesystems").read_text()
+
+
+@pytest.mark.skipif(
+    not OVERLAYS, reason="files are shown without a copy where paasd is root and the kernel has overlays"
+)
+async def test_a_dyno_s_files_are_not_copied(bench: Bench, tmp_path: Path) -> None:
+    """Bites: a copy of a node_modules, 10,000 files, which takes half a second of a processor for each dyno."""
+    (tmp_path / "app.py").write_text("1")
+    artifact = await bench.engine.build(tmp_path, recipe(bench, SlugRecipe()), Log())
+    dyno = await bench.engine.start(bench.spec(f"echo mine > own; echo 2 > app.py; {SLEEP}", artifact=artifact.name))
+    look = "stat -f -c %T .; cat own app.py; echo 3 > app.py; rm own; cat app.py; ls"
+
+    async def there() -> bytes:
+        shell = await bench.engine.exec(dyno.id, look, {}, size=None)
+        try:
+            return b"".join([chunk async for chunk in shell.output()])
+        finally:
+            await shell.close()
+
+    async def wrote() -> bool:
+        shell = await bench.engine.exec(dyno.id, "test -s own && grep -q 2 app.py", {}, size=None)
+        try:
+            return (await shell.wait()).code == 0
+        finally:
+            await shell.close()
+
+    await eventually(wrote)
+    assert await there() == b"overlayfs\nmine\n2\n3\napp.py\n"
+    mounts = await asyncio.to_thread(Path("/proc/self/mounts").read_text)
+    assert dyno.id not in mounts  # nobody else has it
+    await bench.engine.stop(dyno.id, grace=0)
+    assert await said(bench, artifact.name, "cat app.py") == b"1"
 
 
 async def test_links_and_modes_arrive(bench: Bench, tmp_path: Path) -> None:
