@@ -13,6 +13,7 @@ from paasd.cli import (
     apps,
     apps_diff,
     authorizations,
+    autocomplete,
     builds,
     ca,
     config,
@@ -48,6 +49,7 @@ def build() -> PaasGroup:
     commands: list[PaasCommand] = []
     for module in (
         env,
+        autocomplete,
         ca,
         git,
         apps,

@@ -22,7 +22,7 @@ CHANGE = re.compile(r"([A-Za-z0-9_-]+)(=|(?=[+-]))([+-]?\d{1,5})(?::([A-Za-z0-9.
     name="ps:scale",
     section=SECTION,
     example="paas ps:scale web=2 worker+1",
-    aliases=("scale",),
+    aliases=("scale", "dyno:scale"),
     context_settings={"ignore_unknown_options": True},
 )
 @click.argument("changes", nargs=-1, metavar="[TYPE=N|TYPE+N|TYPE-N]...")
@@ -50,7 +50,7 @@ def scale(session: Session, app: str, changes: tuple[str, ...], as_json: bool) -
     name="ps:type",
     section=SECTION,
     example="paas ps:type web=standard-2x",
-    aliases=("ps:resize", "resize"),
+    aliases=("ps:resize", "resize", "dyno:type", "dyno:resize"),
 )
 @click.argument("sizes", nargs=-1, metavar="[SIZE|TYPE=SIZE...]")
 @json_option
@@ -73,7 +73,11 @@ def resize(session: Session, app: str, sizes: tuple[str, ...], as_json: bool) ->
 
 
 @click.command(
-    cls=PaasCommand, name="ps:restart", section=SECTION, example="paas ps:restart web.1", aliases=("restart",)
+    cls=PaasCommand,
+    name="ps:restart",
+    section=SECTION,
+    example="paas ps:restart web.1",
+    aliases=("restart", "dyno:restart"),
 )
 @click.argument("which", required=False, metavar="[DYNO|TYPE]")
 @json_option
@@ -92,7 +96,13 @@ def restart(session: Session, app: str, which: str | None, as_json: bool) -> Non
         output.print_json({"restarted": which or "all"})
 
 
-@click.command(cls=PaasCommand, name="ps:stop", section=SECTION, example="paas ps:stop run.1234", aliases=("ps:kill",))
+@click.command(
+    cls=PaasCommand,
+    name="ps:stop",
+    section=SECTION,
+    example="paas ps:stop run.1234",
+    aliases=("ps:kill", "stop", "kill", "dyno:stop", "dyno:kill"),
+)
 @click.argument("which", metavar="DYNO|TYPE")
 @json_option
 @app_options
