@@ -126,9 +126,9 @@ class DockerApi:
 
         return await self._in_thread(work)
 
-    async def get(self, path: str, **params: str) -> Any:
-        """The JSON at a path."""
-        timeout = self._settings.read_timeout
+    async def get(self, path: str, *, timeout: float | None = None, **params: str) -> Any:
+        """The JSON at a path; `timeout` in seconds, where the answer may take long."""
+        timeout = timeout or self._settings.read_timeout
         async with self.stream("GET", path, params=params, timeout=timeout) as response:
             body = await self._read(response, timeout)
         with translated(self._url):

@@ -15,6 +15,7 @@ from paasd.domain.errors import EngineUnavailable
 
 WHOSE = re.compile(r"/var/cache/paasd/([0-9a-f-]{36})\b")
 LOOKS, LOOK_SECONDS = 100, 0.2
+DF_SECONDS = 120.0  # it measures each layer
 ROUNDS = 20  # a record goes only after those that stand on it
 Record = Mapping[str, Any]
 
@@ -45,7 +46,9 @@ async def purge_cache(api: DockerApi, app_id: str) -> int:
 async def _records(api: DockerApi) -> Sequence[Record]:
     for _ in range(LOOKS):
         try:
-            found = await api.get("/system/df", type="build-cache")  # engines before 1.42 tell all, and take longer
+            found = await api.get(
+                "/system/df", timeout=DF_SECONDS, type="build-cache"
+            )  # engines before 1.42 tell all, and take longer
         except Refused as error:
             if "already running" not in error.words:
                 raise
@@ -56,7 +59,9 @@ async def _records(api: DockerApi) -> Sequence[Record]:
 
 
 async def _prune(api: DockerApi, identity: str) -> bool:
-    answer = json.loads(await api.post("/build/prune", all="1", filters=json.dumps({"id": [identity]})))
+    answer = json.loads(
+        await api.post("/build/prune", timeout=DF_SECONDS, all="1", filters=json.dumps({"id": [identity]}))
+    )
     return bool(answer.get("CachesDeleted"))
 
 

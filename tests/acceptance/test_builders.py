@@ -1,8 +1,11 @@
 """Apps of many kinds, pushed as their owners have them: who builds, with what, and that the result serves."""
 
+import ipaddress
 import json
+import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -398,3 +401,41 @@ def test_modern_yarn(opened: Open, linker: str) -> None:
     changed = shop.deploy({"a.js": SERVER.replace("hello", "bye")})
     assert re.search(r"yarn (?:install|workspaces focus) .*, cached\)", changed), changed
     assert shop.get() == (200, "bye in 1m")
+
+
+@pytest.mark.slow
+def test_a_build_can_not_reach_the_host_s_services(opened: Open) -> None:
+    """Bites: without the firewall's rule for the bridge that builds run on, the step prints that it was reached."""
+    subnet = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}").strip()
+    gateway = str(next(ipaddress.ip_network(subnet).hosts()))
+    if os.geteuid() != 0:
+        pytest.skip("the rules are not ours to set here")
+    with socket.create_server(("0.0.0.0", 0)) as service:  # what a careless service on the host would be
+        port = service.getsockname()[1]
+        socket.create_connection((gateway, port), 5).close()  # it is there
+        step = (
+            f"import socket; s = socket.socket(); s.settimeout(3); print('code', s.connect_ex(('{gateway}', {port})))"
+        )
+        shop = opened("inquisitive", source=ROOT / "examples" / "hello")
+        text = (shop.shell.cwd / "Dockerfile").read_text()
+        said = shop.deploy({"Dockerfile": f'{text}\nRUN ["python3", "-c", "{step}"]\n'})
+        assert re.search(r"remote: +code (?!0)\d+", said), said
+
+
+@pytest.mark.slow
+def test_the_stack_that_a_python_version_asks_for(opened: Open) -> None:
+    if not docker("images", "-q", "paasd/stack:forky").strip():
+        pytest.skip("no forky stack here: paasd stack build forky")
+    server = f"import sys\n{(ROOT / 'examples' / 'hello' / 'server.py').read_text()}"
+    files = {
+        ".python-version": "3.14\n",
+        "server.py": server,
+        "requirements.txt": "",
+        "Procfile": "web: python server.py\n",
+    }
+    shop = opened("forky-app", files)
+    said = shop.deploy()
+    assert "Using Python 3.14 of the forky stack, by .python-version (3.14)" in said
+    build = next(iter(shop.builds().values()))
+    assert re.fullmatch(r"forky-\d{8}", build["stack"]), build["stack"]
+    assert "3.14" in shop.shell.run("paas", "run", "-a", shop.name, "--", "python", "--version")

@@ -290,3 +290,11 @@ async def test_listeners_are_seen_inside_a_dyno(bench: Bench) -> None:
     assert found == [("0.0.0.0", dyno.told or 5000)]
     await bench.engine.stop(spec.id, grace=5)
     assert not await bench.engine.listeners(spec.id)
+
+
+async def test_an_app_s_build_cache_is_purged_as_often_as_one_likes(bench: Bench) -> None:
+    """That a full one is emptied, tests of each engine show."""
+    app_id = str(uuid.uuid4())
+    assert await bench.engine.purge_cache(app_id) == 0
+    assert await bench.engine.purge_cache(app_id) == 0
+    assert app_id not in await bench.engine.cache_sizes()

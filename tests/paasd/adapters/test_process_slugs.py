@@ -71,3 +71,17 @@ def test_a_layers_key_is_its_content(tmp_path: Path) -> None:
     assert keys[0] == keys[1]
     assert len(set(keys)) == 5
     assert tree_key(tmp_path)[1] == 1
+
+
+def test_a_cache_is_measured_and_emptied(tmp_path: Path) -> None:
+    slugs = Slugs(tmp_path, "0badcafe", users=False)
+    slugs.prepare()
+    for app_id, size in (("a", 5), ("b", 7)):
+        slugs.folder(app_id)
+        (slugs.cache(app_id) / "uv").mkdir()
+        (slugs.cache(app_id) / "uv" / "wheel").write_bytes(b"x" * size)
+        (slugs.cache(app_id) / "link").symlink_to("/etc")
+    assert slugs.cache_sizes() == {"a": 5, "b": 7}
+    assert slugs.purge_cache("a") == 5
+    assert slugs.cache_sizes() == {"a": 0, "b": 7}
+    assert slugs.purge_cache("absent") == 0
