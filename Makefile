@@ -13,13 +13,16 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: python-env setup heroku-cli
+.PHONY: python-env setup servers heroku-cli
 python-env: ## .venv with the locked requirements
 	@$(SETUP)/python-env
 
 setup: python-env ## all that paasd needs: Python environment, Docker Engine, base images
 	@$(SETUP)/docker-engine
 	@$(SETUP)/base-images
+
+servers: ## the OS's own PostgreSQL and Redis: for add-ons without Docker, and their tests
+	@$(SETUP)/servers
 
 heroku-cli: python-env ## the official heroku CLI and its Node, into .tools/
 	@$(SETUP)/heroku-cli
