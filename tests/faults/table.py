@@ -11,6 +11,8 @@ DOCUMENT = ROOT / "docs" / "reliability.md"
 HEAD = "| Row | Fault | Passed | Measured | On | Command |\n|---|---|---|---|---|---|\n"
 TABLE = re.compile(re.escape(HEAD) + r"((?:\|.*\|\n)*)")
 
+TURN = re.compile(r"\bturn (\d+)\b")
+
 
 def line(row: str, kept: Sequence[Mapping[str, Any]]) -> str:
     """A row of the table: the newest commit's runs. Figures named …_s are the median and the longest, others add up."""
@@ -18,7 +20,8 @@ def line(row: str, kept: Sequence[Mapping[str, Any]]) -> str:
     last = {record["test"]: record for record in newest}  # a turn that failed and was run again counts once
     passed = [record for record in last.values() if record["outcome"] == "passed"]
     measured = ", ".join(figures([record["measured"] for record in passed]))
-    command = f"`make faults ROW={row} REPEAT={len(last)}`"
+    turns = max((int(found[1]) for test in last if (found := TURN.search(test))), default=1)
+    command = f"`make faults ROW={row} REPEAT={turns}`"
     return (
         f"| {row} | {kept[-1]['title']} | {len(passed)} of {len(last)} | {measured} | {kept[-1]['at']} | {command} |\n"
     )
@@ -30,11 +33,16 @@ def figures(measured: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         values = [one[name] for one in measured if name in one]
         label = name.removesuffix("_s").replace("_", " ")
         if name.endswith("_s"):
-            yield f"{label} {statistics.median(values):.1f} s (longest {max(values):.1f})"
+            yield f"{label} {seconds(statistics.median(values))} s (longest {seconds(max(values))})"
         elif all(isinstance(value, int) for value in values):
             yield f"{label} {sum(values)}"
         else:
             yield f"{label} {values[-1]}"
+
+
+def seconds(value: float) -> str:
+    """To a tenth; to a millisecond where a tenth would say nothing."""
+    return f"{value:.1f}" if value >= 0.1 or not value else f"{value:.3f}"
 
 
 def merged(text: str, fresh: Mapping[str, str]) -> str:

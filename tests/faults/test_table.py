@@ -7,7 +7,7 @@ BEFORE = f"# Reliability\n\n{HEAD}| K01 | a | 1 of 1 | | d | c |\n| K03 | b | 1 
 
 def record(turn: int, outcome: str = "passed", commit: str = "new", **measured: object) -> dict[str, object]:
     return {
-        "row": "K02", "title": "killed", "test": f"test[{turn}]", "outcome": outcome, "at": "2026-11-26",
+        "row": "K02", "title": "killed", "test": f"test[turn {turn}]", "outcome": outcome, "at": "2026-11-26",
         "commit": commit, "measured": measured,
     }  # fmt: skip
 
