@@ -20,6 +20,11 @@ from tests.acceptance.shop import PROCFILE, Shop, open_shop, sentence
 from tests.daemon import wait_until
 from tests.faults.disks import DiskDaemon, SmallDisk, needs_mounts, small_disk
 
+D01_TITLE = (
+    "no byte free on the disk of the home: "
+    "while idle, while git receives, while a release is under way, while logs are written"
+)
+D02_TITLE = "no inode free on the disk of the home, and the last ones gone while git receives"
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(240), needs_mounts]
 
 Record = Callable[[str, object], None]
@@ -96,7 +101,7 @@ def resumed(shop: Shop, value: str) -> float:
     return round(time.monotonic() - began, 2)
 
 
-@pytest.mark.row("D01", "no byte free on the disk of the home")
+@pytest.mark.row("D01", D01_TITLE)
 def test_d01_full_while_idle(shop: Shop, disk: SmallDisk, tmp_path: Path, record_property: Record) -> None:
     """Bites: without disk_errors around GitRepos.create's mkdir, POST /apps is answered with 500."""
     process, before = shop.daemon.process, reads(shop)
@@ -122,7 +127,7 @@ def test_d01_full_while_idle(shop: Shop, disk: SmallDisk, tmp_path: Path, record
     whole(shop)
 
 
-@pytest.mark.row("D01", "a push larger than what is left")
+@pytest.mark.row("D01", D01_TITLE)
 def test_d01_full_while_git_receives(shop: Shop, disk: SmallDisk, record_property: Record) -> None:
     """Bites: without Advice in GitHttp.receive_pack only git's own words are there, which name no remedy."""
     before = shop.standing()
@@ -142,7 +147,7 @@ def test_d01_full_while_git_receives(shop: Shop, disk: SmallDisk, record_propert
     whole(shop)
 
 
-@pytest.mark.row("D01", "no byte free while a release is under way")
+@pytest.mark.row("D01", D01_TITLE)
 def test_d01_full_while_releasing(shop: Shop, disk: SmallDisk, tmp_path: Path, record_property: Record) -> None:
     """Bites: without keep_failing the release stays pending until the next round, up to 30 s, and so does the app."""
     before, page = reads(shop), shop.get()[1]["release"]
@@ -172,7 +177,7 @@ def test_d01_full_while_releasing(shop: Shop, disk: SmallDisk, tmp_path: Path, r
     whole(shop)
 
 
-@pytest.mark.row("D01", "no byte free while the app's log is written")
+@pytest.mark.row("D01", D01_TITLE)
 def test_d01_full_while_logs_are_written(shop: Shop, disk: SmallDisk, record_property: Record) -> None:
     """The app is not held up, and its newest lines are there, each once, without a restart.
 
@@ -204,7 +209,7 @@ def ticks(shop: Shop) -> list[int]:
     return [int(found) for found in re.findall(r"tick (\d+)", shop.log("--dyno", "web.1"))]
 
 
-@pytest.mark.row("D02", "no inode free on the disk of the home")
+@pytest.mark.row("D02", D02_TITLE)
 def test_d02_no_inodes(shop: Shop, disk: SmallDisk, tmp_path: Path, record_property: Record) -> None:
     before = shop.standing()
     with under_load(Aim(shop.daemon.router_port, shop.name, RATE), tmp_path) as load:
@@ -223,7 +228,7 @@ def test_d02_no_inodes(shop: Shop, disk: SmallDisk, tmp_path: Path, record_prope
     whole(shop)
 
 
-@pytest.mark.row("D02", "the last inodes go while git receives")
+@pytest.mark.row("D02", D02_TITLE)
 def test_d02_no_inodes_while_git_receives(shop: Shop, disk: SmallDisk, record_property: Record) -> None:
     """Bites: as the push larger than what is left."""
     before = shop.standing()

@@ -11,6 +11,7 @@ from tests.acceptance.heroku_cli.conftest import Terminal
 from tests.acceptance.shop import HELLO, Shop
 from tests.daemon import Daemon, shell_for
 
+S07_TITLE = "domains that are another app's, the platform's own, or no host names, through API, CLI and router"
 pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.heroku_cli, pytest.mark.timeout(240)]
 
 
@@ -26,7 +27,7 @@ def ask(shop: Shop, host: str, scheme: str = "http", **headers: str) -> tuple[in
         return error.code, error.read().decode()
 
 
-@pytest.mark.row("S07", "a domain through CLI, API and router")
+@pytest.mark.row("S07", S07_TITLE)
 def test_from_add_to_clear(heroku: Terminal, shop: Shop) -> None:
     """Bites: without wildcards in router/state.py, `any.wild.example.org` gets 404."""
     own = ask(shop, f"{shop.name}.localhost")
@@ -55,7 +56,7 @@ def test_from_add_to_clear(heroku: Terminal, shop: Shop) -> None:
     assert ask(shop, "www.example.org")[0] == 404 and ask(shop, f"{shop.name}.localhost") == own
 
 
-@pytest.mark.row("S07", "what another app asks for and does not get")
+@pytest.mark.row("S07", S07_TITLE)
 def test_another_app_gets_none_of_it(heroku: Terminal, shop: Shop, daemon: Daemon, tmp_path: Path) -> None:
     """Bites: with X-Forwarded-Host believed, or the host in the 404, the last lines fail."""
     heroku("domains:add", "mine.example.org")

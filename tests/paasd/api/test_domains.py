@@ -4,6 +4,8 @@ import pytest
 
 from tests.paasd.api.world import World
 
+S07_TITLE = "domains that are another app's, the platform's own, or no host names, through API, CLI and router"
+
 
 async def test_from_add_to_remove(world: World) -> None:
     app = await world.create()
@@ -45,7 +47,7 @@ async def test_from_add_to_remove(world: World) -> None:
         "BÜCHER.example",
     ],
 )
-@pytest.mark.row("S07", "a domain that is another app's")
+@pytest.mark.row("S07", S07_TITLE)
 async def test_what_is_somebody_elses_is_refused(world: World, taken: str) -> None:
     """Bites: store what came instead of `normalize(it)`, and every spelling but the first is taken."""
     theirs = await world.create("theirs")
@@ -80,7 +82,7 @@ async def test_what_is_somebody_elses_is_refused(world: World, taken: str) -> No
         "a b",
     ],
 )
-@pytest.mark.row("S07", "a name of the platform's own, an address, no host name")
+@pytest.mark.row("S07", S07_TITLE)
 async def test_what_is_ours_or_no_host_name_is_refused(world: World, ours: str) -> None:
     """Bites: without `Domains._free`, names under the zone are taken."""
     await world.create("theirs")
