@@ -1,6 +1,6 @@
 """What the marks mean: a test that needs a tool skips itself, saying why, where the tool is missing.
 
-PAASD_REQUIRE=docker,heroku_cli,bubblewrap,postgresql,redis (set by CI) turns such a skip into a failure: there everything has to be.
+PAASD_REQUIRE=docker,heroku_cli,bubblewrap,postgresql,redis (set by CI) turns such a skip into a failure.
 """
 
 import functools
