@@ -1,4 +1,4 @@
-"""`addons`, `certs` and `pipelines`: what there is none of yet is listed as Heroku lists none."""
+"""`certs` and `pipelines`: what there is none of yet is listed as Heroku lists none."""
 
 from __future__ import annotations
 
@@ -9,18 +9,6 @@ from paasd.cli.client import path
 from paasd.cli.session import PaasCommand, Session, app_options, json_option
 
 SECTION = "Apps"
-
-
-@click.command(cls=PaasCommand, name="addons", section=SECTION, example="paas addons")
-@json_option
-@app_options
-def addons(session: Session, app: str, as_json: bool) -> None:
-    """List the app's add-ons: none, so far."""
-    found = session.api.get_all(path("apps", app, "addons"))
-    if as_json:
-        output.print_json(found)
-    else:
-        output.write(["No add-ons for app ", output.app_name(app), "."] if not found else _names(found))
 
 
 @click.command(cls=PaasCommand, name="certs", section=SECTION, example="paas certs")
@@ -53,4 +41,4 @@ def _names(found: list[dict[str, object]]) -> str:
     return ", ".join(sorted(str(one["name"]) for one in found))
 
 
-COMMANDS = (addons, certs, pipelines)
+COMMANDS = (certs, pipelines)

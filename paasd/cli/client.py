@@ -88,8 +88,8 @@ class Api:
             reply = self._pool.request("PUT", url, body=body, headers=headers, timeout=timeout, redirect=False)
         return self._decoded(reply.status, reply.data)
 
-    def delete(self, where: str) -> Any:
-        return self._call("DELETE", where)[0]
+    def delete(self, where: str, body: object = None) -> Any:
+        return self._call("DELETE", where, body)[0]
 
     @contextmanager
     def stream(self, url: str, *, accept: str = "*/*", last_event_id: str | None = None) -> Iterator[Iterator[bytes]]:

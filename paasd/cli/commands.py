@@ -10,6 +10,7 @@ import click
 from paasd.cli import (
     absent,
     access,
+    addons,
     apps,
     apps_diff,
     authorizations,
@@ -59,6 +60,7 @@ def build() -> PaasGroup:
         releases,
         config,
         config_edit,
+        addons,
         domains,
         webhooks,
         absent,

@@ -61,6 +61,8 @@ def _beyond(extended: dict[str, Any]) -> list[tuple[str, Cell | None]]:
         ("Image", extended.get("image")),
         ("Formation", ", ".join(f"{kind}={count}" for kind, count in sorted(formation.items())) or None),
     ]
+    for one in extended.get("addons") or []:
+        rows.append((f"Add-on {one['attachment']}", f"{one['addon']} ({one['plan']})"))
     for kind, command in sorted((extended.get("process_types") or {}).items()):
         rows.append((f"Process {kind}", command or "(the image's own command)"))
     return rows

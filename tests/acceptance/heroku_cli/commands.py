@@ -33,13 +33,14 @@ THIRD = """
 READS = ("certs:auto",)  # answered as truthfully as `certs`, though its name begins as below
 LATER: Mapping[str, str] = {  # by the beginning of a name
     "domains:update": "it chooses a certificate, and those of your own are not built yet",
-    "addons:": "add-ons are not built yet",
+    "addons:open": "an add-on here has no page of its own",
     "certs:": "certificates of your own are not built yet; `*.localhost` has its own (`paas ca`)",
     "pg:": "add-ons are not built yet",
     "pipelines:": "pipelines are not built yet",
 }
 DIFFERS: Mapping[str, str] = {
-    "addons": "answers that there are none",
+    "addons:destroy": "the data is kept for 7 days (`paas addons:undestroy`)",
+    "addons:upgrade": "a plan is bounds of memory, disk and connections; all are free",
     "apps:open": "prints the address where there is no browser",
     "buildpacks:add": "the next build goes by them, unless the source has a Dockerfile",
     "buildpacks:set": "the next build goes by them, unless the source has a Dockerfile",

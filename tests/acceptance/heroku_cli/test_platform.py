@@ -20,7 +20,7 @@ def test_features(heroku: Terminal) -> None:
 REFUSED = (  # by the CLI or by us; none of it is in the table
     (("labs:enable", "metal"), "there is only preboot here"),
     (("stack:set", "windows"), "there is only paasd-bookworm here"),
-    (("addons:create", "heroku-postgresql:mini"), "There are no add-ons here"),
+    (("addons:create", "mysql:mini"), "there are heroku-postgresql:essential-0"),
     (("addons:info", "db"), "Couldn't find that add-on"),
 )
 
