@@ -128,6 +128,7 @@ TESTED_ELSEWHERE = {
     "paasd/api/parts.py": "tests/paasd/api/world.py",
     "paasd/api/people_resources.py": "tests/paasd/api/test_people.py",
     "paasd/api/ssh.py": "tests/paasd/api/test_attach.py",
+    "paasd/api/ssh_session.py": "tests/paasd/api/test_attach.py",
     "paasd/api/replies.py": "tests/paasd/api/test_middleware.py",
     "paasd/api/requests.py": "tests/paasd/api/test_middleware.py",
     "paasd/api/server.py": "tests/paasd/api/test_middleware.py",
