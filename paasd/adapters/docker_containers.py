@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,6 +28,7 @@ CREATED = "paasd.created"
 
 SIGTERM = 15
 SIGNALS = range(129, 160)  # the exit codes a shell gives for signals 1 to 31
+NEVER = "0001-"  # how the engine begins a time that has not come
 
 
 def create_body(spec: DynoSpec, *, home: str, network: str, settings: DockerSettings, publish: bool) -> dict[str, Any]:
@@ -97,7 +99,9 @@ def read_dyno(container: Mapping[str, Any]) -> Dyno:
     lost = bool(state["Running"]) and _is_lost(container)
     running = bool(state["Running"]) and not lost
     kind = DynoKind(marks[KIND])
-    ended = None if running or lost or state["Status"] == "created" else read_exit(state)
+    ended = None
+    if not (running or lost or state["Status"] == "created"):
+        ended = replace(read_exit(state), at=_time(state.get("FinishedAt", NEVER)))
     address, port = _reachable(container, marks.get(PORT)) if running else (None, None)
     return Dyno(
         id=str(container["Name"]).lstrip("/"),
@@ -155,7 +159,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _time(stamp: str) -> datetime | None:
-    return None if stamp.startswith("0001-") else parse_time(stamp)
+    return None if stamp.startswith(NEVER) else parse_time(stamp)
 
 
 def parse_listeners(table: str) -> list[tuple[str, int]]:

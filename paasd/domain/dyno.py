@@ -102,7 +102,7 @@ def in_shell(command: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a dyno ended, and when if the engine tells.
+    """How a dyno ended, and when if the engine tells: two that ended alike are equal.
 
     `signal` is set when it was killed by one, `oom` when by the kernel for memory.
     """
@@ -110,7 +110,7 @@ class Exit:
     code: int
     signal: int | None = None
     oom: bool = False
-    at: datetime | None = None
+    at: datetime | None = field(default=None, compare=False)
 
     def describe(self) -> str:
         """The sentence part that says how it ended: "exited with status 1"."""

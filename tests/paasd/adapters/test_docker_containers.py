@@ -87,6 +87,14 @@ def test_each_status_has_its_state(status: str, code: int, kind: str, state: Dyn
     assert (dyno.address is None) == (status != "paused")
 
 
+def test_when_it_ended_is_the_engines_word() -> None:
+    """Bites: leave it to the daemon's own clock, and one that jumped ahead takes each crash for the first."""
+    found = container("exited", code=1)
+    found["State"]["FinishedAt"] = "2026-11-23T22:21:33Z"
+    ended = read_dyno(found).exit
+    assert ended is not None and ended.at == datetime(2026, 11, 23, 22, 21, 33, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     ("code", "oom", "ending"),
     [
