@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -242,6 +243,7 @@ def main() -> int:
         for one in public_apps()
         if given.engine in one.engines and (one.app in given.apps if given.apps else one.app not in SLOW)
     ]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which clears up, as Ctrl-C does
     title(f"Public apps on the {given.engine} engine")
     here = [one for one in wanted if one.repository.exists()]
     rows = []
