@@ -97,10 +97,13 @@ class AddonTables:
                 await connection.execute(delete(addon_attachments).where(addon_attachments.c.addon_id == addon_id))
                 await connection.execute(delete(addons).where(gone))
 
-    async def insert_attachment(self, attachment: Attachment) -> None:
-        """NotFound without the app; InvalidParams when the app has one of that name."""
+    async def insert_attachment(self, attachment: Attachment, *, replacing: str | None = None) -> None:
+        """In one transaction with the end of the one that it replaces. NotFound without the app; InvalidParams when the
+        app has one of that name."""
         async with self._database.write() as connection:
             await require_app(connection, attachment.app_id)
+            if replacing is not None:
+                await _end_attachment(connection, replacing)
             await _require_attachment_name(connection, attachment)
             await connection.execute(insert(addon_attachments).values(**self._attachment_values(attachment)))
 
@@ -123,9 +126,8 @@ class AddonTables:
 
     async def end_attachment(self, attachment_id: str) -> None:
         """Ended or absent: fine."""
-        held = and_(addon_attachments.c.id == attachment_id, addon_attachments.c.ended_at.is_(None))
         async with self._database.write() as connection:
-            await connection.execute(update(addon_attachments).where(held).values(ended_at=now(), updated_at=now()))
+            await _end_attachment(connection, attachment_id)
 
     async def delete_attachment(self, attachment_id: str) -> None:
         """Absent: fine."""
@@ -223,6 +225,11 @@ async def _require_name(connection: AsyncConnection, addon: Addon) -> None:
     taken = and_(addons.c.name == addon.name, addons.c.id != addon.id, _in(LIVING))
     if await connection.scalar(select(exists().where(taken))):
         raise InvalidParams(f"Name {addon.name} is already taken by another add-on; choose another.", resource="add_on")
+
+
+async def _end_attachment(connection: AsyncConnection, attachment_id: str) -> None:
+    held = and_(addon_attachments.c.id == attachment_id, addon_attachments.c.ended_at.is_(None))
+    await connection.execute(update(addon_attachments).where(held).values(ended_at=now(), updated_at=now()))
 
 
 async def _require_attachment_name(connection: AsyncConnection, attachment: Attachment) -> None:

@@ -91,7 +91,9 @@ async def update(request: web.Request) -> web.Response:
 async def destroy(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     app = await find_app(request)
+    await parts.addons.require_unshared(app)
     await parts.apps.destroy(request[ACTOR], app)
+    parts.addons.mend_soon()
     return reply(request, app_resource(app, parts.links))
 
 

@@ -116,7 +116,8 @@ def destroy(session: Session, name: str | None, named: str | None, confirm: str 
         raise CliError("No app is named: pass its name, as in `paas apps:destroy shop --confirm shop`.")
     found = session.api.get(path("apps", app))
     app = str(found["name"])
-    _confirm(app, confirm)
+    held = session.api.get_all(path("apps", app, "addons"))
+    _confirm(app, [str(one["name"]) for one in held], confirm)
     with output.action("Destroying ", Styled(app, output.APP), " (including all add-ons)"):
         gone = session.api.delete(path("apps", app))
         repository = Repository.here()
@@ -146,7 +147,9 @@ def rename(session: Session, app: str, new_name: str, as_json: bool) -> None:
         output.write([Styled(renamed["web_url"], output.LINK), " | ", Styled(renamed["git_url"], output.LINK)])
 
 
-def _confirm(app: str, given: str | None) -> None:
+def _confirm(app: str, addons: list[str], given: str | None) -> None:
+    if addons:
+        click.echo(f"Its add-ons go with it, their data is kept for 7 days: {', '.join(addons)}", err=True)
     if given is None:
         if not sys.stdin.isatty():
             raise CliError(f"This would destroy {app} and all it holds: to go on, add --confirm {app}.")

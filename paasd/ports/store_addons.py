@@ -36,8 +36,9 @@ class AddonStore(Protocol):
         """One that has ended, for good. Absent, or alive: nothing happens."""
         ...
 
-    async def insert_attachment(self, attachment: Attachment) -> None:
-        """NotFound without the app; InvalidParams when the app has one of that name."""
+    async def insert_attachment(self, attachment: Attachment, *, replacing: str | None = None) -> None:
+        """In one transaction with the end of the one that it replaces, named by its id. NotFound without the app;
+        InvalidParams when the app has one of that name."""
         ...
 
     async def attachments(self, *, app_id: str | None = None, addon_id: str | None = None) -> Sequence[Attachment]:

@@ -27,6 +27,7 @@ from paasd.domain.app import App
 from paasd.domain.errors import Ambiguous, ConfirmationRequired, Conflict, InvalidParams, NotFound
 from paasd.ports import Access, AddonProvider, Condition, Order, Store
 from paasd.services.addon_work import AddonWork
+from paasd.services.background import attempt
 
 log = structlog.get_logger(__name__)
 
@@ -173,9 +174,7 @@ class Addons:
             chosen = name if replaced is not None and name else await self._attachment_name(app, service, name)
             now = datetime.now(UTC)
             made = Attachment(str(uuid.uuid4()), addon.id, app.id, chosen, now, now)
-            if replaced is not None:
-                await self.store.end_attachment(replaced.id)
-            await self.store.insert_attachment(made)
+            await self.store.insert_attachment(made, replacing=replaced.id if replaced is not None else None)
             self.work.say(app.id, f"Attach {addon.name} as {chosen} by user {actor.email}")
             await self.work.let_in(addon)
         await self.work.converge(app, actor)
@@ -220,7 +219,8 @@ class Addons:
     async def rename(self, actor: Actor, addon: Addon, name: str) -> Addon:
         """Another name; its address, and so its config vars, stay. InvalidParams when it is taken."""
         check_addon_name(name)
-        await self.store.save_addon(replace(addon, name=name))
+        async with self.work.background.lock(addon.id):
+            await self.store.save_addon(replace(await self.store.addon(addon.id), name=name))
         self.work.say(addon.app_id, f"Rename {addon.name} to {name} by user {actor.email}")
         return await self.store.addon(addon.id)
 
@@ -280,6 +280,22 @@ class Addons:
         self.work.say(addon.app_id, f"Destroy {addon.name} add-on by user {actor.email}")
         self.work.take_away(addon, actor)
         return await self.store.addon(addon.id)
+
+    async def require_unshared(self, app: App) -> None:
+        """InvalidParams where another app uses an add-on of this one, which is to be destroyed."""
+        own = {one.id: one.name for one in await self.all() if one.app_id == app.id}
+        for one in await self.attachments():
+            if one.addon_id in own and one.app_id != app.id:
+                other = (await self.store.app(one.app_id)).name
+                raise InvalidParams(
+                    f"{own[one.addon_id]} of {app.name} is attached to {other} as {one.name}; detach it there first "
+                    f"(`heroku addons:detach {one.name} -a {other}`).",
+                    resource="add_on",
+                )
+
+    def mend_soon(self) -> None:
+        """Have what was left to be done begun now."""
+        self.work.background.spawn("add-ons", attempt("add-ons", self.work.mend()))
 
     async def _mark_going(self, addon: Addon) -> None:
         own = [one for one in await self.attachments(addon_id=addon.id) if one.app_id == addon.app_id]

@@ -87,6 +87,21 @@ async def test_saving_and_moving(store: Store, app: App) -> None:
     assert await store.attachments(addon_id=failing.id) == []
 
 
+async def test_an_attachment_takes_another_s_place_or_nothing_changes(store: Store, app: App) -> None:
+    """Bites: with two transactions, the refused one leaves the app without either."""
+    addon, first = await provisioned(store, app)
+    other = addon_of(app, "other")
+    await store.insert_addon(other, replace(attachment_of(other, app), name="OTHER"))
+    second = replace(attachment_of(other, app), name="DATABASE")
+    with pytest.raises(InvalidParams):
+        await store.insert_attachment(replace(second, name="OTHER"), replacing=first.id)
+    held = {one.name: one.addon_id for one in await store.attachments(app_id=app.id) if one.ended_at is None}
+    assert held == {"DATABASE": addon.id, "OTHER": other.id}
+    await store.insert_attachment(second, replacing=first.id)
+    held = {one.name: one.addon_id for one in await store.attachments(app_id=app.id) if one.ended_at is None}
+    assert held == {"DATABASE": other.id, "OTHER": other.id}
+
+
 async def test_what_a_release_gets_now(store: Store, app: App) -> None:
     addon, attachment = await provisioned(store, app)
     assert await store.attached_now(app.id) == AttachedNow()  # no app was let in yet

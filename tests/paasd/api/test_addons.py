@@ -185,3 +185,32 @@ async def test_others_do_not_see_it(world: World) -> None:
     for path in ("/addons", "/addon-attachments", "/addons?state=destroyed"):
         answer = await world.ask("GET", path, headers=bob)
         assert answer.json == []
+
+
+async def test_an_app_whose_add_on_another_uses_is_not_destroyed(world: World) -> None:
+    """Nor are its add-ons. Bites: without `require_unshared`, the other app is left without its database."""
+    await world.create()
+    till = await world.create("till")
+    addon = await created(world)
+    made = await world.call("POST", "/addon-attachments", {"addon": addon["name"], "app": "till", "name": "ORDERS"})
+    status, _, message = await refused(world, "DELETE", "/apps/shop")
+    assert (status, f"{addon['name']} of shop is attached to till as ORDERS" in message) == (422, True)
+    assert (await world.call("DELETE", f"/addon-attachments/{made.json['id']}")).status == 200
+    assert (await world.call("DELETE", "/apps/shop")).status == 200
+    await world.parts.addons.wait(await world.parts.addons.find(addon["id"]))
+    assert [one.name for one in await world.parts.addons.destroyed()] == [addon["name"]]
+    assert await world.get("/apps/till/config-vars") == {}
+    assert till.name == "till"
+
+
+async def test_an_attachment_takes_another_s_name_with_confirmation(world: World) -> None:
+    """As `pg:promote` has it: one release, and never without a DATABASE_URL in between."""
+    await world.create()
+    await created(world)
+    second = await created(world)
+    body = {"addon": second["name"], "app": "shop", "name": "DATABASE"}
+    assert (await refused(world, "POST", "/addon-attachments", body))[:2] == (422, "confirmation_required")
+    made = await world.call("POST", "/addon-attachments", {**body, "confirm": "shop"})
+    assert (made.status, made.json["addon"]["name"]) == (201, second["name"])
+    names = {one["name"]: one["addon"]["name"] for one in await world.get("/apps/shop/addon-attachments")}
+    assert names["DATABASE"] == second["name"]

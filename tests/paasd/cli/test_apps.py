@@ -95,6 +95,7 @@ def test_info(paas: Run, wire: Wire) -> None:
 
 def test_destroy_and_its_remotes(paas: Run, wire: Wire, repository: Path) -> None:
     wire.reply("GET", "/apps/shop", app())
+    wire.reply("GET", "/apps/shop/addons", [])
     wire.reply("DELETE", "/apps/shop", app())
     assert paas("git:remote", "-a", "shop").returncode == 0
     git(repository, "remote", "add", "origin", "https://example.org/shop.git")
@@ -105,12 +106,14 @@ def test_destroy_and_its_remotes(paas: Run, wire: Wire, repository: Path) -> Non
 
 def test_destroy_needs_the_name_again(paas: Run, wire: Wire) -> None:
     wire.reply("GET", "/apps/shop", app())
+    wire.reply("GET", "/apps/shop/addons", [{"name": "orders"}])
     wrong = paas("apps:destroy", "shop", "--confirm", "blog")
     assert wrong.returncode == 1
     assert "Confirmation blog did not match shop: nothing was destroyed." in wrong.stderr
     missing = paas("apps:destroy", "-a", "shop")
     assert missing.returncode == 1
     assert "add --confirm shop" in missing.stderr
+    assert "Its add-ons go with it, their data is kept for 7 days: orders\n" in missing.stderr
     assert not wire.asked("DELETE", "/apps/shop")
 
 
