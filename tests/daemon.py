@@ -286,10 +286,11 @@ def end_supervisors(home: Path) -> None:
 
 
 def remove_labelled(home_id: str) -> None:
-    """Containers, networks and images of one home."""
+    """Containers, volumes, networks and images of one home."""
     mark = f"label=paasd.home={home_id}"
     for list_command, remove in (
         (["docker", "ps", "-aq", "--filter", mark], ["docker", "rm", "-f"]),
+        (["docker", "volume", "ls", "-q", "--filter", mark], ["docker", "volume", "rm", "-f"]),
         (["docker", "network", "ls", "-q", "--filter", mark], ["docker", "network", "rm"]),
         (["docker", "images", "-q", "--filter", mark], ["docker", "rmi", "-f"]),
     ):

@@ -13,6 +13,7 @@ from paasd.adapters.docker_network import Networks, kept_addresses, used_subnets
 from paasd.domain.errors import EngineUnavailable, NotFound
 
 ADDON = "paasd.addon"
+NOWHERE = "none"  # Docker's name of no network
 
 
 class Links:
@@ -55,6 +56,8 @@ class Links:
             found = await self._api.get(f"/containers/{container}/json")
             if address_in(found, self._networks.name(app_id)) is not None:
                 return
+            if NOWHERE in found["NetworkSettings"]["Networks"]:  # it was made for no app: Docker allows no second then
+                await self._api.call("disconnect_container_from_network", container, NOWHERE, force=True)
             name, endpoint = await self.endpoint(app_id, addon_id, kept)
             address = endpoint["IPAMConfig"]["IPv4Address"]
             try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paasd.adapters import redis_words
+from paasd.adapters.docker_addon_links import NOWHERE
 from paasd.adapters.docker_api import DockerSettings
 from paasd.adapters.self_signed import self_signed
 from paasd.domain.addon import Kind
@@ -120,7 +121,7 @@ def addon_body(
     memory = memory_limit(order)
     files = server.open_files
     host: dict[str, Any] = {
-        "NetworkMode": next(iter(networks), "none"),
+        "NetworkMode": next(iter(networks), NOWHERE),
         "Binds": [f"{volume}:{server.data}"],
         "ReadonlyRootfs": True,
         "Tmpfs": {"/tmp": "size=64m,mode=1777", **server.tmpfs},  # noqa: S108 (the container's own)

@@ -162,6 +162,10 @@ async def test_another_app_is_linked_and_unlinked(bench: AddonBench) -> None:
     with pytest.raises(NotFound):
         await provider.access(order, other)
     assert await bench.is_let_in(await provider.access(order, order.apps[0]))
+    await provider.set_aside(order)
+    await provider.bring_back(replace(order, apps=()))  # whose apps are gone is wanted by another
+    await provider.link(replace(order, apps=(other,)), other)
+    assert await bench.is_let_in(await provider.access(order, other))
 
 
 @everywhere
