@@ -80,7 +80,8 @@ async def test_a_dyno_carries_its_story_in_labels(bench: Bench) -> None:
     spec = bench.spec(SLEEP, port=5000, env={"SECRET": "hush"})
     await bench.engine.start(spec)
     marks = inspect(spec.id)["Config"]["Labels"]
-    assert {name: value for name, value in marks.items() if name not in ("paasd.stack", "paasd.local")} == {
+    of_image = ("paasd.stack", "paasd.local", "paasd.python", "paasd.node")
+    assert {name: value for name, value in marks.items() if name not in of_image} == {
         "paasd.home": bench.home,
         "paasd.size": "Standard-1X",
         "paasd.app": bench.app_id,
