@@ -13,6 +13,7 @@ from paasd.services.archives import Archives
 from paasd.services.background import Background, attempt, every
 from paasd.services.builds import Builds
 from paasd.services.certificates import Certificates
+from paasd.services.databases import Databases
 from paasd.services.disk import Disk
 from paasd.services.domains import Domains
 from paasd.services.drains import Drains
@@ -25,14 +26,26 @@ from paasd.services.one_off import OneOffs
 from paasd.services.recovery import Recovery
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
+from paasd.services.schedules import Schedules
+from paasd.services.transfers import Transfers
 from paasd.services.webhooks import Webhooks
 
 RECONCILE_SECONDS = 30
 BACKUP_LOOK_SECONDS = 600
 DISK_SECONDS = 60
 CACHES_SECONDS = 600
+SCHEDULE_SECONDS = 60
 MAINTENANCE_SECONDS = 5
 PAGES_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The use cases on what is behind add-ons."""
+
+    databases: Databases
+    transfers: Transfers
+    schedules: Schedules
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,7 @@ class Services:
     recovery: Recovery
     certificates: Certificates
     disk: Disk
+    data: Data
     background: Background
     backups: DailyBackups
 
@@ -104,6 +118,13 @@ async def mend_addons(services: Services) -> None:
     await attempt("add-ons", services.addons.work.mend())
 
 
+async def back_up_databases(services: Services) -> None:
+    """Whose hour has come; asked by the wall clock each minute, so that a clock that is set costs no day."""
+    await attempt("backups of databases", services.data.schedules.run_due())
+    living = [app.id for app in await services.apps.all()]
+    await attempt("old backups of databases", services.data.transfers.prune(living))
+
+
 PERIODIC: tuple[tuple[int, Callable[[Services], Coroutine[Any, Any, None]]], ...] = (
     (RECONCILE_SECONDS, reconcile),
     (BACKUP_LOOK_SECONDS, back_up),
@@ -113,6 +134,7 @@ PERIODIC: tuple[tuple[int, Callable[[Services], Coroutine[Any, Any, None]]], ...
     (PAGES_SECONDS, fetch_pages),
     (RECONCILE_SECONDS, sweep_one_offs),
     (RECONCILE_SECONDS, mend_addons),
+    (SCHEDULE_SECONDS, back_up_databases),
 )
 
 

@@ -18,6 +18,7 @@ from paasd.adapters.backup import DailyBackups
 from paasd.adapters.damage import builds_unknown_to_ledger, check_store
 from paasd.adapters.disk import LocalDisks
 from paasd.adapters.drain_outlets import DrainOutlets
+from paasd.adapters.dumps import FileDumps
 from paasd.adapters.git_repos import GitRepos
 from paasd.adapters.local_ca import API_NAMES, LocalCa
 from paasd.adapters.log_files import LogFiles
@@ -37,14 +38,15 @@ from paasd.api.port import Port
 from paasd.api.rendezvous import Rendezvous
 from paasd.api.server import make_api
 from paasd.api.ssh import SshDoor
-from paasd.chores import Services, keep_mending
+from paasd.chores import Data, Services, keep_mending
 from paasd.domain.addon_catalogue import Catalogue
+from paasd.domain.transfer import KeepRules
 from paasd.engines import choose
 from paasd.failpoints import parse_failpoints
 from paasd.home import Home
 from paasd.ports import AddonProvider, Engine
 from paasd.providers import default_provider, open_providers
-from paasd.rules import boot_rules, build_rules, catalogue, disk_rules, log_rates
+from paasd.rules import boot_rules, build_rules, catalogue, deploy_rules, disk_rules, log_rates
 from paasd.services.access import Access
 from paasd.services.addon_work import AddonRules, AddonWork
 from paasd.services.addons import Addons
@@ -56,7 +58,8 @@ from paasd.services.background import Background
 from paasd.services.boot import Boot
 from paasd.services.builds import Builds
 from paasd.services.certificates import Certificates
-from paasd.services.deploy import DeployRules, Stagehands
+from paasd.services.databases import Databases
+from paasd.services.deploy import Stagehands
 from paasd.services.disk import Disk
 from paasd.services.domains import Domains
 from paasd.services.drains import Drains
@@ -70,6 +73,8 @@ from paasd.services.recovery import Recovery
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
+from paasd.services.schedules import Schedules
+from paasd.services.transfers import Transfers
 from paasd.services.webhooks import Webhooks
 from paasd.settings import Settings, host_of, parse_address
 from paasd.takeover import LET_GO_SECONDS, Holder, ask
@@ -90,6 +95,7 @@ class Adapters:
     host: RouterProcess
     sources: GitRepos
     uploads: FileUploads
+    dumps: FileDumps
     outputs: LogFiles
     journal: LogJournal
     probe: NetworkProbe
@@ -130,6 +136,7 @@ async def serve(settings: Settings, home: Home, listeners: Sequence[socket.socke
         await services.access.ensure_owner(settings.owner, home.token())
         hook = await stack.enter_async_context(HookServer(home.hook_socket, home.hooks, services.builds.receive))
         alive = [app.id for app in await adapters.store.apps()]
+        await services.data.transfers.settle()
         await adapters.uploads.sweep(KEPT_SECONDS, all_unnamed=True)
         await adapters.sources.sweep(alive, await adapters.store.destroyed_apps())
         runner = await make_runner(settings, home, adapters, services, hook, stack)
@@ -171,6 +178,7 @@ async def open_adapters(settings: Settings, home: Home, stack: AsyncExitStack) -
             home.path, path=settings.search_path, hooks=home.hooks, max_push_bytes=settings.build.max_push_bytes
         ),
         uploads=FileUploads(home.path, max_bytes=settings.build.max_push_bytes),
+        dumps=FileDumps(home.path),
         outputs=LogFiles(home.path),
         journal=LogJournal(home.path, max_bytes=settings.logs.max_bytes, days=settings.logs.days),
         probe=NetworkProbe(),
@@ -191,8 +199,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     points = parse_failpoints(settings.failpoints)
     boot = Boot(engine, adapters.probe, logs, boot_rules(settings), points)
     phase = ReleasePhase(engine, outputs, logs, boot, points)
-    rules = DeployRules(settings.deploy.drain, settings.deploy.grace, settings.deploy.websocket_drain)
-    hands = Stagehands(store, engine, routing, boot, phase, logs, background, rules, points)
+    hands = Stagehands(store, engine, routing, boot, phase, logs, background, deploy_rules(settings), points)
     releases = Releases(hands, wait=settings.deploy.wait)
     rules_of_addons = AddonRules(settings.addons.timeout)
     work = AddonWork(store, releases, logs, background, adapters.providers, adapters.catalogue, rules_of_addons, points)
@@ -228,9 +235,18 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
         recovery=recovery,
         certificates=certificates,
         disk=disk,
+        data=wire_data(settings, adapters, work, background),
         background=background,
         backups=DailyBackups(settings.home, settings.backups),
     )
+
+
+def wire_data(settings: Settings, adapters: Adapters, work: AddonWork, background: Background) -> Data:
+    """What is done with the data behind add-ons."""
+    databases = Databases(adapters.store, work)
+    rules = KeepRules(settings.addons.backups, settings.addons.backup_days)
+    transfers = Transfers(adapters.store, adapters.dumps, adapters.web, databases.reach, background, rules)
+    return Data(databases, transfers, Schedules(adapters.store, transfers, databases.living))
 
 
 def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Services, hook: HookServer) -> ApiParts:
@@ -259,6 +275,9 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         webhooks=services.webhooks,
         routing=services.routing,
         disk=services.disk,
+        databases=services.data.databases,
+        transfers=services.data.transfers,
+        schedules=services.data.schedules,
         outputs=adapters.outputs,
         requests=adapters.store,
         secret=home.url_secret(),

@@ -8,6 +8,7 @@ from paasd.domain.disk import MEGABYTE, DiskRules
 from paasd.domain.dyno import DEFAULT_SIZE, Limits
 from paasd.services.boot import BootRules
 from paasd.services.builds import BuildRules
+from paasd.services.deploy import DeployRules
 from paasd.services.logs import LogRates
 from paasd.settings import Settings, SettingsError, SizeSettings, parse_address
 from paasd.settings_addons import ServiceSettings
@@ -22,6 +23,11 @@ def boot_rules(settings: Settings) -> BootRules:
         for name, size in {DEFAULT_SIZE: SizeSettings(dynos.memory_mb, dynos.cpus), **settings.sizes}.items()
     }
     return BootRules(port=dynos.port, timeout=dynos.boot_timeout, limits=limits, sizes=sizes)
+
+
+def deploy_rules(settings: Settings) -> DeployRules:
+    """How dynos are left."""
+    return DeployRules(settings.deploy.drain, settings.deploy.grace, settings.deploy.websocket_drain)
 
 
 def disk_rules(settings: Settings) -> DiskRules:

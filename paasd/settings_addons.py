@@ -27,8 +27,11 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class AddonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where add-ons are had from (auto: containers with Docker's engine, this machine's own servers without it), the
-    seconds that provisioning may take, and what is changed of the services by their names ("heroku-redis")."""
+    seconds that provisioning may take, how many backups of each database that were asked for are kept, and for how many
+    days those of a schedule, and what is changed of the services by their names ("heroku-redis")."""
 
+    backups: Count = 25
+    backup_days: Count = 7
     provider: Literal["auto", "container", "shared", "embedded"] = "auto"
     timeout: Duration = 600.0
     services: dict[str, ServiceSettings] = {}

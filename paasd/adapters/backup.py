@@ -31,7 +31,19 @@ STORE = "store.db"
 DAY = 24 * 3600.0
 CHUNK = 1024 * 1024
 # Made anew at each start, or belonging to the daemon that runs.
-LEFT_OUT = {STORE, f"{STORE}-wal", f"{STORE}-shm", "tmp", "lock", "hooks", "api", "router-dir", "backups", "process"}
+LEFT_OUT = {
+    STORE,
+    f"{STORE}-wal",
+    f"{STORE}-shm",
+    "tmp",
+    "lock",
+    "hooks",
+    "api",
+    "router-dir",
+    "backups",
+    "process",
+    "dumps",
+}
 LEFT_OUT_IN_GIT = ("tmp_", "incoming-")
 
 log = structlog.get_logger(__name__)

@@ -16,6 +16,7 @@ from paasd.adapters.store_domains import DomainTables
 from paasd.adapters.store_drains import DrainTables
 from paasd.adapters.store_releases import ReleaseTables
 from paasd.adapters.store_requests import RequestTables
+from paasd.adapters.store_transfers import TransferTables
 from paasd.adapters.store_upkeep import UpkeepTables
 from paasd.adapters.store_webhooks import WebhookTables
 from paasd.adapters.tables import releases
@@ -34,6 +35,7 @@ class SqlStore(
     WebhookTables,
     DrainTables,
     AddonTables,
+    TransferTables,
     RequestTables,
 ):
     """A database that `migrate` has brought up to date, and the key its config vars are sealed with.

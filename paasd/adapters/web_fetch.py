@@ -78,6 +78,16 @@ class WebFetch:
                     await asyncio.to_thread(file.write, chunk)
             return response.status
 
+    async def chunks(self, url: str, *, seconds: float) -> AsyncIterator[bytes]:
+        """What a GET of the URL brings, as it comes. WebUnavailable, also unless it answers with 200; InvalidParams."""
+        async with self.stream(url, seconds=seconds) as response:
+            if response.status != 200:
+                raise WebUnavailable(
+                    f"{_host_of(url)} answered with HTTP {response.status}: see that this can be downloaded."
+                )
+            async for chunk in response.content.iter_chunked(CHUNK):
+                yield chunk
+
     @asynccontextmanager
     async def stream(
         self,

@@ -53,6 +53,19 @@ class Links:
         """Of an archive: to PUT it, or to GET it."""
         return f"{self.public_url}/sources/{key}?{urlencode({SIGNATURE: self._mint(source_resource(method, key))})}"
 
+    def dump(self, transfer_id: str) -> str:
+        """Of a backup's bytes. By https, whatever we are reached by: the CLI downloads by nothing else."""
+        path = dump_path(transfer_id)
+        base = str(URL(self.public_url).with_scheme("https")).rstrip("/")
+        return f"{base}{path}?{urlencode({SIGNATURE: self._mint(path)})}"
+
+    def dump_of(self, url: str) -> str | None:
+        """The backup that this URL, from `dump`, opens; None for any other URL."""
+        given = URL(url)
+        transfer_id, signature = given.path.rpartition("/")[2], given.query.get(SIGNATURE, "")
+        ours = given.authority == URL(self.public_url).authority and given.path == dump_path(transfer_id)
+        return transfer_id if ours and self.opens(dump_path(transfer_id), signature) else None
+
     def upload_of(self, url: str) -> str | None:
         """The key of the archive that this URL, from `source`, would GET; None for any other URL."""
         if not url.startswith(f"{self.public_url}/sources/"):
@@ -72,6 +85,11 @@ class Links:
 def output_path(app_id: str, kind: str, key: str) -> str:
     """The path of an output stream, which is also what its signature signs."""
     return f"/streams/{app_id}/{kind}/{key}"
+
+
+def dump_path(transfer_id: str) -> str:
+    """The path of a backup's bytes, which is also what its signature signs."""
+    return f"/dumps/{transfer_id}"
 
 
 def source_resource(method: str, key: str) -> str:

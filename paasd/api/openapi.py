@@ -16,6 +16,7 @@ import msgspec
 from aiohttp import web
 
 from paasd.api.absent import REFUSALS
+from paasd.api.databases import refuse
 from paasd.api.policy import POLICIES
 from paasd.api.replies import JSON
 
@@ -25,10 +26,17 @@ OWN: Mapping[str, str] = {
     "DELETE /account/keys/{key}": "Remove an SSH key.",
     "DELETE /apps/{app}/error-page": "Take the app's own error page away.",
     "DELETE /apps/{app}/maintenance-page": "Take the app's own maintenance page away.",
+    "DELETE /client/v11/apps/{app}/transfers/{transfer}": "Delete a backup, or the record of a restore or copy.",
+    "DELETE /client/v11/databases/{database}/transfer-schedules/{schedule}": "End a database's daily backups.",
     "DELETE /oauth/sessions/{session}": "End a browser login.",
     "DELETE /paasd/accounts/{account}": "Remove a person, with their tokens and what they may do.",
     "GET /apps/{app}/audit": "Who wrote what to the app, newest first.",
     "GET /apps/{app}/maintenance": "How the app is kept in maintenance, and which pages are its own.",
+    "GET /client/v11/apps/{app}/transfers": "The app's backups, restores and copies, newest first.",
+    "GET /client/v11/apps/{app}/transfers/{transfer}": "One of them; with its log where `verbose` is asked for.",
+    "GET /client/v11/databases/{database}": "What a database is like now.",
+    "GET /client/v11/databases/{database}/transfer-schedules": "The daily backups of the app's databases.",
+    "GET /client/v11/databases/{database}/wait_status": "Whether a database is there yet.",
     "GET /health": "Whether the daemon answers; needs no token.",
     "GET /oauth/sessions": "Browser logins.",
     "GET /openapi.json": "This description.",
@@ -38,6 +46,10 @@ OWN: Mapping[str, str] = {
     "GET /paasd/disk": "How full the disks are, and which app uses what.",
     "GET /paasd/process": "The daemon's process: its memory, descriptors, threads and tasks.",
     "GET /paasd/router": "Whether the router runs, where it listens and which table it serves.",
+    "GET /postgres/v0/databases/{database}/credentials": "The credential that the config vars have.",
+    "GET /postgres/v0/databases/{database}/credentials/{credential}": "The same, by its name: default.",
+    "GET /redis/v0/databases/{database}": "What a key-value store is like now.",
+    "GET /redis/v0/databases/{database}/wait": "Whether a key-value store is there yet.",
     "GET /schema": "Heroku's JSON hyper-schema, cut down to what is served here.",
     "PATCH /apps/{app}/collaborators/{collaborator}": "Change what somebody may do to the app.",
     "PATCH /apps/{app}/maintenance": "Turn maintenance on or off, with its end, a pause and who is let in.",
@@ -46,11 +58,24 @@ OWN: Mapping[str, str] = {
     "POST /apps/{app}/dynos/{dyno}": "Run a command inside a running dyno.",
     "POST /apps/{app}/maintenance/bypass": "Make a link that lets its bearer in.",
     "POST /apps/{app}/webhook-deliveries/{delivery}/actions/retry": "Send a webhook's delivery again, at once.",
+    "POST /client/v11/apps/{app}/transfers/{transfer}/actions/cancel": "Break off what is under way.",
+    "POST /client/v11/apps/{app}/transfers/{transfer}/actions/public-url": "A URL of a backup for 2 to 3 hours.",
+    "POST /client/v11/databases/{database}/backups": "Begin a backup.",
+    "POST /client/v11/databases/{database}/connection_reset": "End all connections of the apps' user.",
+    "POST /client/v11/databases/{database}/restores": "Begin to put a backup in the place of the data.",
+    "POST /client/v11/databases/{database}/transfer-schedules": "Have a backup taken every day.",
+    "POST /client/v11/databases/{database}/transfers": "Begin to copy one database onto another.",
     "POST /paasd/accounts": "Add a person.",
+    "POST /paasd/databases/{database}/psql": "psql, beside the server, on a connection of its own.",
+    "POST /paasd/databases/{database}/redis-cli": "redis-cli, beside the server, on a connection of its own.",
     "POST /paasd/router/stop": "Stop the router once its requests are done.",
     "POST /paasd/router/upgrade": "Put a router of the installed version in the place of the running one.",
+    "POST /postgres/v0/databases/{database}/credentials/{credential}/credentials_rotation": "As the next.",
+    "POST /postgres/v0/databases/{database}/credentials_rotation": "A new password; each app gets it by one release.",
+    "POST /redis/v0/databases/{database}/credentials_rotation": "A new password; each app gets it by one release.",
     "PUT /apps/{app}/error-page": "Show this HTML when the app fails to answer.",
     "PUT /apps/{app}/maintenance-page": "Show this HTML during maintenance.",
+    "PUT /client/v11/databases/{database}/reset": "Empty a database: all its data goes.",
 }
 ERROR = {
     "type": "object",
@@ -207,7 +232,8 @@ def routes_of(api: web.Application) -> list[tuple[str, str]]:
     return [
         (route.method, route.resource.canonical)
         for route in api.router.routes()
-        if route.resource is not None and route.handler not in REFUSALS  # a route without one is aiohttp's own
+        if route.resource is not None
+        and route.handler not in (*REFUSALS, refuse)  # a route without one is aiohttp's own
     ]
 
 

@@ -15,6 +15,7 @@ from paasd.services.archives import Archives
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
 from paasd.services.builds import Builds
+from paasd.services.databases import Databases
 from paasd.services.disk import Disk
 from paasd.services.domains import Domains
 from paasd.services.drains import Drains
@@ -26,6 +27,8 @@ from paasd.services.maintenance import Maintenance
 from paasd.services.one_off import OneOffs
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
+from paasd.services.schedules import Schedules
+from paasd.services.transfers import Transfers
 from paasd.services.webhooks import Webhooks
 
 
@@ -57,6 +60,9 @@ class ApiParts:
     webhooks: Webhooks
     routing: Routing
     disk: Disk
+    databases: Databases
+    transfers: Transfers
+    schedules: Schedules
     outputs: Outputs
     requests: RequestStore
     secret: bytes = field(repr=False)

@@ -82,6 +82,43 @@ ACCOUNT_ROUTES: Mapping[Scope, str] = {
         POST /teams/apps
         POST /spaces
     """,
+    Scope.READ_PROTECTED: """
+        GET /client/v11/databases/{database}
+        GET /client/v11/databases/{database}/links
+        GET /client/v11/databases/{database}/transfer-schedules
+        GET /client/v11/databases/{database}/wait_status
+        GET /postgres/v0/databases/{database}/config
+        GET /postgres/v0/databases/{database}/credentials
+        GET /postgres/v0/databases/{database}/credentials/{credential}
+        GET /redis/v0/databases/{database}
+        GET /redis/v0/databases/{database}/wait
+    """,
+    Scope.WRITE_PROTECTED: """
+        DELETE /client/v11/databases/{database}/transfer-schedules/{schedule}
+        DELETE /postgres/v0/databases/{database}/credentials/{credential}
+        PATCH /postgres/v0/databases/{database}/config
+        PATCH /redis/v0/databases/{database}/config
+        POST /client/v11/databases/{database}/backups
+        POST /client/v11/databases/{database}/connection-pooling
+        POST /client/v11/databases/{database}/connection_reset
+        POST /client/v11/databases/{database}/links
+        POST /client/v11/databases/{database}/restores
+        POST /client/v11/databases/{database}/transfer-schedules
+        POST /client/v11/databases/{database}/transfers
+        POST /client/v11/databases/{database}/upgrade/run
+        POST /paasd/databases/{database}/psql
+        POST /paasd/databases/{database}/redis-cli
+        POST /postgres/v0/databases/{database}/credentials
+        POST /postgres/v0/databases/{database}/credentials/{credential}/credentials_rotation
+        POST /postgres/v0/databases/{database}/credentials_rotation
+        POST /postgres/v0/databases/{database}/repair-default
+        POST /redis/v0/databases/{database}/credentials_rotation
+        POST /redis/v0/databases/{database}/stats/reset
+        POST /redis/v0/databases/{database}/upgrade
+        PUT /client/v11/databases/{database}/reset
+        PUT /client/v11/databases/{database}/stats_reset
+        PUT /client/v11/databases/{database}/unfollow
+    """,
     Scope.GLOBAL: """
         GET /account/keys
         POST /account/keys
@@ -144,6 +181,8 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
         GET /apps/{app}/webhook-events
         GET /apps/{app}/webhook-events/{event}
         GET /apps/{app}/releases/{release}/config-vars
+        GET /client/v11/apps/{app}/transfers
+        GET /client/v11/apps/{app}/transfers/{transfer}
     """,
     (Scope.WRITE, Permission.OPERATE): """
         PATCH /apps/{app}
@@ -186,6 +225,9 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
         POST /apps/{app}/webhook-deliveries/{delivery}/actions/retry
         POST /apps/{app}/dynos
         POST /apps/{app}/dynos/{dyno}
+        POST /client/v11/apps/{app}/transfers/{transfer}/actions/cancel
+        POST /client/v11/apps/{app}/transfers/{transfer}/actions/public-url
+        DELETE /client/v11/apps/{app}/transfers/{transfer}
     """,
     (Scope.WRITE_PROTECTED, Permission.DEPLOY): """
         POST /apps/{app}/releases

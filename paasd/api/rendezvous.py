@@ -14,7 +14,7 @@ from paasd.domain.dyno import Exit
 from paasd.domain.errors import PaasError
 from paasd.ports import Shell
 from paasd.services.background import Background
-from paasd.services.one_off import Offer, OneOffs
+from paasd.services.one_off import Offer, OneOffs, ToolOffer
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,9 @@ class Rendezvous:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def _converse(self, offer: Offer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _converse(
+        self, offer: Offer | ToolOffer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         try:
             shell = await self._one_offs.open(offer)
         except PaasError as error:
@@ -76,16 +78,16 @@ class Rendezvous:
                 reader, writer, self._one_offs.rules.longest
             )
         except* PaasError as errors:
-            log.info("conversation broken off", dyno=offer.dyno.name, reason=str(errors.exceptions[0]))
+            log.info("conversation broken off", dyno=offer.name, reason=str(errors.exceptions[0]))
         finally:
-            await self._background.finish(f"end {offer.dyno.id}", shell.close(), deliver=False)
+            await self._background.finish(f"end {offer.name}", shell.close(), deliver=False)
             self._one_offs.note_end(offer, how)
 
 
 class Conversation:
     """Bytes from a client to a shell and back, until the shell ends, the client goes, or nobody says anything."""
 
-    def __init__(self, shell: Shell, offer: Offer, idle: float) -> None:
+    def __init__(self, shell: Shell, offer: Offer | ToolOffer, idle: float) -> None:
         self._shell = shell
         self._tty = offer.size is not None
         self._tells_status = offer.tells_status

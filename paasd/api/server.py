@@ -14,6 +14,7 @@ from paasd.api import (
     ca,
     collaborators,
     config_vars,
+    databases,
     disk,
     domains,
     drains,
@@ -30,6 +31,7 @@ from paasd.api import (
     router,
     sources,
     streams,
+    transfers,
     webhooks,
 )
 from paasd.api.identity import GUESSES, PUBLIC, Guesses, audit, authenticate, authorize
@@ -61,8 +63,8 @@ MODULES = (
         ca,
         platform,
         buildpacks,
-        absent,
     ),
+    *(databases, transfers, absent),
 )
 
 
@@ -76,6 +78,7 @@ def make_api(parts: ApiParts) -> web.Application:
     public = [web.get("/health", health), *streams.PUBLIC_ROUTES, *logs.PUBLIC_ROUTES, *LOGIN_ROUTES]
     public += attach.PUBLIC_ROUTES
     public += sources.PUBLIC_ROUTES
+    public += transfers.PUBLIC_ROUTES
     public += openapi.PUBLIC_ROUTES
     public += parts.extra_routes
     api[PARTS] = parts

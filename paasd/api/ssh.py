@@ -8,7 +8,7 @@ import socket
 from typing import Any
 
 from paasd.services.background import Background
-from paasd.services.one_off import Offer, OneOffs
+from paasd.services.one_off import Offer, OneOffs, ToolOffer
 
 
 class SshDoor:
@@ -19,7 +19,7 @@ class SshDoor:
         self._background = background
         self._key: Any = None
 
-    async def serve(self, offer: Offer, connection: socket.socket) -> None:
+    async def serve(self, offer: Offer | ToolOffer, connection: socket.socket) -> None:
         """Until the session is over. Whoever comes and opens none is let go."""
         from paasd.api.ssh_session import hold_session, make_key
 

@@ -18,7 +18,7 @@ from paasd.domain.dyno import Exit
 from paasd.domain.errors import PaasError
 from paasd.ports import Shell, Size
 from paasd.services.background import Background
-from paasd.services.one_off import Offer, OneOffs
+from paasd.services.one_off import Offer, OneOffs, ToolOffer
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ def make_key() -> asyncssh.SSHKey:
 
 
 async def hold_session(
-    one_offs: OneOffs, background: Background, offer: Offer, connection: socket.socket, key: asyncssh.SSHKey
+    one_offs: OneOffs, background: Background, offer: Offer | ToolOffer, connection: socket.socket, key: asyncssh.SSHKey
 ) -> None:
     """Serve one on this connection, until it is over. Whoever comes and opens none is let go."""
     visit = _Visit(one_offs, background, offer)
@@ -77,7 +77,7 @@ class _Unasked(asyncssh.SSHServer):
 class _Visit:
     """One client, one process."""
 
-    def __init__(self, one_offs: OneOffs, background: Background, offer: Offer) -> None:
+    def __init__(self, one_offs: OneOffs, background: Background, offer: Offer | ToolOffer) -> None:
         self._one_offs = one_offs
         self._background = background
         self._offer = offer
@@ -112,9 +112,9 @@ class _Visit:
             talk = _Talk(process, shell, self._one_offs.rules.idle, tells_status=offer.tells_status)
             how = await talk.hold(self._one_offs.rules.longest)
         except* PaasError as errors:
-            log.info("conversation broken off", dyno=offer.dyno.name, reason=str(errors.exceptions[0]))
+            log.info("conversation broken off", dyno=offer.name, reason=str(errors.exceptions[0]))
         finally:
-            await self._background.finish(f"end {offer.dyno.id}", shell.close(), deliver=False)
+            await self._background.finish(f"end {offer.name}", shell.close(), deliver=False)
             self._one_offs.note_end(offer, how)
         process.exit(how.code & 0xFF if how else 1)
 

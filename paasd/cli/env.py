@@ -86,7 +86,7 @@ def variables_of(found: Settings, token: str) -> dict[str, str]:
         "HEROKU_HOST": found.api,
         "HEROKU_API_KEY": token,
         "HEROKU_PARTICLEBOARD_URL": found.api,
-        "HEROKU_DATA_HOST": found.host_name,
+        **dict.fromkeys(("HEROKU_DATA_HOST", "HEROKU_POSTGRESQL_HOST", "HEROKU_REDIS_HOST"), found.host_name),
         "HEROKU_LOGIN_HOST": found.api,
         "DISABLE_TELEMETRY": "true",
         "HEROKU_DISABLE_AUTOUPDATE": "1",

@@ -9,7 +9,7 @@ import click
 
 from paasd.cli.session import PaasCommand
 
-SECTIONS = ("Connect", "Apps", "Releases", "Config", "Add-ons", "Running", "Access", "Machine")
+SECTIONS = ("Connect", "Apps", "Releases", "Config", "Add-ons", "Data", "Running", "Access", "Machine")
 
 
 class ReaderGoneError(Exception):

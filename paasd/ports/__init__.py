@@ -4,6 +4,7 @@ from paasd.ports.addons import Access, AddonProvider, Condition, Order
 from paasd.ports.authority import Authority
 from paasd.ports.disk import Disks
 from paasd.ports.drains import Outlet, Outlets, Refused
+from paasd.ports.dumps import Dump, Dumps
 from paasd.ports.engine import Artifact, BuildSpec, Change, Engine, EngineInfo, Shell, Size, Tally, Terminal, Write
 from paasd.ports.journal import Entry, Journal
 from paasd.ports.outputs import OutputFile, Outputs
@@ -28,6 +29,8 @@ __all__ = [
     "Change",
     "Condition",
     "Disks",
+    "Dump",
+    "Dumps",
     "Engine",
     "EngineInfo",
     "Entry",

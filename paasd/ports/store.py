@@ -26,6 +26,7 @@ from paasd.domain.request import Answered, Asked
 from paasd.domain.upkeep import Page, PageKind, Upkeep
 from paasd.domain.webhook import Delivery, Event, Happening, Webhook
 from paasd.ports.store_addons import AddonStore
+from paasd.ports.store_transfers import TransferStore
 
 
 class AccessStore(Protocol):
@@ -382,6 +383,7 @@ class Store(
     WebhookStore,
     DrainStore,
     AddonStore,
+    TransferStore,
     RequestStore,
     Protocol,
 ):

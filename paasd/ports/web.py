@@ -1,6 +1,6 @@
 """Port Web: other people's servers, asked over HTTP without letting anybody reach into our own network."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +37,10 @@ class Web(Protocol):
     ) -> WebReply:
         """The answer, whatever its status. InvalidParams as `check`; WebUnavailable when there is none, it is larger
         than `max_bytes`, or not whole within `seconds`. No message tells more of the URL than its host."""
+        ...
+
+    def chunks(self, url: str, *, seconds: float) -> AsyncIterator[bytes]:
+        """What a GET of the URL brings, as it comes. WebUnavailable, also unless it answers with 200; InvalidParams."""
         ...
 
     async def download(self, url: str, target: Path, *, max_bytes: int, seconds: float) -> int:

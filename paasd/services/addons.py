@@ -182,7 +182,7 @@ class Addons:
 
     async def _replaced(self, app: App, addon: Addon, name: str | None, confirm: str | None) -> Attachment | None:
         for one in await self.attachments(app_id=app.id):
-            if one.addon_id == addon.id and name is None:
+            if one.addon_id == addon.id and name is None and confirm is None:
                 raise InvalidParams(
                     f"{addon.name} is attached to {app.name} as {one.name} already; give it another name with --as.",
                     resource="add_on attachment",

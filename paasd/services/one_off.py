@@ -5,10 +5,11 @@ A deploy never touches them; each ends with its command, with whoever talks to i
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
+from typing import TypeVar
 
 import structlog
 
@@ -56,6 +57,27 @@ class Offer:
     tells_status: bool = False
     made: float = field(default_factory=monotonic)
 
+    @property
+    def name(self) -> str:
+        """The dyno's."""
+        return self.dyno.name
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOffer:
+    """A program that is no dyno (a database's psql): `opens` starts it, on a terminal or on pipes. It tells how it
+    ended."""
+
+    secret: str = field(repr=False)
+    name: str
+    opens: Callable[[Size | None], Awaitable[Shell]] = field(repr=False)
+    size: Size | None
+    tells_status: bool = True
+    made: float = field(default_factory=monotonic)
+
+
+AnyOffer = TypeVar("AnyOffer", Offer, ToolOffer)
+
 
 class OneOffs:
     """Use cases on one-off dynos. Offers live in memory: a daemon that restarts forgets those nobody came for."""
@@ -75,7 +97,7 @@ class OneOffs:
         self._logs = logs
         self._background = background
         self.rules = rules or OneOffRules()
-        self._offers: dict[str, Offer] = {}
+        self._offers: dict[str, Offer | ToolOffer] = {}
         self._ends: dict[str, float] = {}
 
     async def start(self, actor: Actor, app: App, command: str, env: Mapping[str, str]) -> Dyno:
@@ -106,7 +128,11 @@ class OneOffs:
         self._note_start(app, dyno.name, command, actor)
         return self._keep(Offer(secrets.token_hex(SECRET_BYTES), dyno, spec, size, inside=True, tells_status=tells))
 
-    def take(self, secret: str) -> Offer | None:
+    def offer_tool(self, name: str, opens: Callable[[Size | None], Awaitable[Shell]], size: Size | None) -> ToolOffer:
+        """A program that waits for somebody to talk to it. Raises InvalidParams."""
+        return self._keep(ToolOffer(secrets.token_hex(SECRET_BYTES), name, opens, size))
+
+    def take(self, secret: str) -> Offer | ToolOffer | None:
         """The offer of this secret; it is taken once."""
         offer = self._offers.pop(secret, None)
         return None if offer is None or monotonic() - offer.made > self.rules.attach else offer
@@ -114,10 +140,13 @@ class OneOffs:
     def waiting(self, app_id: str) -> Sequence[Dyno]:
         """Dynos that nobody has come for yet."""
         self._forget_old()
-        return [offer.dyno for offer in self._offers.values() if offer.dyno.app_id == app_id and not offer.inside]
+        own = [each for each in self._offers.values() if isinstance(each, Offer) and not each.inside]
+        return [offer.dyno for offer in own if offer.dyno.app_id == app_id]
 
-    async def open(self, offer: Offer) -> Shell:
-        """Start what was offered. Raises DynoUnhealthy, NotFound, EngineUnavailable."""
+    async def open(self, offer: Offer | ToolOffer) -> Shell:
+        """Start what was offered. Raises DynoUnhealthy, NotFound, Unavailable."""
+        if isinstance(offer, ToolOffer):
+            return await offer.opens(offer.size)
         command = offer.spec.command or ""
         if offer.inside:
             return await self._engine.exec(offer.dyno.id, command, offer.spec.env, size=offer.size)
@@ -125,9 +154,9 @@ class OneOffs:
         self._logs.note(offer.dyno.app_id, offer.dyno.name, "State changed from starting to up")
         return shell
 
-    def note_end(self, offer: Offer, how: Exit | None) -> None:
+    def note_end(self, offer: Offer | ToolOffer, how: Exit | None) -> None:
         """What the log says of a conversation's end; None: it was broken off."""
-        if not offer.inside:
+        if isinstance(offer, Offer) and not offer.inside:
             if how is not None:
                 note_exit(self._logs, offer.dyno.app_id, offer.dyno.name, how)
             else:
@@ -137,7 +166,8 @@ class OneOffs:
 
     async def stop(self, dyno: Dyno) -> None:
         """SIGTERM, then SIGKILL. May be repeated."""
-        for secret in [each.secret for each in self._offers.values() if each.dyno.id == dyno.id and not each.inside]:
+        own = [each for each in self._offers.values() if isinstance(each, Offer) and not each.inside]
+        for secret in [each.secret for each in own if each.dyno.id == dyno.id]:
             del self._offers[secret]
         await stop_dyno(self._engine, self._logs, dyno, self.rules.grace)
 
@@ -195,7 +225,7 @@ class OneOffs:
     def _note_start(self, app: App, name: str, command: str, actor: Actor) -> None:
         self._logs.note(app.id, name, f"Starting process with command `{command}` by user {actor.email}")
 
-    def _keep(self, offer: Offer) -> Offer:
+    def _keep(self, offer: AnyOffer) -> AnyOffer:
         self._forget_old()
         if len(self._offers) >= OFFERS_MAX:
             raise InvalidParams(f"{OFFERS_MAX} one-off dynos wait for their client already; try again in a minute.")
@@ -206,7 +236,10 @@ class OneOffs:
         for offer in list(self._offers.values()):
             if monotonic() - offer.made > self.rules.attach:
                 del self._offers[offer.secret]
-                self._logs.note(offer.dyno.app_id, offer.dyno.name, "Error R13 (Attach error) -> nobody came to attach")
+                if isinstance(offer, Offer):
+                    self._logs.note(
+                        offer.dyno.app_id, offer.dyno.name, "Error R13 (Attach error) -> nobody came to attach"
+                    )
 
 
 def plain_command(command: str) -> tuple[str, bool]:

@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler
 
 from paasd.adapters.disk import LocalDisks
 from paasd.adapters.drain_outlets import DrainOutlets
+from paasd.adapters.dumps import FileDumps
 from paasd.adapters.web_fetch import WebFetch
 from paasd.api.parts import ApiParts
 from paasd.api.server import make_api
@@ -26,10 +27,13 @@ from paasd.domain.disk import DiskRules
 from paasd.domain.errors import PaasError
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
+from paasd.services.databases import Databases
 from paasd.services.disk import Disk
 from paasd.services.domains import Domains
 from paasd.services.drains import Drains
 from paasd.services.one_off import OneOffs
+from paasd.services.schedules import Schedules
+from paasd.services.transfers import Transfers
 from paasd.services.webhooks import Webhooks
 from tests.paasd.services.world import Output, Outside, World, wire
 
@@ -103,6 +107,7 @@ class MortalDaemon:
 
     def __init__(self, outside: Outside) -> None:
         self.life = Life()
+        self.home = outside.home
         mortal = {name: Mortal(getattr(outside, name), self.life) for name in ("store", "engine", "plane", "sources")}
         self.world: World = wire(replace(outside, **cast(Any, mortal)))
         self._runner: web.AppRunner | None = None
@@ -113,8 +118,12 @@ class MortalDaemon:
         """Serve the API and mend, as the daemon does."""
         world = self.world
         one_offs = OneOffs(world.store, world.engine, world.releases._hands.boot, world.logs, world.background)
+        databases = Databases(world.store, world.addons.work)
+        home = self.home
+        transfers = Transfers(world.store, FileDumps(home), WebFetch(), databases.reach, world.background)
         parts = ApiParts(
-            access=world.access, addons=world.addons,
+            access=world.access, addons=world.addons, databases=databases, transfers=transfers,
+            schedules=Schedules(world.store, transfers, databases.living),
             authorizations=Authorizations(world.store), audit=Audit(world.store),
             maintenance=world.maintenance,
             drains=Drains(world.store, DrainOutlets(WebFetch()), world.logs, world.background),

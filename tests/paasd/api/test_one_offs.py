@@ -3,6 +3,7 @@
 import pytest
 
 from paasd.domain.dyno import DynoKind
+from paasd.services.one_off import Offer
 from tests.paasd.api.world import World
 
 
@@ -44,7 +45,7 @@ async def test_inside_a_running_dyno(world: World) -> None:
     made = await world.call("POST", "/apps/shop/dynos/web.1", {"command": "ls", "force_no_tty": True})
     assert (made.status, made.json["name"]) == (201, "web.1")
     offer = world.parts.one_offs.take(made.json["attach_url"].rpartition("/")[2])
-    assert offer is not None and offer.inside and offer.size is None
+    assert isinstance(offer, Offer) and offer.inside and offer.size is None
     absent = await world.call("POST", "/apps/shop/dynos/web.9", {"command": "ls"})
     assert (absent.status, absent.json["resource"]) == (404, "dyno")
 

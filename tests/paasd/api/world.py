@@ -13,6 +13,7 @@ from aiohttp import web
 
 from paasd.adapters.disk import LocalDisks
 from paasd.adapters.drain_outlets import DrainOutlets
+from paasd.adapters.dumps import FileDumps
 from paasd.adapters.log_files import LogFiles
 from paasd.adapters.log_journal import LogJournal
 from paasd.adapters.store import SqlStore
@@ -36,6 +37,7 @@ from paasd.services.authorizations import Authorizations
 from paasd.services.background import Background
 from paasd.services.boot import Boot, BootRules
 from paasd.services.builds import BuildRules, Builds
+from paasd.services.databases import Databases
 from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.disk import Disk
 from paasd.services.domains import Domains
@@ -49,6 +51,8 @@ from paasd.services.one_off import OneOffs
 from paasd.services.release_phase import ReleasePhase
 from paasd.services.releases import Releases
 from paasd.services.routing import Routing
+from paasd.services.schedules import Schedules
+from paasd.services.transfers import Transfers
 from paasd.services.webhooks import Webhooks
 from tests.fake_addons import FakeProvider, fake_catalogue
 from tests.paasd.api.fakes import FakeEngine, FakeProbe, FakeRouter, FakeSources
@@ -182,14 +186,17 @@ def make_parts(
     sources = FakeSources()
     builds = Builds(store, sources, engine, outputs, releases, logs, BuildRules())
     one_offs = OneOffs(store, engine, boot, logs, background)
+    work = AddonWork(store, releases, logs, background, {FakeProvider.name: FakeProvider()}, fake_catalogue())
+    databases = Databases(store, work)
+    transfers = Transfers(store, FileDumps(home), WebFetch(), databases.reach, background)
     return ApiParts(
         access=Access(store),
         authorizations=Authorizations(store),
         audit=Audit(store),
-        addons=Addons(
-            store,
-            AddonWork(store, releases, logs, background, {FakeProvider.name: FakeProvider()}, fake_catalogue()),
-        ),
+        addons=Addons(store, work),
+        databases=databases,
+        transfers=transfers,
+        schedules=Schedules(store, transfers, databases.living),
         apps=Apps(store, sources, engine, outputs, routing, releases, logs, background),
         builds=builds,
         images=Images(store, engine, outputs, builds, releases, disk),

@@ -28,6 +28,8 @@ def test_prints_every_variable_for_a_shell_to_evaluate(
         "HEROKU_API_KEY": TOKEN,
         "HEROKU_PARTICLEBOARD_URL": wire.url,
         "HEROKU_DATA_HOST": "127.0.0.1",
+        "HEROKU_POSTGRESQL_HOST": "127.0.0.1",
+        "HEROKU_REDIS_HOST": "127.0.0.1",
         "HEROKU_LOGIN_HOST": wire.url,
         "DISABLE_TELEMETRY": "true",
         "HEROKU_DISABLE_AUTOUPDATE": "1",

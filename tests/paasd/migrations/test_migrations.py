@@ -9,10 +9,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from paasd.adapters.tables import metadata
+from paasd.adapters.tables_transfers import transfers
 from paasd.migrations import HEAD
 from paasd.migrations.__main__ import main, migration_config, migration_engine, upgrade
 
+metadata = transfers.metadata
 TRIGGERS = {
     "apps_tell_of_changes",
     "audit_is_kept",
