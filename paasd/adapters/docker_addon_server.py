@@ -13,6 +13,7 @@ from typing import Any
 from paasd.adapters import redis_words
 from paasd.adapters.docker_addon_links import NOWHERE
 from paasd.adapters.docker_api import DockerSettings
+from paasd.adapters.postgres_words import ALLOWED
 from paasd.adapters.self_signed import self_signed
 from paasd.domain.addon import Kind
 from paasd.ports import Order
@@ -40,8 +41,9 @@ case $limit in max|?????????????*) limit=536870912 ;; esac
 exec "$bin/postgres" -D cluster -c "shared_buffers=$((limit / 4096))kB" -c hba_file="$DATA/hba.conf" \
   -c ssl=on -c ssl_cert_file="$DATA/server.crt" -c ssl_key_file="$DATA/server.key" \
   -c listen_addresses='*' -c unix_socket_directories=/run/postgresql -c max_connections=510 -c jit=off \
-  -c password_encryption=scram-sha-256 -c max_wal_size=256MB -c logging_collector=off -c log_line_prefix='%m '
-"""
+  -c password_encryption=scram-sha-256 -c max_wal_size=256MB -c logging_collector=off -c log_line_prefix='%m ' \
+  -c <allowed>
+""".replace("<allowed>", "=".join(ALLOWED))
 START_REDIS = r"""umask 077; cd "$DATA"
 exec redis-server "$DATA/redis.conf"
 """

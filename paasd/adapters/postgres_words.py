@@ -12,6 +12,12 @@ import secrets
 from paasd.ports import Condition, Order
 
 SCRAM_ROUNDS = 4096
+# Those that the owner of a database may make; the heroku CLI asks for them by the setting that Heroku's servers have.
+EXTENSIONS = (
+    "btree_gin,btree_gist,citext,cube,dict_int,fuzzystrmatch,hstore,intarray,isn,lo,ltree,pg_trgm,pgcrypto,plpgsql,seg,"
+    "tablefunc,tcn,tsm_system_rows,tsm_system_time,unaccent,uuid-ossp"
+)
+ALLOWED = ("rds.allowed_extensions", EXTENSIONS)
 # Said to psql. What is in <> is filled in.
 FACTS = """
 SELECT json_build_object(

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import SystemRandom
 
 from paasd.adapters import redis_words
-from paasd.adapters.postgres_words import database_of, role_of
+from paasd.adapters.postgres_words import ALLOWED, database_of, role_of
 from paasd.adapters.self_signed import self_signed
 from paasd.domain.addon import Kind
 from paasd.domain.errors import ProviderFailed, Unavailable
@@ -131,6 +131,7 @@ def server_words(programs: Programs, order: Order, data: Path, port: int) -> lis
         "password_encryption": "scram-sha-256",
         "max_wal_size": "256MB",
         "log_line_prefix": "%m ",
+        **dict([ALLOWED]),
     }
     words = [programs.need(Kind.POSTGRESQL, "postgres", version), "-D", str(data / "cluster")]
     return [*words, *(word for name, value in settings.items() for word in ("-c", f"{name}={value}"))]

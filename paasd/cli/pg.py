@@ -91,43 +91,52 @@ def kill(session: Session, app: str, pid: int, name: str | None, force: bool) ->
 
 @click.command(cls=PaasCommand, name="pg:killall", section=SECTION, example="paas pg:killall")
 @click.argument("name", required=False)
+@json_option
 @app_options
-def killall(session: Session, app: str, name: str | None) -> None:
+def killall(session: Session, app: str, name: str | None, as_json: bool) -> None:
     """End all connections to a database."""
     one = find(session, app, name)
     with output.action("Terminating connections for all credentials"):
         session.api.post(database(one["addon"], "connection_reset"))
+    _tell(one, as_json)
 
 
 @click.command(cls=PaasCommand, name="pg:wait", section=SECTION, example="paas pg:wait")
 @click.argument("name", required=False)
+@json_option
 @app_options
-def wait(session: Session, app: str, name: str | None) -> None:
+def wait(session: Session, app: str, name: str | None, as_json: bool) -> None:
     """Wait until a database can be used."""
     one = find(session, app, name)
     while (status := session.api.get(database(one["addon"], "wait_status")))["waiting?"]:
         if status["message"] == "deprovisioned":
             raise CliError(f"{one['addon']['name']} is no more: see `paas addons -a {app}`.")
         time.sleep(POLL_SECONDS)
+    _tell(one, as_json)
 
 
 @click.command(cls=PaasCommand, name="pg:reset", section=SECTION, example="paas pg:reset --confirm shop")
 @click.argument("name", required=False)
 @click.option("-c", "--confirm", "confirmed", metavar="APP", help="The app's name, to be asked nothing.")
 @click.option("-e", "--extensions", metavar="NAMES", help="Extensions to make afterwards, with commas.")
+@json_option
 @app_options
-def reset(session: Session, app: str, name: str | None, confirmed: str | None, extensions: str | None) -> None:
+def reset(
+    session: Session, app: str, name: str | None, confirmed: str | None, extensions: str | None, as_json: bool
+) -> None:
     """Delete all data of a database."""
     one = find(session, app, name)
     confirm(app, confirmed, f"Destructive action: {one['addon']['name']} will lose all of its data")
     with output.action("Resetting ", Styled(one["addon"]["name"], output.NAME)):
         session.api.put(database(one["addon"], "reset"), {"extensions": split(extensions)})
+    _tell(one, as_json)
 
 
 @click.command(cls=PaasCommand, name="pg:promote", section=SECTION, example="paas pg:promote HEROKU_POSTGRESQL_RED")
 @click.argument("name")
+@json_option
 @app_options
-def promote(session: Session, app: str, name: str) -> None:
+def promote(session: Session, app: str, name: str, as_json: bool) -> None:
     """Make a database the one of DATABASE_URL; the one before keeps another name."""
     one = find(session, app, name)
     found = attachments(session, app, "heroku-postgresql")
@@ -140,7 +149,8 @@ def promote(session: Session, app: str, name: str) -> None:
             made = session.api.post(attached, _attachment(app, current["addon"]))
             step.done(f"{made['name']}_URL")
     with output.action(f"Promoting {one['addon']['name']} to DATABASE_URL on ", Styled(app, output.APP)):
-        session.api.post(attached, {**_attachment(app, one["addon"]), "name": "DATABASE"})
+        made = session.api.post(attached, {**_attachment(app, one["addon"]), "name": "DATABASE"})
+    _tell(made, as_json)
 
 
 def _has_other(found: list[dict[str, Any]], current: dict[str, Any]) -> bool:
@@ -194,13 +204,15 @@ def credentials_url(session: Session, app: str, name: str | None, as_json: bool)
 )
 @click.argument("name", required=False)
 @click.option("-c", "--confirm", "confirmed", metavar="APP", help="The app's name, to be asked nothing.")
+@json_option
 @app_options
-def credentials_rotate(session: Session, app: str, name: str | None, confirmed: str | None) -> None:
+def credentials_rotate(session: Session, app: str, name: str | None, confirmed: str | None, as_json: bool) -> None:
     """Make a new password; the old one is refused at once, and each app gets one release."""
     one = find(session, app, name)
     confirm(app, confirmed, "The password will change, connections end, and the apps that use it get a release")
     with output.action("Rotating default on ", Styled(one["addon"]["name"], output.NAME)):
         session.api.post(path("postgres", "v0", "databases", one["addon"]["name"], "credentials_rotation"), {})
+    _tell(one, as_json)
 
 
 def converse(session: Session, addon: dict[str, Any], tool: str, body: dict[str, Any]) -> int:
@@ -217,6 +229,12 @@ def converse(session: Session, addon: dict[str, Any], tool: str, body: dict[str,
         print_warning(f"The connection ended before {tool} did.")
         return UNKNOWN_STATUS
     return status
+
+
+def _tell(attachment: dict[str, Any], as_json: bool) -> None:
+    """With --json: the attachment that was meant."""
+    if as_json:
+        output.print_json(attachment)
 
 
 def split(extensions: str | None) -> list[str]:

@@ -66,9 +66,7 @@ def capture(session: Session, app: str, name: str | None, as_json: bool) -> None
     _follow(session, one["addon"], begun, f"Backing up {begun['from_name']} to {begun['name']}", as_json)
 
 
-@click.command(
-    cls=PaasCommand, name="pg:backups:restore", section=SECTION, example="paas pg:backups:restore b001 --confirm shop"
-)
+@click.command(cls=PaasCommand, name="pg:backups:restore", section=SECTION, example="paas pg:backups:restore b001")
 @click.argument("backup", required=False)
 @click.argument("name", required=False)
 @click.option("-c", "--confirm", "confirmed", metavar="APP", help="The app's name, to be asked nothing.")
@@ -84,7 +82,7 @@ def restore(
     extensions: str | None,
     as_json: bool,
 ) -> None:
-    """Put a backup (the newest, another app's APP::b001, or a URL) in the place of a database's data."""
+    """Put a backup (the newest, APP::b001, a URL) in the place of a database's data."""
     one = find(session, app, name)
     if backup is not None and re.match("https?://", backup):
         url, shown = backup, backup
@@ -145,10 +143,15 @@ def info(session: Session, app: str, backup: str | None, as_json: bool) -> None:
 
 @click.command(cls=PaasCommand, name="pg:backups:url", section=SECTION, example="paas pg:backups:url b001")
 @click.argument("backup", required=False)
+@json_option
 @app_options
-def url(session: Session, app: str, backup: str | None) -> None:
+def url(session: Session, app: str, backup: str | None, as_json: bool) -> None:
     """Print a secret URL of a backup (the newest), that needs no token for 2 to 3 hours."""
-    click.echo(_public_url(session, app, backup))
+    found = _public_url(session, app, backup)
+    if as_json:
+        output.print_json({"url": found})
+    else:
+        click.echo(found)
 
 
 @click.command(
@@ -156,8 +159,9 @@ def url(session: Session, app: str, backup: str | None) -> None:
 )
 @click.argument("backup", required=False)
 @click.option("-o", "--output", "to", type=click.Path(dir_okay=False, path_type=Path), help="Else latest.dump.")
+@json_option
 @app_options
-def download(session: Session, app: str, backup: str | None, to: Path | None) -> None:
+def download(session: Session, app: str, backup: str | None, to: Path | None, as_json: bool) -> None:
     """Fetch a backup (the newest); pg_restore reads it."""
     target = to or Path("latest.dump")
     if target.exists():
@@ -173,24 +177,30 @@ def download(session: Session, app: str, backup: str | None, to: Path | None) ->
         finally:
             part.unlink(missing_ok=True)
         step.done(f"done, {target} ({output.size(target.stat().st_size)})")
+    if as_json:
+        output.print_json({"file": str(target), "bytes": target.stat().st_size})
 
 
 @click.command(cls=PaasCommand, name="pg:backups:delete", section=SECTION, example="paas pg:backups:delete b001")
 @click.argument("backup")
 @click.option("-c", "--confirm", "confirmed", metavar="APP", help="The app's name, to be asked nothing.")
+@json_option
 @app_options
-def delete(session: Session, app: str, backup: str, confirmed: str | None) -> None:
+def delete(session: Session, app: str, backup: str, confirmed: str | None, as_json: bool) -> None:
     """Delete a backup."""
     number = _number(backup)
     confirm(app, confirmed, f"The backup {backup} will be gone for good")
     with output.action(f"Deleting backup {backup} on ", Styled(app, output.APP)):
-        session.api.delete(path("client", "v11", "apps", app, "transfers", str(number)))
+        gone = session.api.delete(path("client", "v11", "apps", app, "transfers", str(number)))
+    if as_json:
+        output.print_json(_shown(gone))
 
 
 @click.command(cls=PaasCommand, name="pg:backups:cancel", section=SECTION, example="paas pg:backups:cancel")
 @click.argument("backup", required=False)
+@json_option
 @app_options
-def cancel(session: Session, app: str, backup: str | None) -> None:
+def cancel(session: Session, app: str, backup: str | None, as_json: bool) -> None:
     """Break off a backup, restore or copy (the newest that is under way)."""
     found = [one for one in _transfers(session, app) if not one["finished_at"] or backup]
     chosen = next((one for one in found if backup in (None, one["name"])), None)
@@ -198,6 +208,8 @@ def cancel(session: Session, app: str, backup: str | None) -> None:
         raise CliError("No active backups/transfers: paas pg:backups shows how they ended.")
     with output.action(f"Cancelling {chosen['name']}"):
         session.api.post(path("client", "v11", "apps", app, "transfers", chosen["uuid"], "actions", "cancel"))
+    if as_json:
+        output.print_json(_shown(chosen))
 
 
 @click.command(
@@ -205,8 +217,9 @@ def cancel(session: Session, app: str, backup: str | None) -> None:
 )
 @click.argument("name", required=False)
 @click.option("--at", required=True, metavar="'HH:00 ZONE'", help="The hour, in a zone such as Europe/Paris; else UTC.")
+@json_option
 @app_options
-def schedule(session: Session, app: str, name: str | None, at: str) -> None:
+def schedule(session: Session, app: str, name: str | None, at: str, as_json: bool) -> None:
     """Have a backup taken every day."""
     match = re.fullmatch(r"(0?\d|1\d|2[0-3]):00 ?(\S*)", at)
     if match is None:
@@ -214,7 +227,9 @@ def schedule(session: Session, app: str, name: str | None, at: str) -> None:
     one, zone = find(session, app, name), ZONES.get(match[2].upper(), match[2] or "UTC")
     wish = {"hour": match[1], "timezone": zone, "schedule_name": f"{one['name']}_URL"}
     with output.action(f"Scheduling automatic daily backups of {one['addon']['name']} at {match[1]}:00 {zone}"):
-        session.api.post(database(one["addon"], "transfer-schedules"), wish)
+        made = session.api.post(database(one["addon"], "transfer-schedules"), wish)
+    if as_json:
+        output.print_json(made)
 
 
 @click.command(cls=PaasCommand, name="pg:backups:schedules", section=SECTION, example="paas pg:backups:schedules")
@@ -235,8 +250,9 @@ def schedules(session: Session, app: str, as_json: bool) -> None:
 
 @click.command(cls=PaasCommand, name="pg:backups:unschedule", section=SECTION, example="paas pg:backups:unschedule")
 @click.argument("name", required=False)
+@json_option
 @app_options
-def unschedule(session: Session, app: str, name: str | None) -> None:
+def unschedule(session: Session, app: str, name: str | None, as_json: bool) -> None:
     """End the daily backups of a database."""
     one = find(session, app, name)
     found = session.api.get(database(one["addon"], "transfer-schedules"))
@@ -246,6 +262,8 @@ def unschedule(session: Session, app: str, name: str | None) -> None:
         raise CliError(f"No daily backups found for {one['addon']['name']}: see paas pg:backups:schedules.")
     with output.action(f"Unscheduling {chosen['name']} daily backups"):
         session.api.delete(database(one["addon"], "transfer-schedules", chosen["uuid"]))
+    if as_json:
+        output.print_json(chosen)
 
 
 def _transfers(session: Session, app: str) -> list[dict[str, Any]]:

@@ -42,16 +42,20 @@ def cli(session: Session, app: str, name: str | None) -> None:
 @click.command(cls=PaasCommand, name="redis:credentials", section=SECTION, example="paas redis:credentials")
 @click.argument("name", required=False)
 @click.option("--reset", "renew", is_flag=True, help="Make a new password; each app gets one release.")
+@json_option
 @app_options
-def credentials(session: Session, app: str, name: str | None, renew: bool) -> None:
+def credentials(session: Session, app: str, name: str | None, renew: bool, as_json: bool) -> None:
     """Print how an app reaches a Redis, with its password."""
     one = find(session, app, name, REDIS)
     where = path("redis", "v0", "databases", one["addon"]["name"])
     if renew:
         with output.action("Resetting credentials for ", Styled(one["addon"]["name"], output.NAME)):
             session.api.post(f"{where}/credentials_rotation", {})
-    else:
-        click.echo(session.api.get(where)["resource_url"])
+    found = session.api.get(where)
+    if as_json:
+        output.print_json({"url": found["resource_url"]})
+    elif not renew:
+        click.echo(found["resource_url"])
 
 
 COMMANDS = (info, cli, credentials)

@@ -14,14 +14,7 @@ from datetime import UTC, datetime
 import structlog
 
 from paasd.domain.access import Actor
-from paasd.domain.addon import (
-    Addon,
-    AddonState,
-    Attachment,
-    Service,
-    check_addon_name,
-    check_attachment_name,
-)
+from paasd.domain.addon import Addon, AddonState, Attachment, Service, check_addon_name, check_attachment_name
 from paasd.domain.addon_catalogue import Catalogue, free_attachment_name, generate_addon_name
 from paasd.domain.app import App
 from paasd.domain.errors import Ambiguous, ConfirmationRequired, Conflict, InvalidParams, NotFound
@@ -166,8 +159,12 @@ class Addons:
     async def attach(
         self, actor: Actor, app: App, addon: Addon, *, name: str | None = None, confirm: str | None = None
     ) -> Attachment:
-        """To the app, too. A name that is taken is replaced with `confirm` (the app's name), and refused without."""
+        """To the app, too. A name that is taken is replaced with `confirm` (the app's name), and refused without; one
+        that has that name already stays."""
         self._require_up(addon)
+        for one in await self.attachments(app_id=app.id):
+            if (one.addon_id, one.name, confirm) == (addon.id, name, app.name):
+                return one
         async with self.work.background.lock(addon.id):
             replaced = await self._replaced(app, addon, name, confirm)
             service = self.catalogue.service(addon.service)

@@ -140,6 +140,7 @@ def test_redis(daemon: Daemon, shell: Shell) -> None:
     assert url_of(daemon, "cache", "REDIS_URL") in shell.run("paas", "redis:credentials", *at)
 
 
+@pytest.mark.slow
 @pytest.mark.heroku_cli
 def test_the_official_cli(daemon: Daemon, shell: Shell) -> None:
     [name, other, redis] = made(

@@ -35,7 +35,9 @@ LATER: Mapping[str, str] = {  # by the beginning of a name
     "domains:update": "it chooses a certificate, and those of your own are not built yet",
     "addons:open": "an add-on here has no page of its own",
     "certs:": "certificates of your own are not built yet; `*.localhost` has its own (`paas ca`)",
-    "pg:": "add-ons are not built yet",
+    "pg:calls": "pg_stat_statements is not loaded",
+    "pg:fdwsql": "the CLI itself refuses it for Essential plans",
+    "pg:outliers": "pg_stat_statements is not loaded",
     "pipelines:": "pipelines are not built yet",
 }
 DIFFERS: Mapping[str, str] = {
@@ -51,6 +53,7 @@ DIFFERS: Mapping[str, str] = {
     "local": "needs no server",
     "local:run": "needs no server",
     "local:version": "needs no server",
+    "pg:psql": "through a psql of this machine; `paas pg:psql` needs none",
     "pipelines": "answers that there are none",
     "ps:type": "sizes are those of `sizes` in paasd.yaml; the CLI prints Heroku's prices beside names it knows",
     "releases:retry": "ends with 0 even if the release fails afterwards, as with Heroku",

@@ -214,3 +214,13 @@ async def test_an_attachment_takes_another_s_name_with_confirmation(world: World
     assert (made.status, made.json["addon"]["name"]) == (201, second["name"])
     names = {one["name"]: one["addon"]["name"] for one in await world.get("/apps/shop/addon-attachments")}
     assert names["DATABASE"] == second["name"]
+
+
+async def test_what_has_that_name_already_keeps_it(world: World) -> None:
+    """As `redis:promote` asks for it."""
+    await world.create()
+    addon = await created(world)
+    body = {"addon": addon["name"], "app": "shop", "name": "DATABASE", "confirm": "shop"}
+    made = await world.call("POST", "/addon-attachments", body)
+    assert (made.status, made.json["name"]) == (201, "DATABASE")
+    assert len(await world.get("/apps/shop/addon-attachments")) == 1
