@@ -10,6 +10,10 @@ from paasd.domain.errors import BuildFailed
 EXAMPLE = "write build.docker.web as the path of a Dockerfile, such as `web: Dockerfile`"
 
 
+BRACKETS_MAX = 1000
+TOO_DEEP = "heroku.yml is not valid YAML: it is nested too deeply."
+
+
 @dataclass(frozen=True, slots=True)
 class HerokuYml:
     """The Dockerfile's path, process types beside the image's own command, and the release command."""
@@ -21,12 +25,14 @@ class HerokuYml:
 
 def parse_heroku_yml(text: str) -> HerokuYml | None:
     """None when it builds by no Dockerfile. Raises BuildFailed naming what can't be read or isn't done here."""
+    if text.count("[") + text.count("{") > BRACKETS_MAX:  # the parser takes time by their square
+        raise BuildFailed(TOO_DEEP)
     try:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # a number or a date that there is not
         raise BuildFailed(f"heroku.yml is not valid YAML: {' '.join(str(error).split())[:200]}.") from error
     except RecursionError as error:
-        raise BuildFailed("heroku.yml is not valid YAML: it is nested too deeply.") from error
+        raise BuildFailed(TOO_DEEP) from error
     if not isinstance(document, dict):
         raise BuildFailed(f"heroku.yml can't be read: {EXAMPLE}.")
     docker = _mapping(_mapping(document, "build"), "docker")

@@ -22,6 +22,7 @@ HEROKU_YML = {
     "aliases to run": f"{ALIASES}build:\n  docker: {{web: Dockerfile}}\nrun:\n  web: *a11\n",
     "an object": "build: !!python/object/apply:os.system ['touch /tmp/paasd-was-here']\n",
     "deep": "build: " + "[" * 100_000,
+    "deep without a bracket": "".join(f"{' ' * depth}a:\n" for depth in range(600)),
     "a long number": "build: " + "9" * 5_000,
     "a day there is not": "build: 2021-99-99\n",
     "NUL": "build: \0\n",
