@@ -112,6 +112,10 @@ bench-logs: setup ## an app that prints 100 MB/s: another's tail, the app itself
 bench-api: setup ## what an API call costs at 1, 100 and 1,000 apps and with 10,000 releases
 	$(BIN)/python -m bench.api $(ARGS)
 
+.PHONY: bench-addons
+bench-addons: setup ## addons:create to the first query against the floor, docker run of the same image
+	$(BIN)/python -m bench.addons $(ARGS)
+
 .PHONY: bench-router
 bench-router: python-env ## the router against nginx, HAProxy, Caddy and a naive proxy: interleaved rounds, ratios
 	$(BIN)/python -m bench.router $(ARGS)

@@ -33,7 +33,7 @@ bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)
 if [ ! -d cluster ]; then
   rm -rf cluster.new
   "$bin/initdb" -D cluster.new -U postgres -A peer -E UTF8 --locale=C.UTF-8 --no-instructions >/dev/null
-  mv cluster.new cluster; sync -f .
+  mv cluster.new cluster; sync .
 fi
 bin=/usr/lib/postgresql/$(cat cluster/PG_VERSION)/bin
 limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes || echo max)
