@@ -256,7 +256,9 @@ class AddonWork:
         """One round over all: what was killed runs again, what a daemon left in the middle goes on or is undone."""
         everything, attached = await self.store.addons(), await self.store.attachments()
         for name, provider in self.providers.items():
-            running = [one for one in everything if one.provider == name and one.state is AddonState.PROVISIONED]
+            up = [one for one in everything if one.provider == name and one.state is AddonState.PROVISIONED]
+            # One that somebody is changing may be down for that: two at once would make its server twice.
+            running = [one for one in up if not self.background.lock(one.id).locked()]
             if running:
                 orders = [self.order_of(one, attached) for one in running]
                 await attempt(f"mend add-ons ({name})", provider.mend(orders))

@@ -8,6 +8,7 @@ from paasd.domain.addon import Addon, AddonState
 from paasd.domain.app import App
 from paasd.domain.errors import ConfirmationRequired, Conflict, InvalidParams, NotFound, ProviderFailed, Unavailable
 from paasd.domain.release import RollbackPart
+from tests.fake_addons import FakeProvider
 from tests.paasd.services.world import Outside, World, until, wire
 
 PG = "heroku-postgresql:mini"
@@ -306,3 +307,17 @@ async def test_a_release_that_fails_leaves_the_config_and_is_not_tried_again_by_
     assert len(await world.ledger_of(app)) == 3
     await world.push(app)
     assert addon.secret in str(await url_of(world, app))
+
+
+async def test_one_that_is_being_changed_is_not_mended_meanwhile(world: World) -> None:
+    """Bites: with all that are up asked for, a server is started while its plan is changed."""
+    app = await world.deployed()
+    addon = await created(world, app)
+    provider = world.addons.work.providers["fake"]
+    assert isinstance(provider, FakeProvider)
+    provider.held[addon.id].up = False
+    async with world.background.lock(addon.id):
+        await world.addons.work.mend()
+        assert not provider.held[addon.id].up
+    await world.addons.work.mend()
+    assert provider.held[addon.id].up
