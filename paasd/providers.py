@@ -5,10 +5,11 @@ from contextlib import AsyncExitStack
 
 from paasd.adapters.docker_addons import DockerAddons
 from paasd.adapters.process_addons import EmbeddedAddons
+from paasd.adapters.shared_addons import SharedAddons
 from paasd.engines import docker_settings
 from paasd.home import Home
 from paasd.ports import AddonProvider, Engine
-from paasd.settings import Settings
+from paasd.settings import Settings, SettingsError
 
 
 def containers(settings: Settings, home: Home, _: Engine) -> AddonProvider:
@@ -21,9 +22,20 @@ def embedded(settings: Settings, home: Home, _: Engine) -> AddonProvider:
     return EmbeddedAddons(home.id(), home.path, search_path=f"{settings.search_path}:/usr/bin:/usr/sbin")
 
 
+def shared(settings: Settings, home: Home, _: Engine) -> AddonProvider:
+    """Databases on a server that somebody already runs. SettingsError where its URL is none."""
+    path = f"{settings.search_path}:/usr/bin:/usr/sbin"
+    containers, url = home.engine("auto") != "process", settings.addons.shared.postgresql
+    try:
+        return SharedAddons(home.id(), home.path, url, search_path=path, containers=containers)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None  # the cause's words tell the URL
+
+
 PROVIDERS: Mapping[str, Callable[[Settings, Home, Engine], AddonProvider]] = {
     "container": containers,
     "embedded": embedded,
+    "shared": shared,
 }
 
 

@@ -25,6 +25,16 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plans: dict[Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,30}$")], PlanSettings] = {}
 
 
+class SharedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Servers that somebody already runs: the URL of a PostgreSQL, with somebody who may make roles and databases."""
+
+    postgresql: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the password that is in the URL."""
+        return f"SharedSettings(postgresql={'…' if self.postgresql else None})"
+
+
 class AddonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where add-ons are had from (auto: containers with Docker's engine, this machine's own servers without it), the
     seconds that provisioning may take, how many backups of each database that were asked for are kept, and for how many
@@ -35,3 +45,4 @@ class AddonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provider: Literal["auto", "container", "shared", "embedded"] = "auto"
     timeout: Duration = 600.0
     services: dict[str, ServiceSettings] = {}
+    shared: SharedSettings = SharedSettings()

@@ -38,6 +38,27 @@ REVOKE ALL ON DATABASE <database> FROM PUBLIC;
 NEW_PASSWORD = "ALTER ROLE <user> PASSWORD '<verifier>';\n"  # noqa: S105 (of what is said)
 HANG_UP = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE usename = '<user>';\n"
 DROP = "DROP DATABASE IF EXISTS <database> WITH (FORCE);\n"
+# Of a server that others use too, as somebody who may be no superuser there: who may make roles and databases.
+OURS = "GRANT <user> TO CURRENT_USER;\n"
+MARK = "COMMENT ON DATABASE <database> IS '<mark>';\nCOMMENT ON ROLE <user> IS '<mark>';\n"
+IS_THERE = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = '<database>');\n"
+MAY_ENTER = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '<user>' AND rolcanlogin);\n"
+SET_ASIDE = r"""
+SELECT 'ALTER ROLE <user> NOLOGIN' WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = '<user>') \gexec
+<hang up>
+""".replace("<hang up>", HANG_UP)
+PURGE = """
+SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+  WHERE application_name = '<application>' AND pid <> pg_backend_pid();
+<drop>
+DROP ROLE IF EXISTS <user>;
+""".replace("<drop>", DROP)
+KEPT = r"""
+SELECT substr(found, length('<mark>') + 1) FROM (
+  SELECT shobj_description(oid, 'pg_database') FROM pg_database
+  UNION SELECT shobj_description(oid, 'pg_authid') FROM pg_roles) AS all_of_them (found)
+  WHERE starts_with(found, '<mark>');
+"""
 
 
 def role_of(addon_id: str) -> str:
@@ -83,6 +104,41 @@ def reset_sql(order: Order) -> str:
 def facts_sql(order: Order) -> str:
     """One row of JSON, for `condition_of`."""
     return _filled(FACTS, order)
+
+
+def shared_settle_sql(order: Order) -> str:
+    """As `settle_sql`, where we may be no superuser."""
+    return _filled(ROLE + OURS + DATABASE, order)
+
+
+def mark_sql(order: Order, mark: str) -> str:
+    """Says whose its database and role are, for `kept_sql`. The mark is ours: it needs no quoting."""
+    return _filled(MARK, order).replace("<mark>", mark)
+
+
+def kept_sql(mark: str) -> str:
+    """What follows this in the marks that begin so, a line each."""
+    return KEPT.replace("<mark>", mark)
+
+
+def is_there_sql(order: Order) -> str:
+    """t or f: whether its database is there."""
+    return _filled(IS_THERE, order)
+
+
+def may_enter_sql(order: Order) -> str:
+    """t or f: whether its user may log in."""
+    return _filled(MAY_ENTER, order)
+
+
+def set_aside_sql(order: Order) -> str:
+    """Nobody logs in, or stays logged in, as its user."""
+    return _filled(SET_ASIDE, order)
+
+
+def purge_sql(order: Order, application: str) -> str:
+    """Database and user go, after what others who say that they are this `application` do there was ended."""
+    return _filled(PURGE, order).replace("<application>", application)
 
 
 def _filled(words: str, order: Order) -> str:

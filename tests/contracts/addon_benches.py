@@ -11,15 +11,19 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from paasd.adapters.docker_addons import DockerAddons
 from paasd.adapters.process_addon_server import Programs
 from paasd.adapters.process_addons import EmbeddedAddons
+from paasd.adapters.shared_addons import SharedAddons
 from paasd.domain.addon import Kind, Plan
 from paasd.ports import Access, AddonProvider, Order
 from tests.contracts.engines import docker, eventually, make_home, remove_home, require_docker
+from tests.contracts.own_postgres import OwnPostgres
 
 MEGABYTE = 1024 * 1024
 SEARCH_PATH = f"{os.environ['PATH']}:/usr/sbin:/usr/bin"
@@ -27,6 +31,10 @@ PLANS = {
     Kind.POSTGRESQL: Plan("p1", "heroku-postgresql:essential-0", "Essential 0", 256 * MEGABYTE, 1024 * MEGABYTE, 20),
     Kind.REDIS: Plan("r1", "heroku-redis:mini", "Mini", 32 * MEGABYTE, None, 20),
 }
+
+
+async def nothing() -> None:
+    """The daemon starts what was killed."""
 
 
 @dataclass
@@ -39,6 +47,7 @@ class AddonBench:
     traces: Callable[[], Awaitable[list[str]]]
     again: Callable[[], AddonProvider]  # another daemon's, over the same
     orders: list[Order] = field(default_factory=list)
+    restart: Callable[[], Awaitable[None]] = nothing  # what whoever runs the server does, where that is not the daemon
 
     def order(self, *apps: str) -> Order:
         """A new add-on's, of one app unless said otherwise."""
@@ -183,6 +192,34 @@ async def embedded_bench(kind: Kind) -> AsyncIterator[AddonBench]:
                     await provider.purge(order)
 
 
+@asynccontextmanager
+async def shared_bench(kind: Kind) -> AsyncIterator[AddonBench]:
+    """A database each on a PostgreSQL that the test starts as an operator would, as somebody who is no superuser."""
+    require(kind)
+    with tempfile.TemporaryDirectory(prefix="paasd-", ignore_cleanup_errors=True) as name:
+        home, place = uuid.uuid4().hex[:8], await asyncio.to_thread(make_home, name)
+        (place / "tmp").mkdir(mode=0o700)
+        server = await asyncio.to_thread(OwnPostgres.make, Path(name, "operators"))
+
+        def again() -> SharedAddons:
+            return SharedAddons(home, place, server.url, search_path=SEARCH_PATH)
+
+        async def kill(_: Order) -> None:
+            await asyncio.to_thread(server.stop, signal.SIGQUIT)  # immediate: as a crash, for those who are connected
+
+        async def traces() -> list[str]:
+            ours = "SELECT datname FROM pg_database WHERE datname ~ '^d[0-9a-f]{14}$' UNION ALL "
+            ours += "SELECT rolname FROM pg_roles WHERE rolname ~ '^u[0-9a-f]{14}$'"
+            return (await asyncio.to_thread(server.say, ours)).split()
+
+        try:
+            async with again() as provider:
+                restart = partial(asyncio.to_thread, server.start)
+                yield AddonBench(provider, kind, kill, traces, again, restart=restart)
+        finally:
+            await asyncio.to_thread(server.stop, signal.SIGQUIT)
+
+
 def require(kind: Kind) -> None:
     """Skip where the OS's package is missing, fail where PAASD_REQUIRE names the kind."""
     problem = Programs(SEARCH_PATH).problem(kind)
@@ -195,4 +232,5 @@ def require(kind: Kind) -> None:
 PROVIDERS: dict[str, Callable[[Kind], AbstractAsyncContextManager[AddonBench]]] = {
     "container": container_bench,
     "embedded": embedded_bench,
+    "shared": shared_bench,
 }
