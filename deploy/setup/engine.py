@@ -200,14 +200,20 @@ def run(engine: Engine, arguments: argparse.Namespace) -> int:
 
 
 def sweep(engine: Engine, arguments: argparse.Namespace) -> int:
-    """Removes containers, networks and images with the label, in that order; what is gone already is fine."""
+    """Removes containers, volumes, networks and images with the label, in that order; what is gone already is fine."""
     wanted = {"label": arguments.label}
     gone = engine.docker.errors.NotFound
-    count = {"containers": 0, "networks": 0, "images": 0}
+    count = {"containers": 0, "volumes": 0, "networks": 0, "images": 0}
     for container in engine.client.containers.list(all=True, filters=wanted, ignore_removed=True):
         try:
             container.remove(force=True, v=True)
             count["containers"] += 1
+        except gone:
+            continue
+    for volume in engine.client.volumes.list(filters=wanted):
+        try:
+            volume.remove(force=True)
+            count["volumes"] += 1
         except gone:
             continue
     for network in engine.client.networks.list(filters=wanted):
@@ -222,7 +228,8 @@ def sweep(engine: Engine, arguments: argparse.Namespace) -> int:
             count["images"] += 1
         except gone:
             continue
-    sys.stdout.write(", ".join(f"{number} {kind}" for kind, number in count.items()) + "\n")
+    told = (f"{number} {kind}" for kind, number in count.items() if number or kind != "volumes")
+    sys.stdout.write(", ".join(told) + "\n")
     return 0
 
 
