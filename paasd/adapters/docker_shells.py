@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from paasd.adapters.docker_api import Connection, DockerApi, Refused, translated
 from paasd.adapters.docker_streams import frames
+from paasd.adapters.tool_runs import said_by
 from paasd.domain.dyno import Exit
-from paasd.domain.errors import EngineUnavailable, ProviderFailed
+from paasd.domain.errors import EngineUnavailable
 
 HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
@@ -188,17 +189,7 @@ async def open_exec(
 async def run_exec(api: DockerApi, container: str, argv: Sequence[str], given: str, *, user: str) -> str:
     """What a command says that is given this on its stdin. ProviderFailed, with its last words, unless it exits 0."""
     shell = await open_exec(api, container, argv, {}, size=None, user=user)
-    try:
-        await shell.write(given.encode())
-        await shell.end_input()
-        said = b"".join([chunk async for chunk in shell.output()]).decode(errors="replace")
-        ended = await shell.wait()
-    finally:
-        await shell.close()
-    if ended.code != 0:
-        words = said.strip().rpartition("\n")[2][:300] or f"exit status {ended.code}"
-        raise ProviderFailed(f"{argv[0]} in {container} failed: {words}.")
-    return said
+    return await said_by(shell, given, f"{argv[0]} in {container}")
 
 
 async def exec_exit(api: DockerApi, exec_id: str) -> Exit:

@@ -12,8 +12,8 @@ from paasd.adapters.process_launch import Launcher
 from paasd.adapters.process_run import Runner
 from paasd.adapters.process_sandbox import View
 from paasd.adapters.process_shells import ProcessShell
+from paasd.adapters.tool_runs import said_by
 from paasd.domain.dyno import Limits
-from paasd.domain.errors import ProviderFailed
 from paasd.ports import Size
 
 NOBODY = (65534, 65534)
@@ -64,14 +64,4 @@ class Clients:
     ) -> str:
         """What it says that is given this. ProviderFailed, with its last words, unless it exits 0."""
         shell = await self.talk(argv, env, user=user, writable=writable)
-        try:
-            await shell.write(given.encode())
-            await shell.end_input()
-            said = b"".join([chunk async for chunk in shell.output()]).decode(errors="replace")
-            ended = await shell.wait()
-        finally:
-            await shell.close()
-        if ended.code != 0:
-            words = said.strip().rpartition("\n")[2][:300] or f"exit status {ended.code}"
-            raise ProviderFailed(f"{Path(argv[0]).name} failed: {words}.")
-        return said
+        return await said_by(shell, given, Path(argv[0]).name)
