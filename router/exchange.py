@@ -309,6 +309,6 @@ class Exchange:
             tunnel_ended(call)
 
         call.goes_on = True
-        tunnel = Tunnel(to_client, to_app, self._limits.idle, ended)
+        tunnel = Tunnel(to_client, to_app, self._limits.idle, self._fabric.silences, ended)
         in_flight.enter_tunnel(address, tunnel)
         tunnel.begin(from_client, from_app)

@@ -2,9 +2,10 @@
 
 import random
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from router.inflight import Address, InFlight
+from router.silence import Silences
 from router.state import TableInForce
 from router.table import Target
 from router.upstream import Upstreams
@@ -28,6 +29,7 @@ class Fabric:
     upstreams: Upstreams
     in_flight: InFlight
     limits: Limits
+    silences: Silences = field(default_factory=Silences)
 
     def choose(self, targets: tuple[Target, ...], refused: Collection[Address] = ()) -> Target | None:
         """A target that has not `refused`, not set aside unless all are: of two at random, the less busy one."""

@@ -10,7 +10,7 @@ class FrameBoundary:
     __slots__ = ("_head", "_missing", "_payload")
 
     def __init__(self) -> None:
-        self._head = bytearray()
+        self._head = b""
         self._missing = 2
         self._payload = 0
 
@@ -40,5 +40,5 @@ class FrameBoundary:
         self._missing = 2 + extended + (4 if self._head[1] & 0x80 else 0) - len(self._head)
         if not self._missing:
             self._payload = int.from_bytes(self._head[2 : 2 + extended], "big") if extended else short
-            self._head.clear()
+            self._head = b""
             self._missing = 2

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 from router.frames import SERVICE_RESTART, SERVICE_RESTART_MASKED, FrameBoundary
+from router.silence import Silences
 
 
 class Tunnel:
@@ -16,19 +17,21 @@ class Tunnel:
     Where no side did, the tunnel was cut for silence.
     """
 
-    __slots__ = ("_ended", "_idle_timeout", "_last", "_loop", "_to_app", "_to_client", "_watch", "sent")
+    __slots__ = ("_ended", "_loop", "_silences", "_to_app", "_to_client", "heard", "idle_timeout", "sent")
 
     def __init__(
-        self, client: asyncio.Transport, app: asyncio.Transport, idle_timeout: float, ended: Callable[[int, bool], None]
-    ) -> None:
-        self._idle_timeout = idle_timeout
+        self, client: asyncio.Transport, app: asyncio.Transport, idle_timeout: float, silences: Silences,
+        ended: Callable[[int, bool], None],
+    ) -> None:  # fmt: skip
+        self.idle_timeout = idle_timeout
         self._loop = asyncio.get_running_loop()
-        self._last = self._loop.time()
+        self.heard = self._loop.time()
         self._ended: Callable[[int, bool], None] | None = ended
         self._to_client = _End(self, app, client)
         self._to_app = _End(self, client, app)
-        self._watch = self._loop.call_later(idle_timeout, self._look)
+        self._silences = silences
         self.sent = 0
+        silences.watch(self)
 
     def begin(self, from_client: bytes, from_app: bytes) -> None:
         """Carry what has come already, and then whatever comes."""
@@ -45,14 +48,14 @@ class Tunnel:
                 end.source.resume_reading()
 
     def carried(self, size: int, *, to_client: bool) -> None:
-        self._last = self._loop.time()
+        self.heard = self._loop.time()
         if to_client:
             self.sent += size
 
     def go_away(self) -> None:
         """End it, with close code 1012 (service restart) to each side that is between two frames."""
         for end, word in ((self._to_client, SERVICE_RESTART), (self._to_app, SERVICE_RESTART_MASKED)):
-            if end.boundary.reached and not end.sink.is_closing():
+            if end.reached and not end.sink.is_closing():
                 end.sink.write(word)
         self.end()
 
@@ -60,7 +63,7 @@ class Tunnel:
         ended, self._ended = self._ended, None
         if ended is None:
             return
-        self._watch.cancel()
+        self._silences.forget(self)
         for end in (self._to_client, self._to_app):
             end.sink.close()
         ended(self.sent, closed)
@@ -68,24 +71,20 @@ class Tunnel:
     def is_to_client(self, end: "_End") -> bool:
         return end is self._to_client
 
-    def _look(self) -> None:
-        left = self._last + self._idle_timeout - self._loop.time()
-        if left <= 0:
-            self.end(closed=False)
-        else:
-            self._watch = self._loop.call_later(left, self._look)
+    def fell_silent(self) -> None:
+        self.end(closed=False)
 
 
-class _End(asyncio.Protocol):
-    """What reads one side (`source`) and writes to the other (`sink`)."""
+class _End(FrameBoundary, asyncio.Protocol):
+    """What reads one side (`source`) and writes to the other (`sink`), and follows the frames that pass."""
 
-    __slots__ = ("_tunnel", "boundary", "sink", "source")
+    __slots__ = ("_tunnel", "sink", "source")
 
     def __init__(self, tunnel: Tunnel, source: asyncio.Transport, sink: asyncio.Transport) -> None:
+        super().__init__()
         self._tunnel = tunnel
         self.source = source
         self.sink = sink
-        self.boundary = FrameBoundary()
 
     @property
     def full(self) -> bool:
@@ -97,7 +96,7 @@ class _End(asyncio.Protocol):
         if self.sink.is_closing():
             return
         self.sink.write(data)
-        self.boundary.feed(data)
+        self.feed(data)
 
     def pause_writing(self) -> None:
         self.sink.pause_reading()
