@@ -1,6 +1,7 @@
 """Outputs as files, HOME/apps/<app id>/{releases/<version>.out,builds/<id>.log}: one writer each, readers follow live.
 
-A file whose writer is gone (the daemon was restarted) simply ends where it was left.
+A file whose writer is gone (the daemon was restarted) simply ends where it was left. One that grew beyond the most that
+is kept is a ring: byte n lies at n modulo that, and behind the ring stands how many there have been.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -22,6 +24,10 @@ log = structlog.get_logger(__name__)
 
 MAX_BYTES = 300 * 1000**2
 CHUNK_BYTES = 256 * 1024
+COUNT_BYTES = 20  # decimal digits behind a ring
+AHEAD = 16  # a reader that the writer overtook is put so much of the ring before it, so as not to be at once again
+LEFT_OUT = b"%b !     Output too long: %d bytes were left out here.\n"
+LOST = b"\n !     The disk was full: %d more bytes were left out.\n"
 SUFFIXES = {"releases": ".out", "builds": ".log"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
@@ -53,16 +59,23 @@ class LogFiles:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise NotFound("There is no output of that; it was never made, or its app is gone.") from error
+        extent = growing or _ended(descriptor, self._max_bytes)
         try:
             while True:
                 # asked before reading, so that what is written while we read is not missed
-                ended = growing is None or growing.ended
-                grown = None if growing is None else growing.grown
-                chunk = await asyncio.to_thread(os.pread, descriptor, CHUNK_BYTES, offset)
+                ended, grown = extent.ended, extent.grown
+                if offset < extent.first:
+                    ahead = extent.first + (0 if ended else extent.most // AHEAD)
+                    yield LEFT_OUT % (b"\n" if offset else b"", ahead - offset)
+                    offset = ahead
+                count, place = extent.piece(offset)
+                chunk = await asyncio.to_thread(os.pread, descriptor, count, place) if count > 0 else b""
+                if offset < extent.first:
+                    continue  # written over while we read
                 if chunk:
                     offset += len(chunk)
                     yield chunk
-                elif ended or grown is None:
+                elif ended:
                     return
                 else:
                     await grown.wait()
@@ -100,33 +113,48 @@ class LogFiles:
         return self._apps / _checked(app_id) / key[0] / (_checked(key[1]) + SUFFIXES[key[0]])
 
 
-class _Growing:
+@dataclass(slots=True)
+class _Extent:
+    """What there is of an output: of the `total` bytes that were printed, the newest `most`, as a ring if need be."""
+
+    most: int
+    total: int = 0
+    ended: bool = False
+    grown: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def first(self) -> int:
+        """The first byte that is kept."""
+        return max(0, self.total - self.most)
+
+    def piece(self, offset: int) -> tuple[int, int]:
+        """How many bytes can be read at once from there (none when 0 or less), and where in the file."""
+        place = offset % self.most
+        return min(CHUNK_BYTES, self.total - offset, self.most - place), place
+
+
+class _Growing(_Extent):
     """An output being written. Its readers wait for `grown`, which is replaced each time it is set."""
 
     def __init__(self, path: Path, descriptor: int, max_bytes: int, siblings: "dict[Path, _Growing]") -> None:
-        self.ended = False
-        self.grown = asyncio.Event()
+        super().__init__(max_bytes)
         self._path = path
         self._descriptor = descriptor
-        self._room = max_bytes
-        self._left_out = 0
+        self._lost = 0  # to a disk that is full
         self._siblings = siblings
 
     async def write(self, data: bytes) -> None:
-        """Append. Never raises: what can't be kept, for its size or for a full disk, is counted and said at the end."""
+        """Append. Never raises: what a full disk does not take is counted and said at the end."""
         if not self.ended:
-            kept = data[: self._room] if not self._left_out else b""
-            written = self._append(kept)
-            self._room -= written
-            self._left_out += len(data) - written
+            written = 0 if self._lost else self._append(data)
+            self._lost += len(data) - written
 
     async def close(self) -> None:
         """The end, on the disk when it returns. May be repeated."""
         if self.ended:
             return
-        if self._left_out:
-            line = f"\n !     Output too long, or disk full: {self._left_out} more bytes were left out.\n"
-            self._append(line.encode())
+        if self._lost:
+            self._append(LOST % self._lost)
         self.ended = True
         self._wake()
         if self._siblings.get(self._path) is self:
@@ -138,9 +166,14 @@ class _Growing:
         view = memoryview(data)
         try:
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                place = self.total % self.most
+                written = os.pwrite(self._descriptor, view[: self.most - place], place)
+                view = view[written:]
+                self.total += written
+            if self.total > self.most:
+                os.pwrite(self._descriptor, b"%0*d" % (COUNT_BYTES, self.total), self.most)
         except OSError as error:
-            if not self._left_out:
+            if not self._lost:
                 log.error("an output can't be kept", path=str(self._path), error=str(error))
         self._wake()
         return len(data) - len(view)
@@ -150,11 +183,20 @@ class _Growing:
         self.grown = asyncio.Event()
 
 
+def _ended(descriptor: int, most: int) -> _Extent:
+    """Of an output whose writer is gone."""
+    size = os.fstat(descriptor).st_size
+    count = os.pread(descriptor, COUNT_BYTES, most) if size == most + COUNT_BYTES else b""
+    if count.isdigit():
+        return _Extent(most, int(count), ended=True)
+    return _Extent(max(most, size), size, ended=True)
+
+
 def _create(path: Path) -> int:
     for directory in (path.parent.parent, path.parent):  # the mode does not count for parents made on the way
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # a new file: whoever reads the old one keeps it
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 def _kept(app: Path) -> list[tuple[Path, int, float]]:

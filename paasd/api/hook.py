@@ -18,7 +18,7 @@ from socket import AF_UNIX, SOCK_STREAM, socket
 
 import structlog
 
-from paasd.api.shown import Shown
+from paasd.api.shown import Lines, Shown
 from paasd.domain.access import Actor
 from paasd.domain.app import App
 from paasd.domain.errors import InvalidParams, PaasError
@@ -200,11 +200,12 @@ class _Pusher:
         self._writer = writer
         self._stalled_seconds = stalled_seconds
         self._listens = True
+        self._lines = Lines()
         self._shown = Shown()
 
     async def write(self, data: bytes) -> None:
         """Waits while the pusher reads slowly; never raises for one who went away. Nothing steers his terminal."""
-        data = self._shown.feed(data)
+        data = self._shown.feed(self._lines.feed(data))
         for start in range(0, len(data), FRAME_BYTES):
             part = data[start : start + FRAME_BYTES]
             if not self._listens or self._writer.is_closing():

@@ -18,11 +18,14 @@ class Outputs(Protocol):
     """Kept outputs of release phases and builds. A key is ("releases", "<version>") or ("builds", "<id>")."""
 
     async def open(self, app_id: str, key: tuple[str, str]) -> OutputFile:
-        """Begin it, empty; 300 MB at most, what goes beyond is counted and said at the end."""
+        """Begin it, empty; its last 300 MB are kept, and readers are told how much there was before."""
         ...
 
     def read(self, app_id: str, key: tuple[str, str], *, offset: int = 0) -> AsyncIterator[bytes]:
-        """What is kept from `offset` on, then live until the writer closes. NotFound when there is none."""
+        """What is kept from `offset` on, then live until the writer closes. NotFound when there is none.
+
+        Where bytes from there on are no more (or no more when the reader comes to them), a line says how many.
+        """
         ...
 
     def exists(self, app_id: str, key: tuple[str, str]) -> bool: ...

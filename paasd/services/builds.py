@@ -20,9 +20,10 @@ from paasd.domain.errors import BuildFailed, Conflict, DeployCancelled, DeployFa
 from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus
 from paasd.failpoints import Failpoints
-from paasd.ports import Artifact, BuildSpec, Engine, OutputFile, Outputs, Sources, Store, Write
+from paasd.ports import Artifact, BuildSpec, Engine, Outputs, Sources, Store, Write
 from paasd.services.disk import Disk
 from paasd.services.first_deploy import filled_in
+from paasd.services.live_output import LiveOutput
 from paasd.services.logs import AppLogs
 from paasd.services.places import Holder, Places
 from paasd.services.releases import Releases, UnderWay
@@ -30,10 +31,8 @@ from paasd.services.releases import Releases, UnderWay
 log = structlog.get_logger(__name__)
 
 KEPT_BYTES = 64 * 1024
-CUT_OFF = b"\n !     The build printed too much: the rest of its output is not kept\n"
 LACKS_COMPILER = re.compile(rb"Failed to build|build backend returned an error|gyp ERR!")
 LARGE_BYTES = 500_000_000
-LOG_BYTES = 300_000_000  # of a build's output that are kept and shown
 
 Source = Callable[[], Awaitable[str]]
 
@@ -160,10 +159,17 @@ class Builds:
 
     async def _kept_build(self, push: Push, build: Build, holder: Holder, commit: Source, output: Write) -> Build:
         kept = await self._outputs.open(push.app.id, ("builds", build.id))
+        live = LiveOutput(output, f"`paas builds:output {build.id}` has the end")
+
+        async def tee(data: bytes) -> None:
+            await kept.write(data)
+            await live.write(data)
+
         try:
-            return await self.build(push.app, build, holder, commit, tee(kept, output))
+            return await self.build(push.app, build, holder, commit, tee)
         finally:
             await kept.close()
+            await live.end()
 
     async def build(self, app: App, build: Build, holder: Holder, commit: Source, output: Write) -> Build:
         """Build what `commit` gives, a commit that the app's repository has; the build as it ended, or what failed."""
@@ -319,23 +325,6 @@ def keeping(end: bytearray, output: Write) -> Write:
     async def write(data: bytes) -> None:
         end.extend(data)
         del end[:-KEPT_BYTES]
-        await output(data)
-
-    return write
-
-
-def tee(kept: OutputFile, output: Write) -> Write:
-    """A writer that keeps what it passes on, up to LOG_BYTES; the rest is read and dropped, and that is said."""
-    room = LOG_BYTES
-
-    async def write(data: bytes) -> None:
-        nonlocal room
-        if room < 0:
-            return
-        room -= len(data)
-        if room < 0:
-            data = data[:room] + CUT_OFF
-        await kept.write(data)
         await output(data)
 
     return write

@@ -11,6 +11,7 @@ from paasd.domain.release import Release, Stage
 from paasd.ports import Write
 from paasd.services.deploy import Stagehands
 from paasd.services.endings import note_exit
+from paasd.services.live_output import LiveOutput
 
 SECRET_BYTES = 32
 DUE = "due"
@@ -62,16 +63,19 @@ async def _run(hands: Stagehands, app: App, release: Release, output: Write) -> 
     hands.logs.belongs(app.id, name, release.version)
     hands.logs.note(app.id, name, f"Starting process with command `{command}`")
     terminal = await hands.engine.attach(hands.boot.spec(app, release, name, DynoKind.RELEASE, command))
+    live = LiveOutput(output, "they are kept nowhere")
     try:
         async with asyncio.timeout(app.release_timeout):
             async for chunk in terminal.output():
-                await output(chunk)
+                await live.write(chunk)
             ended = await terminal.wait()
     except TimeoutError:
+        await live.end()
         await output(f" !     postdeploy was stopped after {app.release_timeout:g} seconds; run it by hand.\n".encode())
         return "stopped: it took too long"
     finally:
         await terminal.close()
+    await live.end()
     note_exit(hands.logs, app.id, name, ended)
     if ended.code != 0 or ended.signal is not None or ended.oom:
         words = (

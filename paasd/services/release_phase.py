@@ -12,6 +12,7 @@ from paasd.failpoints import Failpoints
 from paasd.ports import Engine, OutputFile, Outputs, Terminal, Write
 from paasd.services.boot import Boot
 from paasd.services.endings import note_exit
+from paasd.services.live_output import LiveOutput
 from paasd.services.logs import AppLogs
 
 LOG_LINE_BYTES = 10_000
@@ -34,7 +35,7 @@ class ReleasePhase:
     async def run(self, app: App, release: Release, kept: OutputFile, output: Write, size: str = DEFAULT_SIZE) -> None:
         """Run the release command to its end. Raises ReleasePhaseFailed unless it exits 0.
 
-        Its output goes to `kept` byte for byte, to `output` as it comes, and to the app's log. Closes `kept`.
+        Its output goes to `kept` byte for byte (which is closed), to `output` up to a bound, and to the app's log.
         """
         command = release.processes.release
         if command is None:
@@ -47,7 +48,8 @@ class ReleasePhase:
             terminal = await self.engine.attach(spec)
             try:
                 await self.failpoints.reach("release-phase")
-                ended = await self._copy(app, name, terminal, kept, output)
+                live = LiveOutput(output, f"`paas releases:output v{release.version}` has the end")
+                ended = await self._copy(app, name, terminal, kept, live)
             finally:
                 await terminal.close()
         finally:
@@ -59,19 +61,17 @@ class ReleasePhase:
                 exit_code=ended.code,
             )
 
-    async def _copy(self, app: App, name: str, terminal: Terminal, kept: OutputFile, output: Write) -> Exit:
+    async def _copy(self, app: App, name: str, terminal: Terminal, kept: OutputFile, live: LiveOutput) -> Exit:
         tail = b""
         try:
             async with asyncio.timeout(app.release_timeout):
                 async for chunk in terminal.output():
                     await kept.write(chunk)
-                    await output(chunk)
+                    await live.write(chunk)
                     *lines, tail = (tail + chunk).split(b"\n")
                     for line in lines:
                         self._note(app, name, line)
                     tail = tail[-LOG_LINE_BYTES:]
-                if tail:
-                    await output(b"\n")  # so that what we say next begins on a line of its own
                 return await terminal.wait()
         except TimeoutError:
             raise ReleasePhaseFailed(
@@ -81,6 +81,7 @@ class ReleasePhase:
         finally:
             if tail:
                 self._note(app, name, tail)
+            await live.end()
 
     def _note(self, app: App, name: str, line: bytes) -> None:
         self.logs.note(app.id, name, line.rstrip(b"\r").decode(errors="replace"), source="app")

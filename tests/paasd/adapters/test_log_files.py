@@ -69,14 +69,50 @@ async def test_many_readers_of_many_writes(tmp_path: Path) -> None:
         assert await reader == whole[offset:]
 
 
-async def test_what_goes_beyond_the_limit_is_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [1, 3, 7, 10, 11, 25, 1000])
+async def test_what_goes_beyond_the_limit_is_cut_from_the_front(tmp_path: Path, size: int) -> None:
+    """While it is written, after its end, and by the next daemon. Bites: `first` always 0."""
+    whole = bytes(range(32, 127)) * 3
     files = LogFiles(tmp_path, max_bytes=10)
     output = await files.open(APP_ID, KEY)
-    for part in (b"12345", b"6789012", b"x", b""):
-        await output.write(part)
+    for start in range(0, len(whole), size):
+        await output.write(whole[start : start + size])
+    begun = files.read(APP_ID, KEY)
+    assert await anext(begun) == b" !     Output too long: 275 bytes were left out here.\n"
     await output.close()
-    text = await collect(files)
-    assert text.startswith(b"1234567890\n") and b" 3 more bytes were left out" in text
+    assert b"".join([chunk async for chunk in begun]) == whole[-10:]
+    told = b" !     Output too long: %d bytes were left out here.\n"
+    for reader in (files, LogFiles(tmp_path, max_bytes=10)):
+        assert await collect(reader) == told % 275 + whole[-10:]
+        assert await collect(reader, offset=280) == whole[280:]
+        assert await collect(reader, offset=274) == b"\n" + told % 1 + whole[-10:]
+    assert await files.size(APP_ID) == 30
+
+
+async def test_a_reader_that_the_writer_overtakes_is_told_how_much_it_missed(tmp_path: Path) -> None:
+    """Bites: what is read in the thread given on without a look whether it was written over meanwhile."""
+    files = LogFiles(tmp_path, max_bytes=1600)
+    output = await files.open(APP_ID, KEY)
+    await output.write(b"first ")
+    reader = files.read(APP_ID, KEY)
+    async with asyncio.timeout(10):
+        assert await anext(reader) == b"first "
+        await output.write(b"-" * 4994)
+        assert await anext(reader) == b"\n !     Output too long: 3494 bytes were left out here.\n"
+        reading = asyncio.ensure_future(anext(reader))
+        await asyncio.sleep(0)  # it reads in its thread
+        await output.write(b"+" * 1600)
+        assert await reading == b"\n !     Output too long: 1600 bytes were left out here.\n"
+        await output.close()
+        assert b"".join([chunk async for chunk in reader]) == b"+" * 1500
+
+
+async def test_an_output_of_an_older_paasd_that_kept_the_beginning_is_read_whole(tmp_path: Path) -> None:
+    old = b"1234567890\n !     Output too long, or disk full: 3 more bytes were left out.\n"
+    output = await LogFiles(tmp_path).open(APP_ID, KEY)
+    await output.write(old)
+    await output.close()
+    assert await collect(LogFiles(tmp_path, max_bytes=10)) == old
 
 
 async def test_a_full_disk_is_not_the_writer_s_fault(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from paasd.api.shown import Shown
+from paasd.api.shown import LINE_BYTES, Lines, Shown
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,14 @@ def test_a_sequence_without_an_end_is_not_kept_for_ever() -> None:
     assert stream.feed(b"\x1b[" + b"1;" * 16) == b""
     assert stream.feed(b"1;" * 500).startswith("�[1;1;".encode())
     assert stream.feed(b"on\n") == b"on\n"
+
+
+@pytest.mark.parametrize("size", [1, 1000, LINE_BYTES, 10**6])
+def test_lines_are_cut_where_no_terminal_s_program_would_hold_them(size: int) -> None:
+    """However they come. Bites: without the look at `_length`, a line that comes in pieces is never cut."""
+    long = LINE_BYTES + 34_464
+    printed = b"short\n" + b"y" * LINE_BYTES + b"\r" + b"z" * long + b"\r\n\n" + b"end " * 3
+    stream = Lines()
+    shown = b"".join(stream.feed(printed[at : at + size]) for at in range(0, len(printed), size))
+    cut = b"z" * LINE_BYTES + b" [34464 bytes left out]\r\n\n"
+    assert shown == b"short\n" + b"y" * LINE_BYTES + b"\r" + cut + b"end end end "

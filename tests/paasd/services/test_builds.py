@@ -9,7 +9,6 @@ from paasd.domain.app import App
 from paasd.domain.errors import BuildFailed, Conflict, DeployFailed, EngineUnavailable, StoreUnavailable
 from paasd.domain.push import Push
 from paasd.domain.release import BuildStatus
-from paasd.services.builds import CUT_OFF, tee
 from paasd.services.places import QUEUED_MAX
 from tests.paasd.services.world import DEADLINE, Output, World, cancelled, somebody, until, wire
 
@@ -281,28 +280,19 @@ async def test_an_image_that_is_large_is_warned_of(world: World, monkeypatch: py
     assert "The image is larger than 0 MB" in await world.push(app)
 
 
-async def test_output_without_end_is_cut_off_and_the_build_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bites: without the bound a build that prints for ever fills the disk of the home."""
-    monkeypatch.setattr("paasd.services.builds.LOG_BYTES", 10)
-    kept, shown = Kept(), Output()
-    write = tee(kept, shown)
-    for piece in (b"12345", b"6789", b"0abc", b"more", b"more"):
-        await write(piece)
-    assert bytes(kept.text) == b"1234567890" + CUT_OFF
-    assert shown.text.encode() == bytes(kept.text)
-
-
-class Kept:
-    """An output file in memory."""
-
-    def __init__(self) -> None:
-        self.text = bytearray()
-
-    async def write(self, data: bytes) -> None:
-        self.text += data
-
-    async def close(self) -> None:
-        pass
+async def test_a_pusher_is_shown_so_much_of_a_build_and_all_of_it_is_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bites: `tee` passing on to `output` itself."""
+    monkeypatch.setattr("paasd.services.live_output.LIVE_BYTES", 10)
+    app = await world.create()
+    seen = await world.push(app)
+    [build] = await world.store.builds(app.id)
+    kept = b"".join([chunk async for chunk in world.outputs.read(app.id, ("builds", build.id))])
+    assert len(kept) > 100
+    told = f"\n !     Output too long: {len(kept) - 10} more bytes were left out here"
+    assert f"{kept[:10].decode()}{told}; `paas builds:output {build.id}` has the end.\n" in seen
+    assert "v2 is live" in seen
 
 
 async def test_what_has_to_be_compiled_is_built_again_with_compilers_and_later_at_once(world: World) -> None:
