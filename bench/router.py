@@ -77,7 +77,7 @@ def _in_own_network(arguments: list[str]) -> NoReturn:
     """Begin again where nothing but our own loopback is: an engine's netfilter rules cost each packet of all contenders
     alike, and so blur what the proxies themselves cost. Needs root."""
     again = [sys.executable, "-m", "bench.router", *arguments]
-    os.execvp("unshare", ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *again])  # noqa: S606, S607
+    os.execvp("unshare", ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *again])
 
 
 def _run(running: list[Contender], upstream: int, rounds: int, seconds: float, only: list[str]) -> int:

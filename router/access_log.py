@@ -118,9 +118,10 @@ class AccessLog:
 
     def take(self, entries: Iterable[LogEntry]) -> None:
         """Entries of apps, this worker's or another's, for whoever follows."""
-        for entry in entries:
-            self._recent.append(entry)
-            for follower in self._followers:
+        taken = list(entries)
+        self._recent += taken
+        for follower in self._followers:
+            for entry in taken:
                 follower.offer(entry)
 
     async def follow(self, since: str | None) -> AsyncGenerator[bytes, None]:
@@ -184,7 +185,7 @@ class AccessLog:
         ]
         self._entries += entries
         if self.leads:
-            self.take(entry for entry in entries if entry.app)
+            self.take([entry for entry in entries if entry.app])
         if self._heard is not None:
             self._heard(records, entries)
 

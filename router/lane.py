@@ -28,7 +28,7 @@ class Lane:
         random = os.urandom(16).hex()
         self.ids = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-8{random[15:18]}-"
         self._ids = self.ids.encode()
-        self._count = count(int(random[18:28], 16))
+        self._count = count(0x1000_0000_0000 + int(random[18:28], 16))  # twelve digits, without being told to fill up
         # Bound once: each is called for every request.
         self._choose = fabric.choose
         self._kept = fabric.upstreams.kept
@@ -80,8 +80,8 @@ class Lane:
         connection.passage = passage
         self._entered(connection.address)
         connection.transport.write(
-            b"%b %b HTTP/1.1%b%b%b\r\nX-Request-Id: %b%012x\r\nX-Request-Start: %d\r\n\r\n"
-            % (method, uri, headers.lines, about, headers.authority, self._ids, number, time.time() * 1000)
+            b"%b %b HTTP/1.1%b%b%b\r\nX-Request-Id: %b%x\r\nX-Request-Start: %d\r\n\r\n"
+            % (method, uri, headers.lines, about, headers.authority, self._ids, number, time.time_ns() // 1_000_000)
         )
         timeouts = route.timeouts
         connection.expect_by(now + (self.first_byte if timeouts is None else timeouts.first_byte))

@@ -103,14 +103,14 @@ class Passage:
 
     @property
     def request_id(self) -> str:
-        return f"{self._lane.ids}{self._number:012x}"
+        return f"{self._lane.ids}{self._number:x}"
 
     def line(self) -> str:
         """The log line, as Call.line has it; nothing in a head of the lane needs escaping."""
         return (
             f'at=info method={self.method.decode()} path="{self.uri.decode()}" host={self.host}'
-            f' request_id={self._lane.ids}{self._number:012x} fwd="{self.client.address}" dyno={self.target.dyno}'
-            f" connect=0ms service={(self.ended - self.started) * 1000:.0f}ms status={self.status} bytes={self.sent}"
+            f' request_id={self._lane.ids}{self._number:x} fwd="{self.client.address}" dyno={self.target.dyno}'
+            f" connect=0ms service={round((self.ended - self.started) * 1000)}ms status={self.status} bytes={self.sent}"
             f" protocol={self.client.scheme}"
         )
 
