@@ -132,6 +132,7 @@ async def serve(settings: Settings, home: Home, listeners: Sequence[socket.socke
     async with AsyncExitStack() as stack:
         adapters = await open_adapters(settings, home, stack)
         services = wire(settings, adapters)
+        services.addons.work.following.start = services.recovery.converge
         stack.push_async_callback(services.background.close)
         await services.access.ensure_owner(settings.owner, home.token())
         hook = await stack.enter_async_context(HookServer(home.hook_socket, home.hooks, services.builds.receive))

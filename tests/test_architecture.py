@@ -129,6 +129,7 @@ TESTED_ELSEWHERE = {
     "paasd/cli/redis.py": "tests/acceptance/test_pg.py",
     "paasd/adapters/tool_runs.py": "tests/contracts/test_addon_provider.py",
     "paasd/ports/store_addons.py": "tests/contracts/test_store_addons.py",
+    "paasd/services/addon_releases.py": "tests/paasd/services/test_addons.py",
     "paasd/services/addon_work.py": "tests/paasd/services/test_addons.py",
     "paasd/api/addon_resources.py": "tests/paasd/api/test_addons.py",
     "paasd/settings_addons.py": "tests/paasd/test_rules.py",

@@ -1,31 +1,27 @@
-"""What is done for add-ons behind the calls: provisioning, letting apps in, the releases that follow, taking away.
+"""What is done for add-ons behind the calls: provisioning, letting apps in, mending, taking away.
 
 The ledger says what should be; every step may be repeated, so whatever a killed daemon left goes on from its rows.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from paasd.domain.access import Actor
-from paasd.domain.addon import Addon, AddonState, Attachment, describe_attachments
+from paasd.domain.addon import Addon, AddonState, Attachment
 from paasd.domain.addon_catalogue import Catalogue
-from paasd.domain.app import App
 from paasd.domain.errors import NotFound, PaasError, Unavailable
-from paasd.domain.release import NewRelease, Release, Stage, Status
 from paasd.failpoints import Failpoints
 from paasd.ports import AddonProvider, Order, Store
+from paasd.services.addon_releases import SOURCE, AddonReleases
 from paasd.services.background import Background, attempt
 from paasd.services.logs import AppLogs
-from paasd.services.releases import Releases, UnderWay
+from paasd.services.releases import Releases
 
 log = structlog.get_logger(__name__)
-
-SOURCE = "app"
-INTERRUPTED = ("daemon restarted during", "Cancelled during")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +46,12 @@ class AddonWork:
     rules: AddonRules = field(default_factory=AddonRules)
     failpoints: Failpoints = field(default_factory=Failpoints)
     working: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+    following: AddonReleases = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.following = AddonReleases(
+            self.store, self.releases, self.logs, self.background, self.failpoints, self.shut_out
+        )
 
     def provider(self, addon: Addon) -> AddonProvider:
         """Unavailable where it is not set up any more."""
@@ -107,7 +109,7 @@ class AddonWork:
             await self.failpoints.reach("addon-provisioned")
             self.say(addon.app_id, f"Add-on {addon.name} ({addon.plan}) is provisioned")
             await self.let_in(await self.store.addon(addon.id))
-        await self.converge_all(addon.id, actor)
+        await self.following.converge_all(addon.id, actor)
 
     async def _provide(self, addon: Addon) -> str | None:
         """Why it could not be had; None once it is there."""
@@ -153,57 +155,6 @@ class AddonWork:
         if found:
             await self.store.set_attachment_values(found)
 
-    # --- the releases that follow -----------------------------------------------------------------------------------
-
-    async def converge_all(self, addon_id: str, actor: Actor) -> None:
-        """A release of each app whose config vars the add-on changes. One app's trouble is not another's."""
-        for app_id in dict.fromkeys(one.app_id for one in await self.store.attachments(addon_id=addon_id)):
-            try:
-                app = await self.store.app(app_id)
-            except NotFound:
-                continue
-            await attempt(f"release the add-ons of {app.name}", self.converge(app, actor))
-
-    async def converge(self, app: App, actor: Actor) -> UnderWay:
-        """ONE release, where its add-ons are not those of its newest; it is recorded when this returns.
-
-        A release phase runs only where something was attached: an app must not be able to keep a dead password.
-        Raises ReleaseInProgress.
-        """
-
-        async def draft() -> NewRelease | None:
-            now, before = await self.store.attached_now(app.id), await self.store.newest_attachments(app.id)
-            description = describe_attachments(before, now, await self.store.newest_config(app.id))
-            if description is None:
-                return None
-            own, served = await self.store.own_config(app.id), await self.store.current_release(app.id)
-            new = NewRelease(app.id, description, actor, own, {}, status=Status.SUCCEEDED)
-            if served is None or served.artifact is None:
-                return new
-            new = await self.releases.with_code_of(app, served, new)
-            return new if "Attach " in description else replace(new, has_output=False)
-
-        under_way = await self.releases.begin(app, draft)
-        await self.failpoints.reach("addon-released")
-        if under_way.task is not None:
-            self.background.spawn(f"follow v{under_way.release.version}", self._follow(app, under_way))
-        elif under_way.release.status is not Status.PENDING:
-            await attempt(f"shut out {app.name}", self.shut_out(app.id))
-        return under_way
-
-    async def _follow(self, app: App, under_way: UnderWay) -> None:
-        assert under_way.task is not None
-        await asyncio.wait([under_way.task])
-        version, description = under_way.release.version, under_way.release.description
-        if under_way.task.cancelled() or under_way.task.exception() is not None:
-            self.say(
-                app.id,
-                f"{description}: release v{version} failed, so the config is as it was; the next release that succeeds "
-                "has it",
-            )
-            return
-        await attempt(f"shut out {app.name}", self.shut_out(app.id))
-
     async def shut_out(self, app_id: str) -> None:
         """Of add-ons that the app is detached from, once no release that is served has them."""
         attached = await self.store.attachments(app_id=app_id)
@@ -240,7 +191,7 @@ class AddonWork:
         async with self.background.lock(addon.id):
             if (await self.store.addon(addon.id)).state is not AddonState.DEPROVISIONING:
                 return
-            await self.converge_all(addon.id, actor)
+            await self.following.converge_all(addon.id, actor)
             apps = {one.app_id for one in await self.store.attachments(addon_id=addon.id)}
             for app_id in apps:  # dynos that use it are gone before it is, wherever that can be had
                 async with self.background.lock(app_id):
@@ -266,7 +217,7 @@ class AddonWork:
             if addon.id not in self.working and not self.background.lock(addon.id).locked():
                 await attempt(f"settle {addon.name}", self._settle(addon))
         for app_id in dict.fromkeys(one.app_id for one in attached):
-            await attempt("settle an app's add-ons", self._settle_app(app_id))
+            await attempt("settle an app's add-ons", self.following.settle(app_id))
 
     async def _settle(self, addon: Addon) -> None:
         now = datetime.now(UTC)
@@ -315,32 +266,6 @@ class AddonWork:
         await self.let_in(rotated, anew=True)
         await self.store.save_addon(rotated)
         return rotated
-
-    async def _settle_app(self, app_id: str) -> None:
-        try:
-            app = await self.store.app(app_id)
-        except NotFound:
-            await self.shut_out(app_id)
-            return
-        if self.background.lock(app_id).locked():
-            return  # a release is under way: the next round
-        if not await self._tried(app):
-            await self.converge(app, Actor(app.owner_id, app.owner_email, "", ""))
-        else:
-            await self.shut_out(app_id)
-
-    async def _tried(self, app: App) -> bool:
-        """Whether the newest release has the add-ons of now and failed by the app's own fault: it is not repeated."""
-        newest: Sequence[Release] = await self.store.releases(app.id, newest_first=True, limit=1)
-        if not newest or newest[0].status is not Status.FAILED:
-            return False
-        now = await self.store.attached_now(app.id)
-        same = tuple(newest[0].attachments) == now.attachments
-        if not same or any(newest[0].config.get(name) != value for name, value in now.config.items()):
-            return False
-        stages = await self.store.stages(newest[0].id)
-        failure = next((one.detail for one in stages if one.stage is Stage.FAILED), "")
-        return not failure.startswith(INTERRUPTED)
 
     async def owner(self, addon: Addon) -> Actor:
         """Who stands for what the daemon does by itself."""

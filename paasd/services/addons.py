@@ -174,7 +174,7 @@ class Addons:
             await self.store.insert_attachment(made, replacing=replaced.id if replaced is not None else None)
             self.work.say(app.id, f"Attach {addon.name} as {chosen} by user {actor.email}")
             await self.work.let_in(addon)
-        await self.work.converge(app, actor)
+        await self.work.following.converge(app, actor)
         return made
 
     async def _replaced(self, app: App, addon: Addon, name: str | None, confirm: str | None) -> Attachment | None:
@@ -211,7 +211,7 @@ class Addons:
             )
         await self.store.end_attachment(attachment.id)
         self.work.say(app.id, f"Detach {attachment.name} ({addon.name}) by user {actor.email}")
-        await self.work.converge(app, actor)
+        await self.work.following.converge(app, actor)
 
     async def rename(self, actor: Actor, addon: Addon, name: str) -> Addon:
         """Another name; its address, and so its config vars, stay. InvalidParams when it is taken."""
@@ -253,7 +253,7 @@ class Addons:
                 await self.store.save_addon(addon)
             addon = await self.work.finish_rotation(addon)
         self.work.say(addon.app_id, f"Rotate the password of {addon.name} by user {actor.email}")
-        await self.work.converge_all(addon_id, actor)
+        await self.work.following.converge_all(addon_id, actor)
         return addon
 
     async def destroy(self, actor: Actor, addon: Addon, *, force: bool = False) -> Addon:
@@ -326,7 +326,7 @@ class Addons:
             await self.store.insert_attachment(Attachment(str(uuid.uuid4()), addon.id, app.id, name, now, now))
             await self.work.finish(await self.store.addon(addon.id))
         self.work.say(app.id, f"Undestroy {addon.name} add-on by user {actor.email}")
-        await self.work.converge(app, actor)
+        await self.work.following.converge(app, actor)
         return await self.store.addon(addon.id)
 
     async def _owner(self, addon: Addon) -> App:

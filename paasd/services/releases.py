@@ -172,6 +172,15 @@ class Releases:
         A draft of None means there is nothing to release: the newest release is returned. Raises ReleaseInProgress
         after waiting, and whatever the draft raises.
         """
+
+        async def whole() -> NewRelease | None:
+            own = await draft()
+            return await self._with_addons(own) if own is not None else None
+
+        return await self.begin_as_drafted(app, whole, output=output)
+
+    async def begin_as_drafted(self, app: App, draft: Draft, *, output: Write = discard) -> UnderWay:
+        """As `begin`, of a draft that has the attachments and all config vars that it is to have."""
         deadline = asyncio.get_running_loop().time() + self._wait
         lock = await self._take_turn(app)
         return await self._hands.background.finish(
@@ -200,11 +209,10 @@ class Releases:
         """Holds the lock on entry; hands it to the task that carries the release out, if there is anything to carry."""
         store, task = self._hands.store, None
         try:
-            drafted = await draft()
-            if drafted is None:
+            new = await draft()
+            if new is None:
                 newest = await store.releases(app.id, newest_first=True, limit=1)
                 return UnderWay(newest[0], None)
-            new = await self._with_addons(drafted)
             if new.status is Status.PENDING:
                 # An engine that is away refuses the whole call here, rather than fail a release already recorded.
                 await self._hands.engine.create_network(app.id)

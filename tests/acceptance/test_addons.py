@@ -77,6 +77,24 @@ def up(shop: Shop) -> bool:
         return False
 
 
+def test_no_dyno_keeps_a_dead_password_though_the_rotation_s_release_fails(shop: Shop) -> None:
+    """The release with the new password does not start; its dynos start anew with it all the same. Bites:
+    AddonReleases without `_renew`: v3 serves on, with a password that the server refuses."""
+    paas = shop.shell.run
+    shop.deploy({"Procfile": 'web: test "$HEROKU_RELEASE_VERSION" != v4 && exec python3 -I -S server.py\n'})
+    paas("paas", "addons:create", "postgresql:mini", "--name", "orders", "--wait")
+    wait_until(lambda: shop.served() == "v3", 60, "the attachment is not served")
+    dead = str(shop.call("GET", "/config-vars")[1]["DATABASE_URL"])
+    paas("paas", "pg:credentials:rotate", "--confirm", shop.name)
+    assert shop.released(4)["status"] == "failed"
+    wait_until(lambda: shop.get()[0] == 200 and shop.served() == "v5", 60, "the new password is not served")
+    assert descriptions(shop)[3:] == ["Update DATABASE by heroku-postgresql"] * 2
+    [container] = shop.containers(all=False).values()
+    environment = shop.inspect(container, "{{.Config.Env}}")
+    assert dead not in environment and str(shop.call("GET", "/config-vars")[1]["DATABASE_URL"]) in environment
+    assert ask(shop, "orders", "select 1") == "1"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 def test_a_daemon_killed_while_it_provisions_goes_on(shop: Shop, monkeypatch: pytest.MonkeyPatch, point: str) -> None:

@@ -263,6 +263,7 @@ def wire(
     archives = Archives(sources, uploads, fetch, outputs, builds, background, disk, 10_000_000)
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
     recovery = Recovery(hands, host, sources, apps, releases, builds, RECOVERY)
+    work.following.start = recovery.converge
     dynos = Dynos(
         store,
         engine,
