@@ -7,6 +7,7 @@ from typing import Any
 
 from paasd.adapters.backup import DailyBackups
 from paasd.services.access import Access
+from paasd.services.addon_watch import AddonWatch
 from paasd.services.addons import Addons
 from paasd.services.apps import Apps
 from paasd.services.archives import Archives
@@ -143,6 +144,7 @@ def keep_mending(services: Services) -> None:
     background = services.background
     background.spawn("boot", services.recovery.boot())
     background.spawn("add-ons", mend_addons(services))
+    AddonWatch(services.addons.work).begin()
     background.spawn("watch engine", services.recovery.watch())
     background.spawn("follow router", services.logs.follow_router(services.recovery.ensure_router))
     background.spawn("certificates", services.certificates.keep())

@@ -1,6 +1,7 @@
 """A provider of add-ons in memory: what it holds outlives a daemon, and its calls can be held or made to fail."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from paasd.domain.addon import Kind
@@ -30,6 +31,7 @@ class FakeProvider:
         self.held: dict[str, Held] = {}
         self.gates = Gates()
         self.trouble: str | None = None
+        self.ended: asyncio.Queue[str | None] = asyncio.Queue()
 
     async def __aenter__(self) -> AddonProvider:
         return self
@@ -83,8 +85,20 @@ class FakeProvider:
 
     async def mend(self, orders: Sequence[Order]) -> None:
         for order in orders:
+            await self.gates.at("mend")
             if order.addon_id in self.held:
                 self.held[order.addon_id].up = True
+
+    async def endings(self) -> AsyncGenerator[str | None, None]:
+        await self.gates.at("endings")
+        yield None
+        while True:
+            yield await self.ended.get()
+
+    def kill(self, addon_id: str) -> None:
+        """Its server ends, and is heard of."""
+        self.held[addon_id].up = False
+        self.ended.put_nowait(addon_id)
 
     async def tool(
         self,

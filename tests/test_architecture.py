@@ -81,6 +81,8 @@ TESTED_ELSEWHERE = {
     "paasd/cli/attach.py": "tests/acceptance/test_run.py",
     "paasd/cli/one_off.py": "tests/acceptance/test_run.py",
     "paasd/adapters/database.py": "tests/paasd/adapters/test_store.py",
+    "paasd/adapters/addon_each.py": "tests/contracts/test_addon_provider.py",
+    "paasd/adapters/docker_addon_events.py": "tests/contracts/test_addon_provider.py",
     "paasd/adapters/docker_addon_images.py": "tests/contracts/test_addon_provider.py",
     "paasd/adapters/docker_addon_links.py": "tests/contracts/test_addon_provider.py",
     "paasd/adapters/docker_addon_redis.py": "tests/contracts/test_addon_provider.py",

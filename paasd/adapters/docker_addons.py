@@ -6,12 +6,14 @@ this host. Passwords are in no container's settings: PostgreSQL is told a verifi
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
 
+from paasd.adapters import docker_addon_events
+from paasd.adapters.addon_each import check_tool, mend_each
 from paasd.adapters.docker_addon_images import AddonImages
 from paasd.adapters.docker_addon_links import ADDON, Links
 from paasd.adapters.docker_addon_redis import RedisServer
@@ -127,14 +129,12 @@ class DockerAddons:
             return Condition(up=False, detail=str(error))
 
     async def mend(self, orders: Sequence[Order]) -> None:
-        """Each by itself: one that can't be mended does not keep the others waiting. Raises the first error then."""
-        found = await asyncio.gather(*(self._mend(order) for order in orders), return_exceptions=True)
-        errors = [error for error in found if isinstance(error, BaseException)]
-        for order, error in zip(orders, found, strict=True):
-            if isinstance(error, PaasError):
-                log.warning("an add-on could not be mended", addon=order.name, error=str(error))
-        if errors:
-            raise errors[0]
+        """Each by itself. Raises the first error then."""
+        await mend_each(orders, self._mend)
+
+    def endings(self) -> AsyncGenerator[str | None, None]:
+        """By the engine's events."""
+        return docker_addon_events.follow(self._api, self._home)
 
     async def tool(
         self,
@@ -146,9 +146,7 @@ class DockerAddons:
         errors: Callable[[bytes], None] | None = None,
     ) -> Shell:
         """In its container, as nobody."""
-        if not argv or argv[0] not in SERVERS[order.kind].tools:
-            known = ", ".join(SERVERS[order.kind].tools)
-            raise InvalidParams(f"{order.name} has no program {argv[0] if argv else ''}; there are {known}.")
+        check_tool(order, argv, SERVERS[order.kind].tools)
         given = {**self._server(order).environment(order), **env}
         container = await self._running(order)
         return await open_exec(self._api, container, argv, given, size=size, user=TOOL_USER, errors=errors)

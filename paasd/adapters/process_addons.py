@@ -8,13 +8,15 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from paasd.adapters import postgres_words, redis_words
+from paasd.adapters.addon_each import check_tool, mend_each
 from paasd.adapters.process_addon_folder import AddonFolder
 from paasd.adapters.process_addon_server import (
     LOOPBACK,
@@ -31,12 +33,12 @@ from paasd.adapters.process_addon_server import (
 )
 from paasd.adapters.process_clients import Clients
 from paasd.adapters.process_dynos import PASSABLE
-from paasd.adapters.process_launch import Launcher
+from paasd.adapters.process_launch import Child, Launcher
 from paasd.adapters.process_run import BASE_PATH, Runner
 from paasd.adapters.process_sandbox import Isolation, View, examine
 from paasd.domain.addon import Kind
 from paasd.domain.dyno import Limits
-from paasd.domain.errors import InvalidParams, NotFound, PaasError, ProviderFailed, Unavailable
+from paasd.domain.errors import InvalidParams, NotFound, ProviderFailed, Unavailable
 from paasd.ports import Access, Condition, Order, Shell, Size
 
 log = structlog.get_logger(__name__)
@@ -64,6 +66,8 @@ class EmbeddedAddons:
         self._launcher = Launcher()
         self._runner = Runner(Isolation(None, False, None), home, place)
         self._turns: dict[str, asyncio.Lock] = {}
+        self._held: dict[str, Child] = {}  # the servers' supervisors, by the add-ons' ids
+        self._ended: asyncio.Queue[str] = asyncio.Queue()
 
     async def __aenter__(self) -> "EmbeddedAddons":
         isolation = await asyncio.to_thread(examine, self._programs.search_path, bwrap=self._bwrap)
@@ -75,6 +79,8 @@ class EmbeddedAddons:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        for addon_id in list(self._held):
+            self._hold(addon_id, None)
         await self._launcher.end()  # servers go on
 
     async def problem(self, kind: Kind) -> str | None:
@@ -160,19 +166,15 @@ class EmbeddedAddons:
 
     async def mend(self, orders: Sequence[Order]) -> None:
         """Each by itself. Raises the first error then."""
-        first: PaasError | None = None
-        for order in orders:
-            try:
-                async with self._turn(order) as folder:
-                    folder.need()
-                    folder.note(apps=sorted(order.apps))
-                    if not folder.runs():
-                        await self._run(order, folder)
-            except PaasError as error:
-                log.warning("an add-on could not be mended", addon=order.name, error=str(error))
-                first = first or error
-        if first is not None:
-            raise first
+        await mend_each(orders, self._mend)
+
+    async def endings(self) -> AsyncGenerator[str | None, None]:
+        """By their supervisors."""
+        for addon_id in await self.kept():
+            self._hold(addon_id, AddonFolder(self._root / addon_id, Kind.POSTGRESQL).child())
+        yield None
+        while True:
+            yield await self._ended.get()
 
     async def tool(
         self,
@@ -184,11 +186,9 @@ class EmbeddedAddons:
         errors: Callable[[bytes], None] | None = None,
     ) -> Shell:
         """As nobody, in a sandbox where there is one."""
-        if not argv or argv[0] not in TOOLS[order.kind]:
-            known = ", ".join(TOOLS[order.kind])
-            raise InvalidParams(f"{order.name} has no program {argv[0] if argv else ''}; there are {known}.")
+        program = check_tool(order, argv, TOOLS[order.kind])
         port = self._folder(order).need()["port"]
-        words = [self._programs.need(order.kind, argv[0]), *place_words(argv[0], argv[1:], port)]
+        words = [self._programs.need(order.kind, program), *place_words(program, argv[1:], port)]
         given = {**BARE, **environment(order, port), **env}
         return await self._clients().talk(words, given, size=size, errors=errors)
 
@@ -210,6 +210,7 @@ class EmbeddedAddons:
         """Its folder too."""
         async with self._turn(order) as folder:
             await self._end(folder)
+            self._hold(order.addon_id, None)
             await asyncio.to_thread(folder.remove)
 
     async def kept(self) -> Sequence[str]:
@@ -228,6 +229,24 @@ class EmbeddedAddons:
 
     def _clients(self) -> Clients:
         return Clients(self._runner, self._launcher, self._root)
+
+    async def _mend(self, order: Order) -> None:
+        async with self._turn(order) as folder:
+            folder.need()
+            folder.note(apps=sorted(order.apps))
+            if not folder.runs():
+                await self._run(order, folder)
+
+    def _hold(self, addon_id: str, child: Child | None) -> None:
+        """To be told of its end; of the one before nobody is any more."""
+        before = self._held.pop(addon_id, None)
+        if before is not None:
+            before.let_go()
+        if child is not None and child.ended.is_set():
+            self._ended.put_nowait(addon_id)
+        elif child is not None:
+            child.hear = partial(self._ended.put_nowait, addon_id)
+            self._held[addon_id] = child
 
     async def _run(self, order: Order, folder: AddonFolder) -> None:
         """Its data made, its server started, its user let in."""
@@ -263,7 +282,7 @@ class EmbeddedAddons:
         )
         wanted["final"]["argv"] = words
         child, _ = await self._launcher.launch(wanted)
-        child.let_go()
+        self._hold(order.addon_id, child)
 
     async def _settle(self, order: Order, folder: AddonFolder, port: int) -> None:
         """Until it answers; then its user is there, with that password."""

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import structlog
 
 from paasd.adapters import postgres_words
+from paasd.adapters.addon_each import check_tool, mend_each
 from paasd.adapters.postgres_words import database_of, role_of
 from paasd.adapters.process_addon_server import TOOLS, Programs
 from paasd.adapters.process_clients import NOBODY, Clients
@@ -203,17 +204,7 @@ class SharedAddons:
 
     async def mend(self, orders: Sequence[Order]) -> None:
         """Its roles may log in. Whoever runs the server starts it again. Raises the first error."""
-        first: PaasError | None = None
-        for order in orders:
-            try:
-                await self._need(order)
-                if (await self._ask(postgres_words.may_enter_sql(order), order)) != "t":
-                    await self._settle(order)
-            except PaasError as error:
-                log.warning("an add-on could not be mended", addon=order.name, error=str(error))
-                first = first or error
-        if first is not None:
-            raise first
+        await mend_each(orders, self._mend)
 
     async def tool(
         self,
@@ -225,17 +216,14 @@ class SharedAddons:
         errors: Callable[[bytes], None] | None = None,
     ) -> Shell:
         """This machine's, as nobody, in a sandbox where there is one."""
-        known = TOOLS[Kind.POSTGRESQL]
-        if not argv or argv[0] not in known:
-            there = ", ".join(known)
-            raise InvalidParams(f"{order.name} has no program {argv[0] if argv else ''}; there are {there}.")
+        program = check_tool(order, argv, TOOLS[Kind.POSTGRESQL])
         given = self._environment(await self._need(order))
         given |= {
             "PGUSER": role_of(order.addon_id),
             "PGDATABASE": database_of(order.addon_id),
             "PGPASSWORD": order.secret,
         }
-        words = [self._programs.need(Kind.POSTGRESQL, argv[0]), *argv[1:]]
+        words = [self._programs.need(Kind.POSTGRESQL, program), *argv[1:]]
         return await self._clients.talk(words, {**given, **env}, size=size, errors=errors)
 
     async def set_aside(self, order: Order) -> None:
@@ -279,6 +267,11 @@ class SharedAddons:
             raise NotFound(f"{order.name} is not on the shared server; its data is gone.", resource="add_on")
         assert self._login is not None
         return self._login
+
+    async def _mend(self, order: Order) -> None:
+        await self._need(order)
+        if (await self._ask(postgres_words.may_enter_sql(order), order)) != "t":
+            await self._settle(order)
 
     async def _settle(self, order: Order) -> None:
         words = postgres_words.shared_settle_sql(order) + postgres_words.mark_sql(order, self._mark(order))

@@ -1,6 +1,6 @@
 """The ports: what the services ask of the world. Each says what it raises and what repeating does."""
 
-from paasd.ports.addons import Access, AddonProvider, Condition, Order
+from paasd.ports.addons import Access, AddonProvider, Condition, Order, Watched
 from paasd.ports.authority import Authority
 from paasd.ports.disk import Disks
 from paasd.ports.drains import Outlet, Outlets, Refused
@@ -56,6 +56,7 @@ __all__ = [
     "Terminal",
     "UpkeepStore",
     "Uploads",
+    "Watched",
     "Web",
     "WebReply",
     "Write",

@@ -1,8 +1,8 @@
 """Port AddonProvider: where the things that add-ons stand for come from. One contract suite runs over all providers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from paasd.domain.addon import Kind, Plan
 from paasd.ports.engine import Shell, Size
@@ -133,4 +133,14 @@ class AddonProvider(Protocol):
 
     async def kept(self) -> Sequence[str]:
         """The ids of all add-ons of this home of which something is here, also what was set aside."""
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A provider that has its servers itself, and so hears of their end."""
+
+    def endings(self) -> AsyncGenerator[str | None, None]:
+        """None once it listens, since what ended before that is not told; then the id of each add-on of this home whose
+        server ended, whoever ended it. Ends, or raises Unavailable, when what it needs went away."""
         ...

@@ -23,6 +23,8 @@ from paasd.services.releases import Releases
 
 log = structlog.get_logger(__name__)
 
+AT_ONCE = 4  # servers that are started again
+
 
 @dataclass(frozen=True, slots=True)
 class AddonRules:
@@ -206,18 +208,27 @@ class AddonWork:
     async def mend(self) -> None:
         """One round over all: what was killed runs again, what a daemon left in the middle goes on or is undone."""
         everything, attached = await self.store.addons(), await self.store.attachments()
-        for name, provider in self.providers.items():
-            up = [one for one in everything if one.provider == name and one.state is AddonState.PROVISIONED]
-            # One that somebody is changing may be down for that: two at once would make its server twice.
-            running = [one for one in up if not self.background.lock(one.id).locked()]
-            if running:
-                orders = [self.order_of(one, attached) for one in running]
-                await attempt(f"mend add-ons ({name})", provider.mend(orders))
+        # One that somebody is changing may be down for that: two at once would make its server twice.
+        up = [one for one in everything if one.state is AddonState.PROVISIONED and one.provider in self.providers]
+        free, places = [one for one in up if not self.background.lock(one.id).locked()], asyncio.Semaphore(AT_ONCE)
+
+        async def look_after(addon: Addon) -> None:
+            async with places:
+                await attempt(f"mend {addon.name}", self.mend_one(addon.id))
+
+        await asyncio.gather(*(look_after(addon) for addon in free))
         for addon in everything:
             if addon.id not in self.working and not self.background.lock(addon.id).locked():
                 await attempt(f"settle {addon.name}", self._settle(addon))
         for app_id in dict.fromkeys(one.app_id for one in attached):
             await attempt("settle an app's add-ons", self.following.settle(app_id))
+
+    async def mend_one(self, addon_id: str) -> None:
+        """It runs, where it should. In its turn: after what is being done with it. NotFound."""
+        async with self.background.lock(addon_id):
+            addon = await self.store.addon(addon_id)
+            if addon.state is AddonState.PROVISIONED:
+                await self.provider(addon).mend([await self.order(addon)])
 
     async def _settle(self, addon: Addon) -> None:
         now = datetime.now(UTC)

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
 from paasd.domain.addon import Kind
 from paasd.domain.errors import InvalidParams, NotFound
-from paasd.ports import Order
+from paasd.ports import Order, Watched
 from tests.contracts.addon_benches import PROVIDERS, AddonBench
 
 pytestmark = pytest.mark.timeout(180)
@@ -73,6 +74,25 @@ async def test_the_life_of_one(bench: AddonBench) -> None:
         await provider.bring_back(order)
     with pytest.raises(NotFound):
         await provider.condition(order)
+
+
+@everywhere
+async def test_the_end_of_a_server_is_told_at_once(bench: AddonBench) -> None:
+    """Also to a daemon that did not start it; one whose servers are somebody else's can't tell."""
+    order = await bench.provisioned()
+    for provider in (bench.provider, bench.again()):
+        if not isinstance(provider, Watched):
+            assert bench.provider.name == "shared"
+            return
+        async with provider if provider is not bench.provider else nullcontext(provider):
+            endings = provider.endings()
+            assert await anext(endings) is None
+            await bench.kill(order)
+            async with asyncio.timeout(5):
+                assert await anext(endings) == order.addon_id
+            await provider.mend([order])
+            assert (await provider.condition(order)).up
+            await endings.aclose()
 
 
 async def reached(bench: AddonBench, order: Order) -> bool:

@@ -1,0 +1,86 @@
+"""A server that ends is started again at once, whatever is done with its add-on; one that goes on ending is not."""
+
+import asyncio
+
+import pytest
+
+from paasd.domain.addon import AddonState
+from paasd.domain.errors import ProviderFailed, Unavailable
+from paasd.services.addon_watch import AddonWatch, WatchRules
+from tests.paasd.services.test_addons import created
+from tests.paasd.services.world import World, until
+
+
+@pytest.fixture
+async def watch(world: World) -> AddonWatch:
+    """Begun."""
+    watch = AddonWatch(world.addons.work, WatchRules(retry=0.01, longest=0.05))
+    watch.begin()
+    return watch
+
+
+async def test_a_killed_server_is_started_again_at_once(world: World, watch: AddonWatch) -> None:
+    """Bites: `watch` without its `_start`: it is down until the next round."""
+    addon = await created(world, await world.create())
+    provider = world.outside.provider
+    for _ in range(3):
+        provider.kill(addon.id)
+        await until(lambda: provider.held[addon.id].up)
+    assert not watch.waiting
+
+
+async def test_one_that_is_being_changed_is_started_after_that(world: World, watch: AddonWatch) -> None:
+    """Bites: AddonWork.mend_one without its lock: two at once make its server twice."""
+    addon = await created(world, await world.create())
+    provider = world.outside.provider
+    async with world.background.lock(addon.id):
+        provider.kill(addon.id)
+        await until(lambda: addon.id in watch.endings and addon.id not in watch.waiting)
+        await asyncio.sleep(0)
+        assert not provider.held[addon.id].up
+    await until(lambda: provider.held[addon.id].up)
+
+
+async def test_one_that_is_set_aside_stays_so(world: World, watch: AddonWatch) -> None:
+    addon = await created(world, await world.create())
+    await world.addons.wait(await world.addons.destroy(world.actor, addon))
+    world.outside.provider.kill(addon.id)
+    await until(lambda: addon.id in watch.endings and addon.id not in watch.waiting)
+    await world.background.lock(addon.id).acquire()
+    assert (await world.store.addon(addon.id)).state is AddonState.DEPROVISIONED
+    assert not world.outside.provider.held[addon.id].up
+    world.background.lock(addon.id).release()
+
+
+async def test_what_ended_while_the_provider_was_away_is_found_when_it_is_back(world: World) -> None:
+    """Bites: `watch` that takes no look at all once it listens."""
+    addon = await created(world, await world.create())
+    provider = world.outside.provider
+    provider.gates.errors["endings"] = Unavailable("The engine is away.")
+    gate = provider.gates.hold("endings")
+    AddonWatch(world.addons.work, WatchRules(retry=0.01)).begin()
+    await gate.reached.wait()
+    provider.held[addon.id].up = False
+    gate.opened.set()
+    again = provider.gates.hold("endings")
+    await again.reached.wait()
+    assert not provider.held[addon.id].up
+    provider.gates.errors.clear()
+    again.opened.set()
+    await until(lambda: provider.held[addon.id].up)
+
+
+async def test_one_that_can_t_be_started_is_left_to_the_round(world: World, watch: AddonWatch) -> None:
+    addon = await created(world, await world.create())
+    provider = world.outside.provider
+    provider.gates.errors["mend"] = ProviderFailed("its data is damaged")
+    provider.kill(addon.id)
+    await until(lambda: addon.id in watch.endings and addon.id not in watch.waiting)
+    provider.gates.errors.clear()
+    await world.addons.work.mend()
+    assert provider.held[addon.id].up
+
+
+def test_one_that_ends_again_and_again_is_started_later_and_later() -> None:
+    rules = WatchRules()
+    assert [rules.delay(endings) for endings in range(1, 9)] == [0, 1, 2, 4, 8, 16, 30, 30]
