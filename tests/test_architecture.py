@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "paasd.adapters": {
         *("paasd.ports", "paasd.domain", "paasd.failpoints", "paasd.migrations", "router.table", *ANYWHERE),
-        *("aiohttp", "cryptography", "docker", "h2", "requests", "sqlalchemy"),
+        *("aiohttp", "aiosqlite", "cryptography", "docker", "h2", "requests", "sqlalchemy"),
     },
     "paasd.api": {
         "paasd.services",

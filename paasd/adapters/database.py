@@ -10,15 +10,18 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, Select, create_engine, event, exc
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
+from paasd.adapters.driver import Connections
 from paasd.domain.errors import Conflict, NotFound, StoreUnavailable
 
 READERS = 3
+MODE = {"mode": "rw"}  # a missing file is an error, never an empty database
 PRAGMAS = ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -1024"]
 QUERIES_ONLY = "query_only = ON"
 REMEDIES = {
@@ -49,8 +52,9 @@ class Database:
     def __init__(self, path: Path, *, busy_timeout: float = 5.0) -> None:
         """`busy_timeout`: seconds to wait for another process's write."""
         self.path = path
-        self._writer = _engine(path, busy_timeout, writes=True)
-        self._reader = _engine(path, busy_timeout, writes=False)
+        self._connections = Connections(f"{path.absolute().as_uri()}?{urlencode(MODE)}", busy_timeout)
+        self._writer = _engine(self._connections, writes=True)
+        self._reader = _engine(self._connections, writes=False)
         self._looker = _looker(path)
         # Turns are taken here, never in the pools: waiting here is safe to cancel and takes no connection along.
         self._one_writer = asyncio.Lock()
@@ -61,6 +65,7 @@ class Database:
         async with self._one_writer:
             await self._writer.dispose()
         await self._reader.dispose()
+        await self._connections.end()
         self._looker.dispose()
 
     @asynccontextmanager
@@ -104,14 +109,9 @@ class Database:
                 yield connection
 
 
-def _url(driver: str, path: Path) -> URL:
-    # mode=rw: a missing file is an error, never an empty database.
-    return URL.create(f"sqlite+{driver}", database=path.absolute().as_uri(), query={"mode": "rw", "uri": "true"})
-
-
 def _looker(path: Path) -> Engine:
     engine = create_engine(
-        _url("pysqlite", path),
+        URL.create("sqlite+pysqlite", database=path.absolute().as_uri(), query={**MODE, "uri": "true"}),
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
         connect_args={"timeout": 0},
@@ -132,14 +132,15 @@ def _set(connection: DBAPIConnection, pragmas: Sequence[str]) -> None:
     cursor.close()
 
 
-def _engine(path: Path, busy_timeout: float, *, writes: bool) -> AsyncEngine:
-    connections = 1 if writes else READERS
+def _engine(connections: Connections, *, writes: bool) -> AsyncEngine:
+    number = 1 if writes else READERS
     engine = create_async_engine(
-        _url("aiosqlite", path),
-        pool_size=connections,
-        max_overflow=connections,
+        "sqlite+aiosqlite://",
+        async_creator=connections.connect,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=number,
+        max_overflow=number,
         hide_parameters=True,
-        connect_args={"timeout": busy_timeout},
         skip_autocommit_rollback=not writes,  # a reader has nothing to roll back
     )
 
