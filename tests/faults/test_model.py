@@ -52,6 +52,7 @@ class Platform(RuleBasedStateMachine):
     """One example: a platform from its first app on."""
 
     template: Path
+    steps = 0  # of all examples
     patience = 10.0
     pause = 0.005
     stuck = 40.0
@@ -300,6 +301,11 @@ class Platform(RuleBasedStateMachine):
         return self.daemon.world.answer(name)
 
     @invariant()
+    def is_counted(self) -> None:
+        """Each step is, the first app among them."""
+        type(self).steps += 1
+
+    @invariant()
     def nobody_was_cut_off(self) -> None:
         """No dyno is stopped while the router sends requests to it."""
         if hasattr(self, "outside"):
@@ -330,10 +336,13 @@ def difference(model: Model, seen: Mapping[str, Mapping[str, Any]]) -> dict[str,
     return found
 
 
-def run(tmp_path: Path, examples: int, steps: int, number: int | None = None, kind: type[Platform] = Platform) -> None:
-    """So many examples of so many steps, drawn with the seed `number`; the failing one is printed as a program."""
+def run(tmp_path: Path, examples: int, steps: int, number: int | None = None, kind: type[Platform] = Platform) -> int:
+    """The steps of so many examples, so many each, drawn with the seed `number`; a failing one is printed as a program.
+
+    Left to itself, Hypothesis ends an example after a few steps now and then.
+    """
     migrate(tmp_path / "store.db")
-    machine = type("Platform", (kind,), {"template": tmp_path / "store.db"})
+    machine: type[Platform] = type("Platform", (kind,), {"template": tmp_path / "store.db"})
     if number is not None:
         seed(number)(machine)
     with structlog.testing.capture_logs():
@@ -348,7 +357,9 @@ def run(tmp_path: Path, examples: int, steps: int, number: int | None = None, ki
                 phases=[Phase.generate],  # where a kill falls is not the same twice: there is nothing to shrink
                 report_multiple_bugs=False,
             ),
+            _min_steps=steps,
         )
+    return int(machine.steps)
 
 
 def test_the_platform_is_what_a_model_says(tmp_path: Path) -> None:
@@ -363,5 +374,5 @@ def test_the_platform_is_what_a_model_says_500_times(
     tmp_path: Path, number: int, record_property: Callable[[str, object], None]
 ) -> None:
     """Twenty examples a seed, so that a run that was broken off goes on where it was."""
-    run(tmp_path, 20, 30, number)
+    record_property("steps", run(tmp_path, 20, 30, number))
     record_property("runs", 20)

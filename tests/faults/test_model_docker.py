@@ -184,5 +184,5 @@ def test_the_platform_on_docker_is_what_a_model_says(
     tmp_path: Path, number: int, record_property: Callable[[str, object], None]
 ) -> None:
     """Five runs a seed, and one more: the first that Hypothesis makes is the simplest there is, not drawn."""
-    run(tmp_path, 6, 30, number, DockerPlatform)
+    record_property("steps on Docker", run(tmp_path, 6, 30, number, DockerPlatform))
     record_property("runs on Docker", 6)
