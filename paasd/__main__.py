@@ -35,16 +35,22 @@ def main() -> None:
 @click.option("--takeover", is_flag=True, help="Take over from the daemon that runs: no call to the API is refused.")
 def serve(config: Path | None, takeover: bool, **options: Any) -> None:
     """Run the daemon (and the router, where nothing else runs it) until SIGTERM."""
-    from paasd.daemon import run
+    import contextlib
+
     from paasd.domain.errors import PaasError
-    from paasd.home import HomeError
-    from paasd.logging import configure
+    from paasd.home import Home, HomeError
 
     os.umask(0o077)  # whatever the shell had: git, SQLite and the router make files here, too
     settings = settings_or_exit(options, config)
-    configure(settings.log)
+    home = Home(settings.home)
     try:
-        run(settings, takeover=takeover)
+        home.prepare()
+        with contextlib.nullcontext() if takeover else home.held():  # a second daemon is told before it imports it all
+            from paasd.daemon import run, take_over
+            from paasd.logging import configure
+
+            configure(settings.log)
+            (take_over if takeover else run)(settings, home)
     except (HomeError, PaasError) as error:
         sys.exit(f"paasd: {error}")
 

@@ -105,23 +105,24 @@ class Adapters:
     catalogue: Catalogue
 
 
-def run(settings: Settings, *, takeover: bool = False) -> None:
-    """Serve until SIGTERM, SIGINT or another's takeover. HomeError and PaasError for what keeps it from starting."""
+def run(settings: Settings, home: Home, listening: Sequence[socket.socket] = ()) -> None:
+    """Serve until SIGTERM, SIGINT or another's takeover; the home is held. PaasError for what prevents the start."""
     import uvloop
 
-    home = Home(settings.home)
-    home.prepare()
-    handed = None
-    if takeover:
-        check_version(home.store)  # whoever is too old for the database finds out before anybody has let go
-        handed = ask(home.takeover_socket)
+    check_store(home.path)
+    migrate(home.store)
+    for app_id, pushes in builds_unknown_to_ledger(home.path).items():
+        reason = "an old copy of the database, or a push that was killed as it began"
+        log.warning("git holds pushes that the ledger does not know", app=app_id, pushes=pushes, reason=reason)
+    uvloop.run(serve(settings, home, listening))
+
+
+def take_over(settings: Settings, home: Home) -> None:
+    """As `run`, in the place of the daemon that holds the home, if one does. HomeError when it does not let go."""
+    check_version(home.store)  # whoever is too old for the database finds out before anybody has let go
+    handed = ask(home.takeover_socket)
     with home.held(LET_GO_SECONDS if handed else 0.0):
-        check_store(home.path)
-        migrate(home.store)
-        for app_id, pushes in builds_unknown_to_ledger(home.path).items():
-            reason = "an old copy of the database, or a push that was killed as it began"
-            log.warning("git holds pushes that the ledger does not know", app=app_id, pushes=pushes, reason=reason)
-        uvloop.run(serve(settings, home, handed.listening_at(settings.api) if handed else ()))
+        run(settings, home, handed.listening_at(settings.api) if handed else ())
 
 
 async def serve(settings: Settings, home: Home, listeners: Sequence[socket.socket] = ()) -> None:

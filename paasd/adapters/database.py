@@ -4,6 +4,7 @@ Vendor errors become the project's here and nowhere else; a caller cancelled at 
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
@@ -22,6 +23,8 @@ from paasd.domain.errors import Conflict, NotFound, StoreUnavailable
 
 READERS = 3
 MODE = {"mode": "rw"}  # a missing file is an error, never an empty database
+BUSY_SECONDS = 4.0  # a write that another process keeps from being done is refused within 5, whatever else is to do
+PATIENCE = "patience"  # a connection's busy timeout, where it is not as it was opened
 PRAGMAS = ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -1024"]
 QUERIES_ONLY = "query_only = ON"
 REMEDIES = {
@@ -49,9 +52,12 @@ ALONG: ContextVar[Along | None] = ContextVar("ALONG", default=None)
 class Database:
     """Transactions on one file. The file must exist: making and upgrading it is the migrations' work."""
 
-    def __init__(self, path: Path, *, busy_timeout: float = 5.0) -> None:
-        """`busy_timeout`: seconds to wait for another process's write."""
+    def __init__(self, path: Path, *, busy_timeout: float = BUSY_SECONDS) -> None:
+        """`busy_timeout`: seconds that a write waits for another process's, its wait for our own writes that do so
+        counted."""
         self.path = path
+        self._busy_timeout = busy_timeout
+        self._held_since: float | None = None  # by another process; None: not as far as we know
         self._connections = Connections(f"{path.absolute().as_uri()}?{urlencode(MODE)}", busy_timeout)
         self._writer = _engine(self._connections, writes=True)
         self._reader = _engine(self._connections, writes=False)
@@ -69,20 +75,49 @@ class Database:
         self._looker.dispose()
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, afterthought: bool = False) -> AsyncIterator[AsyncConnection]:
         """A transaction, begun IMMEDIATE: what it reads stays true until it commits. On the disk when this is left.
 
-        Raises StoreUnavailable; NotFound or Conflict for a broken constraint. Any error rolls back.
+        Raises StoreUnavailable; NotFound or Conflict for a broken constraint. Any error rolls back. An `afterthought`
+        to a write that another process has just kept from being done does not wait for that process again.
         """
+        asked = time.monotonic()
         with _vendor_errors(self.path):
-            async with self._one_writer:
+            async with self._one_writer, self._writer.connect() as connection:
                 along = ALONG.get()
-                async with self._writer.begin() as connection:
+                hurried = afterthought and self._held_since is not None
+                await self._wait_at_most(connection, 0.0 if hurried else self._left(asked))
+                async with self._begun(connection):
                     yield connection
                     if along is not None and along.due:
                         await connection.execute(along.statement)
                 if along is not None:
                     along.due = False
+
+    def _left(self, asked: float) -> float:
+        """Seconds that a write asked for then may still wait for another process."""
+        if self._held_since is None:
+            return self._busy_timeout
+        return max(0.0, self._busy_timeout - (time.monotonic() - max(asked, self._held_since)))
+
+    async def _wait_at_most(self, connection: AsyncConnection, seconds: float) -> None:
+        if connection.info.get(PATIENCE, self._busy_timeout) != seconds:
+            connection.info[PATIENCE] = None  # of which nothing is known while it is set
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.execute_fetchall(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+            connection.info[PATIENCE] = seconds
+
+    @asynccontextmanager
+    async def _begun(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        began = time.monotonic()
+        try:
+            async with connection.begin():
+                self._held_since = None
+                yield
+        except exc.OperationalError as error:
+            if _is_busy(error):
+                self._held_since = self._held_since or began
+            raise
 
     async def first(self, query: Select[Any], **values: object) -> Row[Any] | None:
         """The first row of what an index finds at once, None when there is none. Raises StoreUnavailable.
@@ -95,7 +130,7 @@ class Database:
                 with self._looker.connect() as looking:
                     return looking.execute(query, values).first()
             except exc.OperationalError as error:
-                if not str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_BUSY"):
+                if not _is_busy(error):
                     raise
         async with self.read() as connection:
             row: Row[Any] | None = (await connection.execute(query, values)).first()
@@ -107,6 +142,10 @@ class Database:
         with _vendor_errors(self.path):
             async with self._few_readers, self._reader.connect() as connection:
                 yield connection
+
+
+def _is_busy(error: exc.OperationalError) -> bool:
+    return str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
 
 
 def _looker(path: Path) -> Engine:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from paasd.adapters.database import Database
+from paasd.adapters.database import BUSY_SECONDS, Database
 from paasd.adapters.migrate import newer_message, schema_version
 from paasd.adapters.secrets import ConfigSeal, create_key, read_key
 from paasd.adapters.store_access import AccessTables
@@ -43,8 +43,8 @@ class SqlStore(
     Open it with `async with`; all methods raise StoreUnavailable. Any number of tasks may use it at once.
     """
 
-    def __init__(self, path: Path, key_file: Path, *, busy_timeout: float = 5.0) -> None:
-        """`busy_timeout`: seconds to wait while another process writes."""
+    def __init__(self, path: Path, key_file: Path, *, busy_timeout: float = BUSY_SECONDS) -> None:
+        """`busy_timeout`: seconds that a write waits while another process writes."""
         self._key_file = key_file
         self._database = Database(path, busy_timeout=busy_timeout)
         self._known = TokenCache()

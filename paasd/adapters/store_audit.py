@@ -28,7 +28,7 @@ class AuditTables:
             "app_name": entry.app_name,
             "detail": dict(entry.detail),
         }
-        async with self._database.write() as connection:
+        async with self._database.write(afterthought=True) as connection:
             await connection.execute(insert(audit), values)
 
     async def audit(self, *, app_id: str | None = None, limit: int = 100, before: int | None = None) -> Sequence[Entry]:

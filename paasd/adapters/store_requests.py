@@ -53,7 +53,7 @@ class RequestTables:
 
     async def forget_request(self, asked: Asked) -> None:
         """It failed, and may be tried again."""
-        async with self._database.write() as connection:
+        async with self._database.write(afterthought=True) as connection:
             await connection.execute(delete(requests).where(_same(asked)))
 
     def _row(self, asked: Asked, answered: Answered) -> dict[str, object]:

@@ -3,10 +3,8 @@
 import errno
 import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import pytest
 from bench.load import Aim, Report, under_load
 from tests.acceptance.shop import HELLO, PROCFILE, Shop, open_shop
 from tests.daemon import Daemon, running_alone, wait_until
+from tests.faults.asked import asked, p99
 from tests.faults.disks import SmallDisk, needs_mounts, small_disk
 from tests.faults.own_engine import OwnEngine, needs_own_engine, own_engine
 
@@ -106,31 +105,6 @@ def harmful(daemon: Daemon, directory: Path, name: str) -> Shop:
     return shop
 
 
-@contextmanager
-def asked(daemon: Daemon) -> Iterator[list[float]]:
-    """How long the API took to answer, asked ten times a second."""
-    took: list[float] = []
-    over = threading.Event()
-
-    def ask() -> None:
-        while not over.wait(0.1):
-            began = time.monotonic()
-            assert daemon.call("GET", "/apps")[0] == 200
-            took.append(time.monotonic() - began)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield took
-    finally:
-        over.set()
-        thread.join()
-
-
-def p99(values: Sequence[float]) -> float:
-    return sorted(values)[int(len(values) * 0.99)]
-
-
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
     """A dyno may have one processor, which the machine has two of. Bites: with no bound, which is the default, the
@@ -180,7 +154,7 @@ def test_a05_what_an_app_does_within_its_walls(
     before = mallory.log().count(words)
     alone = answered(sibling, tmp_path)
     aim = Aim(sibling.daemon.router_port, sibling.name, RATE)
-    with asked(mallory.daemon) as took, under_load(aim, tmp_path) as load:
+    with asked(mallory.daemon, "/apps", 0.1) as took, under_load(aim, tmp_path) as load:
         began = time.monotonic()
         query = query.format(gateway=gateway, port=mallory.daemon.router_port)
         assert mallory.get(f"/harm?{query}")[0] == 200
@@ -227,7 +201,10 @@ def test_a05_an_app_fills_the_engines_disk(engine: OwnEngine, tmp_path: Path, re
         other = open_shop(daemon, tmp_path / "other", "other")
         other.deploy()
         shop = harmful(daemon, tmp_path / "filler", "filler")
-        with asked(daemon) as took, under_load(Aim(daemon.router_port, other.name, RATE), tmp_path) as load:
+        with (
+            asked(daemon, "/apps", 0.1) as took,
+            under_load(Aim(daemon.router_port, other.name, RATE), tmp_path) as load,
+        ):
             for place in ("/tmp/full", "/app/full"):
                 assert shop.get(f"/harm?fills&{place}")[0] == 200
                 words = f"harm fills {place} refused with {errno.ENOSPC}"

@@ -16,18 +16,21 @@ from tests.faults.store_daemon import serve, store_daemon
 Record = Callable[[str, object], None]
 TITLE = "a second daemon on one home, beside the first, and while the first is stopped for a minute"
 REFUSED_SECONDS = 2.0
-LOADED_SECONDS = 4.0  # for what an idle machine does within the two
 STOPPED_SECONDS = 60.0
 
 
 def refused(daemon: Daemon) -> float:
-    """The seconds in which a second one ends, having named the holder."""
+    """The seconds in which a second one ends, having named the holder: two at most, on a loaded machine too.
+
+    Bites: hold the home in daemon.run, after all that it imports, and beside two busy processes it takes 3.4 (now 0.6).
+    """
     assert daemon.process is not None
     began = time.monotonic()
     second = serve(daemon)
     took = time.monotonic() - began
     assert second.returncode == 1
     assert f"(process {daemon.process.pid}) holds the home" in second.stderr
+    assert took < REFUSED_SECONDS, took
     return took
 
 
@@ -81,6 +84,5 @@ def test_k14_what_was_stopped_for_a_minute_acts_once(shop: Shop, tmp_path: Path,
         wait_until(lambda: len(recorder.of("start", dyno="web.1")) == 1, 10, "its start is not told")
         shop.call("PATCH", "/formation", {"updates": [{"type": "web", "quantity": 2}]})  # one more look at it all
         made = recorder.of("create")
-    record_property("refused_s", round(took, 2))
-    assert took < (REFUSED_SECONDS if os.getloadavg()[0] < 1 else LOADED_SECONDS), took
+    record_property("refused_while_stopped_s", round(took, 2))
     assert [event.dyno for event in made] == ["web.1"], made

@@ -180,6 +180,39 @@ async def test_a_store_that_another_process_holds(store: SqlStore, app: App, tmp
     assert (await store.set_maintenance(app.id, True)).maintenance
 
 
+async def test_many_writes_wait_for_another_process_no_longer_than_one_does(tmp_path: Path, migrated: Path) -> None:
+    """And what is written besides does not wait again. Bites: `_left` that always gives the whole busy timeout; an
+    afterthought like any write; a patience that is not put back."""
+    path, patience = Path(shutil.copy(migrated, tmp_path / "store.db")), 1.0
+    database = Database(path, busy_timeout=patience)
+    loop = asyncio.get_running_loop()
+
+    async def write(*, late: float = 0.0, afterthought: bool = False) -> float:
+        await asyncio.sleep(late)
+        began = loop.time()
+        with pytest.raises(StoreUnavailable, match="another process holds it"):
+            async with database.write(afterthought=afterthought):
+                pass
+        return loop.time() - began
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        for _ in range(2):  # the second time, it is known before
+            other.execute("BEGIN IMMEDIATE")
+            took = await asyncio.gather(*(write(late=late) for late in (0, 0, 0, 0.5)))
+            assert max(took) < patience * 1.5, took
+            assert took[-1] > patience * 0.8, took
+            assert await write(afterthought=True) < patience / 2
+            other.execute("ROLLBACK")
+        async with database.write():
+            pass
+        other.execute("BEGIN IMMEDIATE")
+        release = asyncio.create_task(asyncio.sleep(patience / 2))
+        release.add_done_callback(lambda _: other.execute("ROLLBACK"))
+        async with database.write(afterthought=True):  # as a write: nobody knew
+            pass
+    await database.close()
+
+
 async def test_a_file_that_is_held_for_itself_alone_is_waited_for(tmp_path: Path, migrated: Path) -> None:
     """As it is while a log is recovered. Bites: let Database.first raise what says BUSY."""
     path = Path(shutil.copy(migrated, tmp_path / "store.db"))
