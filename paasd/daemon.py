@@ -64,6 +64,7 @@ from paasd.services.disk import Disk
 from paasd.services.domains import Domains
 from paasd.services.drains import Drains
 from paasd.services.dynos import Dynos
+from paasd.services.first_addons import FirstAddons
 from paasd.services.images import Images
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
@@ -133,7 +134,7 @@ async def serve(settings: Settings, home: Home, listeners: Sequence[socket.socke
     async with AsyncExitStack() as stack:
         adapters = await open_adapters(settings, home, stack)
         services = wire(settings, adapters)
-        services.addons.work.following.start = services.recovery.converge
+        tie(services)
         stack.push_async_callback(services.background.close)
         await services.access.ensure_owner(settings.owner, home.token())
         hook = await stack.enter_async_context(HookServer(home.hook_socket, home.hooks, services.builds.receive))
@@ -241,6 +242,12 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
         background=background,
         backups=DailyBackups(settings.home, settings.backups),
     )
+
+
+def tie(services: Services) -> None:
+    """What services call of others that are made of them."""
+    services.addons.work.following.start = services.recovery.converge
+    services.builds.provide = FirstAddons(services.addons).provide
 
 
 def wire_data(settings: Settings, adapters: Adapters, work: AddonWork, background: Background) -> Data:

@@ -5,9 +5,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from paasd.domain.addon import ATTACHMENT_NAME
 from paasd.domain.errors import BuildFailed
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+ADDONS_MAX = 20
+PLAN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(:[A-Za-z0-9][A-Za-z0-9._-]{0,62})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,16 @@ class EnvEntry:
     value: str | None = field(default=None, repr=False)
     generated: bool = False
     required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WantedAddon:
+    """An add-on that the app wants: "heroku-postgresql" or "heroku-postgresql:essential-0", what it is to be attached
+    as ("DB"), and the names of the options that it is to have."""
+
+    plan: str
+    attach_as: str | None = None
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,7 @@ class AppJson:
     postdeploy: str | None = None
     build: tuple[str, ...] = ()
     buildpacks: tuple[str, ...] = ()
+    addons: tuple[WantedAddon, ...] = ()
 
 
 def parse_app_json(text: str | None) -> AppJson:
@@ -52,6 +66,7 @@ def parse_app_json(text: str | None) -> AppJson:
         postdeploy=_command(scripts, "postdeploy"),
         build=tuple(_name(name) for name in _list(document, "build")),
         buildpacks=tuple(_buildpack(one) for one in _list(document, "buildpacks")),
+        addons=_addons(_list(document, "addons")),
     )
 
 
@@ -113,6 +128,34 @@ def _buildpack(entry: object) -> str:
     if not isinstance(url, str):
         raise BuildFailed('app.json: write each of "buildpacks" as {"url": "…"}.')
     return url
+
+
+def _addons(entries: Sequence[object]) -> tuple[WantedAddon, ...]:
+    if len(entries) > ADDONS_MAX:
+        raise BuildFailed(f'app.json: "addons" has more than {ADDONS_MAX} entries; take some out.')
+    found = tuple(_addon(one) for one in entries)
+    names = [one.attach_as for one in found if one.attach_as is not None]
+    for name in names:
+        if names.count(name) > 1:
+            raise BuildFailed(f"app.json: two add-ons are to be attached as {name}; give each a name of its own.")
+    return found
+
+
+def _addon(entry: object) -> WantedAddon:
+    plan, name, options = (
+        (entry.get("plan"), entry.get("as"), entry.get("options", {})) if isinstance(entry, dict) else (entry, None, {})
+    )
+    if not isinstance(plan, str) or PLAN.fullmatch(plan) is None:
+        raise BuildFailed(
+            'app.json: write each of "addons" as "heroku-postgresql:essential-0" or as {"plan": "…", "as": "DB"}.'
+        )
+    if name is not None and (not isinstance(name, str) or ATTACHMENT_NAME.fullmatch(name) is None):
+        raise BuildFailed(
+            f'app.json: the add-on {plan} can\'t be attached as {str(name)[:60]!a}; write "as" in capitals.'
+        )
+    if not isinstance(options, dict):
+        raise BuildFailed(f'app.json: write the options of the add-on {plan} as {{"name": "value"}}.')
+    return WantedAddon(plan, name, tuple(str(one)[:60] for one in options))
 
 
 def _health_paths(checks: Mapping[str, object]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from paasd.builders.detect import Plan, detect, with_learnt
 from paasd.builders.source import Source as BuildSource
 from paasd.domain.access import Actor
 from paasd.domain.app import App
-from paasd.domain.app_json import EnvEntry
+from paasd.domain.app_json import AppJson, WantedAddon
 from paasd.domain.errors import BuildFailed, Conflict, DeployCancelled, DeployFailed, PaasError
 from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus
@@ -35,6 +35,7 @@ LACKS_COMPILER = re.compile(rb"Failed to build|build backend returned an error|g
 LARGE_BYTES = 500_000_000
 
 Source = Callable[[], Awaitable[str]]
+Provide = Callable[[Actor, App, Sequence[WantedAddon], Write], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ class Builds:
         self._room = asyncio.Semaphore(rules.parallel)
         self.live: set[str] = set()
         self._compiles: set[str] = set()  # apps with packages that have to be compiled, as far as it was seen
-        self._env: dict[str, Mapping[str, EnvEntry]] = {}  # by build, until it is released: what app.json wants
+        self._wanted: dict[str, AppJson] = {}  # by build, until it is released
+        self.provide: Provide | None = None  # what creates the add-ons of app.json
 
     async def receive(self, push: Push, output: Write) -> None:
         """A push, from its objects in quarantine to served traffic. Returning means: it is served.
@@ -183,7 +185,7 @@ class Builds:
             await self.fail(build, error, holder)
             raise
         self._logs.note(app.id, "api", "Build succeeded", source="app")
-        self._env[build.id] = plan.app.env
+        self._wanted[build.id] = plan.app
         return await self._store.finish_build(
             build.id,
             BuildStatus.SUCCEEDED,
@@ -280,7 +282,10 @@ class Builds:
 
     async def release(self, app: App, build: Build, output: Write) -> None:
         """Release what was built, for whoever began the build. Returning means: it is served. Raises DeployFailed."""
-        env = filled_in(self._env.pop(build.id, {}), await self._store.newest_config(app.id))
+        wanted = self._wanted.pop(build.id, AppJson())
+        if self.provide is not None:
+            await self.provide(build.actor, app, wanted.addons, output)
+        env = filled_in(wanted.env, await self._store.newest_config(app.id))
         if env:
             await output(f"-----> Setting config vars by app.json: {', '.join(env)}\n".encode())
         under_way = await self._releases.begin(

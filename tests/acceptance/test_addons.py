@@ -1,5 +1,6 @@
 """Add-ons with `paas` and a real PostgreSQL: what is written stays, whatever is killed or destroyed."""
 
+import json
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.shop import Shop, open_shop
+from tests.acceptance.shop import Shop, open_shop, rejected
 from tests.daemon import Daemon, running_alone, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
@@ -75,6 +76,24 @@ def up(shop: Shop) -> bool:
         return ask(shop, "orders", "select 1") == "1"
     except (subprocess.CalledProcessError, ValueError):
         return False
+
+
+def test_app_json_has_its_addons_before_the_first_release(shop: Shop) -> None:
+    """Bites: Builds.release without `provide`: the release command fails."""
+    wanted = {"addons": [{"plan": "heroku-postgresql:mini", "as": "MAIN"}, "papertrail:choklad"]}
+    procfile = 'release: test -n "$MAIN_URL" && echo has $MAIN_URL | cut -c -15\nweb: python3 -I -S server.py\n'
+    code, said = shop.push({"app.json": '{"addons": ["No Such Thing"]}'})
+    assert code != 0 and 'write each of "addons"' in rejected(said)
+    code, said = shop.push({"app.json": '{"addons": ["heroku-postgresql:hobby-dev"]}'})
+    assert code != 0 and "heroku-postgresql:hobby-dev" in rejected(said), said
+    said = shop.deploy({"Procfile": procfile, "app.json": json.dumps(wanted)})
+    assert "which app.json asks for" in said and "has postgres://" in said
+    assert "wants the add-on papertrail:choklad, which there is not here" in said
+    [addon] = shop.call("GET", "/addons")[1]
+    assert [one.partition(" (")[0] for one in descriptions(shop)[:2]] == ["Initial release", "Attach MAIN"]
+    assert (addon["state"], addon["plan"]["name"]) == ("provisioned", "heroku-postgresql:mini")
+    shop.deploy({"web.txt": "again"})
+    assert len(shop.call("GET", "/addons")[1]) == 1
 
 
 def test_no_dyno_keeps_a_dead_password_though_the_rotation_s_release_fails(shop: Shop) -> None:

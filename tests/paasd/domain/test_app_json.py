@@ -2,7 +2,7 @@
 
 import pytest
 
-from paasd.domain.app_json import AppJson, EnvEntry, parse_app_json
+from paasd.domain.app_json import AppJson, EnvEntry, WantedAddon, parse_app_json
 from paasd.domain.errors import BuildFailed
 
 
@@ -32,6 +32,15 @@ def test_health_paths_of_app_json(text: str, paths: dict[str, str]) -> None:
         ('{"healthchecks": {"web": [{"path": "/a b"}]}}', "hold no spaces"),
         ('{"healthchecks": {"web": [{"path": "/a\\r\\nX: 1"}]}}', "hold no spaces"),
         ('{"healthchecks": {"web": [{"path": "/\\u007f"}]}}', "hold no spaces"),
+        ('{"addons": {"plan": "heroku-postgresql"}}', 'write "addons" as a list'),
+        ('{"addons": [7]}', 'write each of "addons" as "heroku-postgresql:essential-0"'),
+        ('{"addons": [{"as": "DB"}]}', 'write each of "addons"'),
+        ('{"addons": ["Postgres SQL"]}', 'write each of "addons"'),
+        ('{"addons": ["a:b:c"]}', 'write each of "addons"'),
+        ('{"addons": [{"plan": "redis", "as": "my-db"}]}', "redis can't be attached as 'my-db'"),
+        ('{"addons": [{"plan": "redis", "options": []}]}', "write the options of the add-on redis"),
+        ('{"addons": [{"plan": "redis", "as": "A"}, {"plan": "redis", "as": "A"}]}', "two add-ons .* as A"),
+        ('{"addons": [' + '"redis",' * 20 + '"redis"]}', "more than 20"),
     ],
 )
 def test_an_app_json_that_can_not_be_meant(text: str, words: str) -> None:
@@ -44,7 +53,8 @@ def test_everything_it_may_say() -> None:
         """{"name": "shop", "env": {"A": "1", "B": {"value": "2"}, "C": {"generator": "secret"}, "D": {
         "required": false}, "E": {"description": "e"}}, "formation": {"web": {"quantity": 2, "size": "s"}, "worker": 1},
         "scripts": {"predeploy": "check", "postdeploy": {"command": "seed"}}, "build": ["TOKEN"],
-        "buildpacks": [{"url": "heroku/python"}]}"""
+        "buildpacks": [{"url": "heroku/python"}], "addons": ["redis", {"plan": "heroku-postgresql:essential-0",
+        "as": "DB", "options": {"version": "15"}}, {"plan": "heroku-postgresql"}]}"""
     ) == AppJson(
         env={
             "A": EnvEntry("1"), "B": EnvEntry("2"), "C": EnvEntry(generated=True), "D": EnvEntry(required=False),
@@ -55,6 +65,10 @@ def test_everything_it_may_say() -> None:
         postdeploy="seed",
         build=("TOKEN",),
         buildpacks=("heroku/python",),
+        addons=(
+            WantedAddon("redis"), WantedAddon("heroku-postgresql:essential-0", "DB", ("version",)),
+            WantedAddon("heroku-postgresql"),
+        ),
     )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ from paasd.services.builds import BuildRules, Builds
 from paasd.services.deploy import DeployRules, Stagehands
 from paasd.services.disk import Disk
 from paasd.services.dynos import Dynos
+from paasd.services.first_addons import FirstAddons
 from paasd.services.images import Images
 from paasd.services.ledger import Ledger
 from paasd.services.logs import AppLogs
@@ -280,6 +281,7 @@ def wire(
         archives, Images(store, engine, outputs, builds, releases, disk),
         releases, dynos, Ledger(store), logs, maintenance, routing, recovery, outside.actor, Addons(store, work),
     )  # fmt: skip
+    builds.provide = FirstAddons(world.addons).provide
     outside.daemons.append(world)
     return world
 

@@ -1,0 +1,81 @@
+"""The add-ons that app.json asks for: there before an app's first release, so that its release phase finds them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from paasd.domain.access import Actor
+from paasd.domain.addon import Addon, AddonState, Service
+from paasd.domain.app import App
+from paasd.domain.app_json import WantedAddon
+from paasd.domain.errors import DeployFailed, NotFound, PaasError
+from paasd.ports import Write
+from paasd.services.addons import Addons
+
+REMEDY = "mend app.json, or create what it wants by hand (`heroku addons:create`), and push again"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAddons:
+    """Once, at an app's first deploy, as config vars of app.json."""
+
+    addons: Addons
+
+    async def provide(self, actor: Actor, app: App, wanted: Sequence[WantedAddon], output: Write) -> None:
+        """Create what the app has not, and wait for it. A service that there is not here is said and left out.
+
+        Raises DeployFailed: a plan that there is not, a name that can't be had, or one that can't be provisioned;
+        those that could be stay, and count at the next push.
+        """
+        if not wanted or any(one.eligible_for_rollback for one in await self.addons.store.releases(app.id)):
+            return
+        try:
+            missing = await self._missing(app, wanted, output)
+            begun = [await self._create(actor, app, one, output) for one in missing]
+        except PaasError as error:
+            raise DeployFailed(f"app.json: {error.message.rstrip('.')}; {REMEDY}.") from error
+        for addon in begun:
+            await self._await(addon)
+
+    async def _missing(self, app: App, wanted: Sequence[WantedAddon], output: Write) -> list[WantedAddon]:
+        """Those to be created, their plans looked up before any is made."""
+        own = await self.addons.store.own_config(app.id)
+        plans = {one.id: self.addons.catalogue.service(one.service) for one in await self.addons.of(app)}
+        held = [(one.name, plans[one.addon_id]) for one in await self.addons.attachments(app_id=app.id)]
+        missing = []
+        for one in wanted:
+            service = await self._service(one, output)
+            if service is None:
+                continue
+            _, plan = self.addons.catalogue.plan(one.plan)
+            found = [each for each in held if each[1].id == service.id and one.attach_as in (None, each[0])]
+            variable = f"{one.attach_as or service.variable}_URL"
+            if found:
+                held.remove(found[0])
+            elif variable in own:
+                await output(f"-----> {variable} is set: {one.plan} of app.json is not created\n".encode())
+            else:
+                missing.append(replace(one, plan=plan.name))
+        return missing
+
+    async def _service(self, one: WantedAddon, output: Write) -> Service | None:
+        name = one.plan.partition(":")[0]
+        try:
+            return self.addons.catalogue.service(name)
+        except NotFound:
+            words = f"app.json wants the add-on {one.plan}, which there is not here; the app goes without it"
+            await output(f" !     {words}\n".encode())
+            return None
+
+    async def _create(self, actor: Actor, app: App, one: WantedAddon, output: Write) -> Addon:
+        addon = await self.addons.create(actor, app, one.plan, attach_as=one.attach_as)
+        await output(f"-----> Creating {addon.name} ({one.plan}), which app.json asks for\n".encode())
+        if one.options:
+            words = f"options of {one.plan} in app.json are not known here: {', '.join(one.options)}"
+            await output(f" !     {words}\n".encode())
+        return addon
+
+    async def _await(self, addon: Addon) -> None:
+        ended = await self.addons.wait(addon)
+        if ended.state is not AddonState.PROVISIONED:
+            why = (ended.failure or f"it is {ended.state.value}").rstrip(".")
+            raise DeployFailed(f"The add-on {addon.name} ({addon.plan}) could not be provisioned: {why}; {REMEDY}.")

@@ -1,0 +1,91 @@
+"""app.json's add-ons at an app's first deploy: there before its release phase, once, and said where they can't be."""
+
+import json
+
+import pytest
+
+from paasd.domain.app import App
+from paasd.domain.errors import BuildFailed, DeployFailed, ProviderFailed
+from tests.paasd.services.world import World
+
+RELEASES = "web: serve\nrelease: migrate"
+
+
+def app_json(*addons: object) -> dict[str, str]:
+    return {"app.json": json.dumps({"addons": addons})}
+
+
+async def names(world: World, app: App) -> list[str]:
+    """ "DATABASE heroku-postgresql:mini" of each, by name."""
+    plans = {one.id: one.plan for one in await world.addons.of(app)}
+    return sorted(f"{one.name} {plans[one.addon_id]}" for one in await world.addons.attachments(app_id=app.id))
+
+
+async def test_they_are_there_before_the_first_release(world: World) -> None:
+    """Bites: Builds.release without `provide`."""
+    app = await world.create()
+    wanted = app_json("heroku-postgresql", {"plan": "redis:small", "as": "CACHE", "options": {"version": "7"}})
+    said = await world.push(app, RELEASES, **wanted)
+    assert await names(world, app) == ["CACHE heroku-redis:small", "DATABASE heroku-postgresql:essential-0"]
+    assert [line.split(" (")[0] for line in await world.ledger_of(app)] == [
+        "v1 succeeded Initial release",
+        "v2 succeeded Attach DATABASE",
+        "v3 succeeded Attach CACHE",
+        "v4 succeeded Deploy " + (await world.ledger_of(app))[-1].rpartition(" ")[2],
+    ]
+    assert {"DATABASE_URL", "CACHE_URL"} <= (await world.release(app, 4)).config.keys()
+    assert "(heroku-postgresql:essential-0), which app.json asks for" in said and "not known here: version" in said
+    await world.push(app, RELEASES, **app_json("heroku-postgresql", {"plan": "redis", "as": "OTHER"}))
+    assert len(await names(world, app)) == 2
+
+
+async def test_what_the_app_has_is_not_made_again(world: World) -> None:
+    app = await world.create()
+    await world.config(app, REDIS_URL="redis://elsewhere")
+    await world.addons.wait(await world.addons.create(world.actor, app, "heroku-postgresql:mini"))
+    said = await world.push(app, **app_json("heroku-postgresql", "redis"))
+    assert await names(world, app) == ["DATABASE heroku-postgresql:mini"]
+    assert "REDIS_URL is set: redis of app.json is not created" in said
+
+
+async def test_a_service_that_there_is_not_is_said(world: World) -> None:
+    app = await world.create()
+    said = await world.push(app, **app_json("papertrail:choklad", "redis"))
+    assert "wants the add-on papertrail:choklad, which there is not here" in said
+    assert await names(world, app) == ["REDIS heroku-redis:mini"]
+
+
+@pytest.mark.parametrize(
+    ("addons", "words"),
+    [
+        (["redis", "heroku-postgresql:hobby-dev"], "Couldn't find either the add-on service or the add-on plan"),
+        ([{"plan": "redis", "as": "DATABASE"}], "attached as DATABASE already"),
+    ],
+)
+async def test_what_can_t_be_created_is_said_and_nothing_is_released(
+    world: World, addons: list[object], words: str
+) -> None:
+    app = await world.create()
+    await world.addons.wait(await world.addons.create(world.actor, app, "heroku-postgresql:mini"))
+    with pytest.raises(DeployFailed, match=words) as error:
+        await world.push(app, **app_json("heroku-postgresql", *addons))
+    assert "mend app.json" in str(error.value)
+    assert len(await world.ledger_of(app)) == 2 and await names(world, app) == ["DATABASE heroku-postgresql:mini"]
+
+
+async def test_one_that_can_t_be_provisioned_is_said_and_the_next_push_has_it(world: World) -> None:
+    app = await world.create()
+    world.outside.provider.gates.errors["provisioned"] = ProviderFailed("no room on the disk")
+    with pytest.raises(DeployFailed, match="could not be provisioned: no room on the disk; mend"):
+        await world.push(app, RELEASES, **app_json("heroku-postgresql"))
+    assert len(await world.ledger_of(app)) == 1 and world.outside.provider.held == {}
+    world.outside.provider.gates.errors.clear()
+    await world.push(app, RELEASES, **app_json("heroku-postgresql"))
+    assert "DATABASE_URL" in (await world.release(app, 3)).config
+
+
+async def test_a_wrong_format_is_refused_before_anything_is_built(world: World) -> None:
+    app = await world.create()
+    with pytest.raises(BuildFailed, match='write each of "addons"'):
+        await world.push(app, **app_json(["redis"]))
+    assert len(await world.ledger_of(app)) == 1
