@@ -307,7 +307,7 @@ async def make_runner(
 ) -> web.AppRunner:
     """The API, without a port yet."""
     parts = api_parts(settings, home, adapters, services, hook)
-    services.webhooks.render = Payloads(adapters.store, parts.links).render
+    services.webhooks.render = Payloads(adapters.store, parts.links, adapters.catalogue).render
     runner = web.AppRunner(make_api(parts), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -116,6 +116,7 @@ TESTED_ELSEWHERE = {
     "paasd/adapters/dumps.py": "tests/paasd/services/test_transfers.py",
     "paasd/adapters/store_transfers.py": "tests/paasd/services/test_transfers.py",
     "paasd/adapters/tables_transfers.py": "tests/paasd/services/test_transfers.py",
+    "paasd/migrations/versions/0011_webhooks_of_addons.py": "tests/paasd/api/test_webhooks.py",
     "paasd/migrations/versions/0010_transfers.py": "tests/paasd/migrations/test_migrations.py",
     "paasd/ports/dumps.py": "tests/paasd/services/test_transfers.py",
     "paasd/ports/store_transfers.py": "tests/paasd/services/test_transfers.py",

@@ -1,10 +1,12 @@
 """What webhooks are told of a happening: Heroku's payload around the resource as the API shows it."""
 
+import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from paasd.api.addon_resources import addon_resource, attachment_resource
 from paasd.api.links import Links
 from paasd.api.resources import (
     Resource,
@@ -15,6 +17,8 @@ from paasd.api.resources import (
     stamp,
     user_reference,
 )
+from paasd.domain.addon import Addon, AddonState, Attachment
+from paasd.domain.addon_catalogue import Catalogue
 from paasd.domain.app import App
 from paasd.domain.errors import NotFound
 from paasd.domain.hostname import Domain
@@ -30,8 +34,9 @@ class Payloads:
     Who did it is known of builds and releases; for the rest `actor` is empty, and the audit knows.
     """
 
-    def __init__(self, store: Store, links: Links) -> None:
+    def __init__(self, store: Store, links: Links, catalogue: Catalogue) -> None:
         self._store = store
+        self._catalogue = catalogue
         self._links = links
 
     async def render(self, happening: Happening) -> Mapping[str, Any] | None:
@@ -71,4 +76,28 @@ class Payloads:
         if happening.entity == "domain":
             domain = Domain(happening.entity_id, app.id, happening.detail, happening.at, happening.at)
             return custom_domain_resource(domain, app, self._links), {}
+        if happening.entity == "addon":
+            return await self._addon(app, happening), {}
+        if happening.entity == "addon-attachment":
+            return await self._attachment(app, happening), {}
         return app_resource(app, self._links), {}
+
+    async def _addon(self, app: App, happening: Happening) -> Resource:
+        addon = await self._store.addon(happening.entity_id)
+        service, plan = self._catalogue.service(addon.service), self._catalogue.plan_of(addon.service, addon.plan)
+        attached = await self._store.attachments(addon_id=addon.id)
+        return addon_resource(addon, AddonState(happening.detail), app, service, plan, attached)
+
+    async def _attachment(self, app: App, happening: Happening) -> Resource:
+        then = json.loads(happening.detail)
+        addon = await self._store.addon(then["addon"])
+        created = datetime.fromtimestamp(then["created"] / 1_000_000, UTC)
+        attachment = Attachment(happening.entity_id, addon.id, app.id, then["name"], created, happening.at)
+        plan = self._catalogue.plan_of(addon.service, addon.plan)
+        return attachment_resource(attachment, app, addon, await self._owner(addon), plan)
+
+    async def _owner(self, addon: Addon) -> App | None:
+        try:
+            return await self._store.app(addon.app_id)
+        except NotFound:
+            return None

@@ -9,10 +9,8 @@ from typing import Any
 
 from paasd.domain.errors import InvalidParams
 
-TOLD = ("api:app", "api:build", "api:domain", "api:release")
-NEVER_HAPPENS = (
-    *("api:addon", "api:addon-attachment", "api:collaborator", "api:dyno", "api:formation", "api:sni-endpoint", "dyno"),
-)
+TOLD = ("api:addon", "api:addon-attachment", "api:app", "api:build", "api:domain", "api:release")
+NEVER_HAPPENS = (*("api:collaborator", "api:dyno", "api:formation", "api:sni-endpoint", "dyno"),)
 URL_CHARACTERS = 2000
 SECRET_CHARACTERS = 500
 WAITS = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 240, 900, 3600, 14400, 43200, 86400, 86400))
@@ -57,7 +55,7 @@ class Webhook:
 @dataclass(frozen=True, slots=True)
 class Happening:
     """One change of the ledger that somebody wants to know of, in the order they happened. `detail` is what can't be
-    looked up any more: a build's or release's status then, a domain's name."""
+    looked up any more: a build's, release's or add-on's state then, a domain's name, an attachment as JSON."""
 
     number: int
     app_id: str

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer
 from paasd.adapters.web_fetch import WebFetch
 from paasd.api.payloads import Payloads
 from paasd.services.webhooks import Webhooks
+from tests.paasd.api.schema import load_judge
 from tests.paasd.api.world import World
 
 SECRET = "s3cret-of-the-hook"
@@ -46,7 +47,7 @@ async def receiver() -> AsyncIterator[tuple[Receiver, str]]:
 
 
 async def add(world: World, url: str, **more: object) -> Any:
-    world.parts.webhooks.render = Payloads(world.store, world.parts.links).render
+    world.parts.webhooks.render = Payloads(world.store, world.parts.links, world.parts.addons.catalogue).render
     wish = {"url": url, "include": ["api:release", "api:build", "api:domain", "api:app"], "level": "sync", **more}
     return await world.call("POST", "/apps/shop/webhooks", wish)
 
@@ -109,6 +110,35 @@ async def test_what_happens_is_told_signed_and_in_order(world: World, receiver: 
     assert all(body["data"].get("output_stream_url") is None for body in receiver[0].bodies)
 
 
+async def test_addons_and_attachments_are_told_of(world: World, receiver: tuple[Receiver, str]) -> None:
+    """Bites: without the triggers of 0011 nothing comes."""
+    await world.create()
+    await add(world, receiver[1], include=["api:addon", "api:addon-attachment"])
+    made = (await world.call("POST", "/apps/shop/addons", {"plan": "heroku-postgresql:mini"})).json
+    await world.parts.addons.wait(await world.parts.addons.find(made["name"]))
+    await world.call("PATCH", f"/apps/shop/addons/{made['name']}", {"plan": "heroku-postgresql:small"})
+    gone = await world.call("DELETE", f"/apps/shop/addons/{made['name']}")
+    assert gone.status == 200
+    await world.parts.addons.wait(await world.store.addon(made["id"]))
+    for _ in range(20):
+        await world.parts.webhooks.round()
+    told = [(body["resource"], body["action"], body["data"].get("state")) for body in receiver[0].bodies]
+    assert told == [
+        ("addon", "create", "provisioning"),
+        ("addon-attachment", "create", None),
+        ("addon", "update", "provisioned"),
+        ("addon", "update", "provisioned"),
+        ("addon", "update", "deprovisioning"),
+        ("addon-attachment", "destroy", None),
+        ("addon", "destroy", "deprovisioned"),
+    ]
+    first, attached = (body["data"] for body in receiver[0].bodies[:2])
+    assert load_judge().check("GET", f"/addons/{made['id']}", first)
+    assert load_judge().check("GET", f"/addon-attachments/{attached['id']}", attached)
+    assert (attached["name"], attached["addon"]["id"], attached["app"]["name"]) == ("DATABASE", made["id"], "shop")
+    assert (await world.store.addon(made["id"])).secret not in str(receiver[0].seen)
+
+
 async def test_what_fails_is_tried_again_and_by_hand(world: World, receiver: tuple[Receiver, str]) -> None:
     await world.create()
     await add(world, receiver[1])
@@ -137,7 +167,7 @@ async def test_another_daemon_goes_on_where_one_stopped(world: World, receiver: 
     await world.create()
     await add(world, receiver[1])
     await world.call("POST", "/apps/shop/domains", {"hostname": "a.example.org"})
-    render = Payloads(world.store, world.parts.links).render
+    render = Payloads(world.store, world.parts.links, world.parts.addons.catalogue).render
     again = Webhooks(world.store, WebFetch(("127.0.0.0/8",)), world.logs, render)
     task = world.background.spawn("webhooks", again.keep())
     deadline = datetime.now(UTC) + timedelta(seconds=10)

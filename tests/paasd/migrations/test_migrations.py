@@ -15,6 +15,13 @@ from paasd.migrations.__main__ import main, migration_config, migration_engine, 
 
 metadata = transfers.metadata
 TRIGGERS = {
+    "addon_attachments_tell_of_end",
+    "addon_attachments_tell_of_new",
+    "addon_attachments_tell_of_removal",
+    "addons_tell_of_change",
+    "addons_tell_of_end",
+    "addons_tell_of_new",
+    "addons_tell_of_return",
     "apps_tell_of_changes",
     "audit_is_kept",
     "audit_is_not_rewritten",
