@@ -51,6 +51,17 @@ class Shop:
         self.shell.commit("A change", files)
         return self.shell.attempt("git", "push", "paasd", "HEAD:main")
 
+    def pushing(self) -> "subprocess.Popen[str]":
+        """A push of what is committed, under way: its standard output is all that it says."""
+        return subprocess.Popen(
+            ["git", "push", "paasd", "HEAD:main"],
+            cwd=self.shell.cwd,
+            env=self.shell.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def call(self, method: str, path: str = "", body: object = None) -> tuple[int, Any]:
         """(status, JSON) of a call below /apps/NAME."""
         return self.daemon.call(method, f"/apps/{self.name}{path}", body)

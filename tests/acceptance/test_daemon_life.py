@@ -109,14 +109,7 @@ def test_sigterm_undoes_a_deploy_that_is_under_way(shop: Shop, procfile: str, st
     version = before.releases[-1][0] + 1
     router = shop.daemon.call("GET", "/paasd/router")[1]["pid"]
     shop.shell.commit("Slow", {"Procfile": procfile})
-    with subprocess.Popen(
-        ["git", "push", "paasd", "HEAD:main"],
-        cwd=shop.shell.cwd,
-        env=shop.shell.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as push:
+    with shop.pushing() as push:
         wait_until(lambda: reached(shop, version, stage), 60, f"it did not come to {stage}")
         shop.daemon.stop()
         said, _ = push.communicate(timeout=30)

@@ -96,14 +96,7 @@ def test_a_deploy_under_way_is_undone_and_its_pusher_told(shop: Shop) -> None:
     before = shop.standing()
     version = before.releases[-1][0] + 1
     shop.shell.commit("Slow", {"Procfile": f"release: echo begun; sleep 600\n{PROCFILE}"})
-    with subprocess.Popen(
-        ["git", "push", "paasd", "HEAD:main"],
-        cwd=shop.shell.cwd,
-        env=shop.shell.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as push:
+    with shop.pushing() as push:
         wait_until(lambda: shop.call("GET", f"/releases/{version}")[0] == 200, 60, "the release did not begin")
         wait_until(lambda: "release phase" in {entry["stage"] for entry in shop.stages(version)}, 30, "not its phase")
         shop.daemon.take_over()

@@ -107,14 +107,7 @@ def test_the_wall_clock_jumps(
 def jump_in_a_deploy(shop: Shop, clock: Clock, jump: timedelta) -> None:
     """While the release command runs: it and the health checks after it still have their time."""
     shop.shell.commit("Slow", {"Procfile": f"release: sleep 4\n{PROCFILE}"})
-    with subprocess.Popen(
-        ["git", "push", "paasd", "HEAD:main"],
-        cwd=shop.shell.cwd,
-        env=shop.shell.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as push:
+    with shop.pushing() as push:
         wait_until(lambda: shop.call("GET", "/releases/3")[0] == 200, 60, "the release did not begin")
         wait_until(lambda: "release phase" in {entry["stage"] for entry in shop.stages(3)}, 30, "nor its phase")
         clock.jump(jump)

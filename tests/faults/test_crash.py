@@ -128,14 +128,7 @@ def push_until_killed(shop: Shop, row: Row) -> float:
     """Push a change until the daemon has killed itself, and when that was (monotonic)."""
     bulk = secrets.token_hex(300_000) if row.point == "receive-pack" else ""
     shop.shell.commit("Doomed", {"Procfile": f"{row.procfile}# {time.monotonic_ns()}\n", "bulk.txt": bulk})
-    with subprocess.Popen(
-        ["git", "push", "paasd", "HEAD:main"],
-        cwd=shop.shell.cwd,
-        env=shop.shell.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as push:
+    with shop.pushing() as push:
         process = shop.daemon.process
         assert process is not None
         try:

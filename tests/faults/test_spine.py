@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -31,14 +30,7 @@ def shop(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 def push_until_killed(shop: Shop, procfile: str, stage: str | None, version: int) -> str:
     """Push, kill the daemon once the release is at the stage (None: it kills itself); what the push said."""
     shop.shell.commit("Doomed", {"Procfile": procfile})
-    with subprocess.Popen(
-        ["git", "push", "paasd", "HEAD:main"],
-        cwd=shop.shell.cwd,
-        env=shop.shell.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as push:
+    with shop.pushing() as push:
         process = shop.daemon.process
         assert process is not None
         if stage is not None:

@@ -141,14 +141,7 @@ def test_nobody_gets_more_than_a_dyno_has(shop: Shop) -> None:
     shop.shell.commit("Wishes", files)
     version = len(shop.call("GET", "/releases")[1]) + 1
     kinds: set[str] = set()
-    with subprocess.Popen(
-        ["git", "push", "paasd", "HEAD:main"],
-        cwd=shop.shell.cwd,
-        env=shop.shell.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as push:
+    with shop.pushing() as push:
         wait_until(lambda: any("release" in name for name in shop.containers(all=False)), 60, "no release dyno")
         for name in shop.containers(all=False):
             walled(name)
