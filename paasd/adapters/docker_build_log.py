@@ -20,6 +20,7 @@ CLASSIC_NOISE = re.compile(
 OWN_WORDS = (" ---> ", "Removing intermediate container ")
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 WHOSE = re.compile(r": /var/cache/paasd/\S+ && ")  # says whose the step is, for the engine's list of what it keeps
+UNNAMED = re.compile(r"^stage-\d+ ")  # BuildKit's name for a stage that has none
 FLAG = re.compile(r" --[a-z]+(?:=\S+)?")
 COMMAND_FAILED = tuple(
     re.compile(pattern, re.DOTALL)
@@ -125,7 +126,7 @@ class ClassicLog:
 
 def heading(what: str, place: str, *, cached: bool) -> bytes:
     """`-----> RUN pip install -r requirements.txt (2/4, cached)`."""
-    place = " ".join(place.split()).removeprefix("stage-0 ")  # BuildKit's name for the only stage, when it has none
+    place = UNNAMED.sub("", " ".join(place.split()))
     return f"{ARROW}{readable(what)} ({place}{', cached' if cached else ''})\n".encode()
 
 

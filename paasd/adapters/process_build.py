@@ -100,7 +100,7 @@ class Builder:
         async with self._place(f"{recipe.build_id}-deps", user) as place:
             await asyncio.to_thread(_pick, source, place.app, slug.depends_on)
             server = SERVER.read_text() if slug.static else None
-            more = [str(python()), *slug.dependencies, *slug.path, *filter(None, [server])]
+            more = [str(python()), *slug.made_with, *slug.dependencies, *slug.path, *filter(None, [server])]
             key, _ = await asyncio.to_thread(tree_key, place.app, *more)
             layer = self._slugs.layer(recipe.app_id, key)
             keys.add(key)

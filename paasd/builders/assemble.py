@@ -1,6 +1,8 @@
 """A Dockerfile for an app on a stack: system packages, each language's installation, the source, each language's build.
 
 What is installed depends on its own files alone, so that a changed line of code rebuilds in the time of a file copy.
+What is the same for every app (compilers, yarn, Poetry) comes before anything of the app's, so that the engine has it
+once for all.
 """
 
 import json
@@ -16,6 +18,7 @@ from paasd.domain.stack import Stack
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?")
 APTFILE = "Aptfile"
 COMPILERS = ("gcc", "g++", "make", "pkg-config", "python3-dev", "libpq-dev", "libffi-dev")
+APT = "-o Acquire::Languages=none -o Dpkg::Options::=--force-unsafe-io"  # a layer is synced as a whole, or made anew
 CACHES = "/var/cache/paasd"  # below it each app's own, by its id: what is kept from build to build
 RUN_LINE = re.compile(r"^RUN ((?:--mount=\S+\s+(?:\\\n\s*)?)*)", re.MULTILINE)
 
@@ -24,6 +27,7 @@ RUN_LINE = re.compile(r"^RUN ((?:--mount=\S+\s+(?:\\\n\s*)?)*)", re.MULTILINE)
 class Part:
     """One language's lines. `install` runs before the source is copied, `build` after it, as the app's user.
 
+    `stages` and `tools` name nothing of the app: stages that installations take from, and what stays in the image.
     `env` stays in the image; `path` are folders put before its PATH; a classic builder is given the `_classic` ones.
     """
 
@@ -34,6 +38,8 @@ class Part:
     install_classic: str | None = None
     build_classic: str | None = None
     reasons: tuple[str, ...] = field(default=())
+    stages: str = ""
+    tools: str = ""
 
 
 def assemble(source: Source, stack: Stack, parts: Sequence[Part]) -> tuple[str, str | None]:
@@ -52,7 +58,11 @@ def _text(source: Source, stack: Stack, parts: Sequence[Part], *, buildkit: bool
     builds = [part.build if buildkit or part.build_classic is None else part.build_classic for part in parts]
     return "".join(
         [
-            f"FROM {stack.image}\nUSER root\nWORKDIR /app\nENV {env}\n",
+            *(dict.fromkeys(part.stages for part in parts) if buildkit else ()),
+            f"FROM {stack.image}\nUSER root\n",  # whose folder is /app
+            _compilers() if source.compiles else "",
+            *dict.fromkeys(part.tools for part in parts),
+            f"ENV {env}\n",
             _apt(source, buildkit=buildkit),
             *map(secret, installs),
             "COPY --chown=app:app . /app\n",
@@ -77,13 +87,20 @@ def secret_files(values: Mapping[str, str]) -> dict[str, bytes]:
     return {**{name: value.encode() for name, value in values.items()}, "paasd-env": text.encode()}
 
 
+def _compilers() -> str:
+    return (
+        f"RUN apt-get update -q {APT} && DEBIAN_FRONTEND=noninteractive apt-get install -qy {APT} "
+        f"--no-install-recommends {' '.join(COMPILERS)} && apt-get clean && rm -rf /var/lib/apt/lists/*\n"
+    )
+
+
 def _apt(source: Source, *, buildkit: bool) -> str:
-    packages = dict.fromkeys([*(COMPILERS if source.compiles else ()), *apt_packages(source)])
+    packages = dict.fromkeys(apt_packages(source))
     if not packages:
         return ""
     place = f"{CACHES}/{source.app_id}/apt"
     mount = f"--mount=type=cache,id=paasd-apt-{source.app_id},target={place},sharing=locked {of_app(source.app_id)}"
-    option = f"-o Dir::Cache={place} " if buildkit else ""
+    option = f"{APT} -o Dir::Cache={place} " if buildkit else f"{APT} "
     return (
         f"RUN {mount if buildkit else ''}apt-get update -q {option}&& DEBIAN_FRONTEND=noninteractive apt-get install "
         f"-qy {option}--no-install-recommends {' '.join(packages)} && rm -rf /var/lib/apt/lists/*\n"
@@ -111,6 +128,13 @@ def of_app(app_id: str) -> str:
     return f": {CACHES}/{app_id} && "
 
 
-def copy(*names: str) -> str:
-    """A COPY line for files, into the place that they have in the source. The JSON form keeps any name one argument."""
-    return "".join(f"COPY {json.dumps([name, f'/app/{name}'])}\n" for name in names)
+def copy(*names: str, flags: str = "") -> str:
+    """A COPY line for the files of each folder, into the place that they have in the source.
+
+    The JSON form keeps any name one argument.
+    """
+    folders: dict[str, list[str]] = {}
+    for name in names:
+        folders.setdefault(name.rpartition("/")[0], []).append(name)
+    lines = [[*files, f"/app/{folder}/" if folder else "/app/"] for folder, files in folders.items()]
+    return "".join(f"COPY {flags}{json.dumps(line)}\n" for line in lines)

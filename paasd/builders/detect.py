@@ -13,6 +13,7 @@ from paasd.domain.errors import BuildFailed
 from paasd.domain.manifest import ADVICE, read_manifest
 from paasd.domain.release import ProcessTypes
 from paasd.domain.slug import SlugRecipe
+from paasd.domain.stack import COMPILERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
     return Plan(
         root=source.root,
         builder=builder.name,
-        stack=recipe.stack,
+        stack=f"{recipe.stack}{COMPILERS}" if source.compiles and recipe.stack is not None else recipe.stack,
         processes=processes,
         dockerfile=recipe.dockerfile,
         dockerfile_classic=recipe.dockerfile_classic,

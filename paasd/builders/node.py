@@ -1,11 +1,10 @@
 """A Node source: installed by its lock file's manager, built by its own scripts, pruned of what development needs."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from paasd.builders import static
-from paasd.builders.assemble import Part, assemble
+from paasd.builders.assemble import Part, assemble, copy
 from paasd.builders.node_packages import Manager, Package, find_manager, read_package, scripts_of
 from paasd.builders.recipe import Recipe
 from paasd.builders.source import Source
@@ -19,14 +18,18 @@ LOOKS_FOR = "Node (package.json)"
 ENV = ("NODE_ENV=production", "NPM_CONFIG_UPDATE_NOTIFIER=false")
 # The cache is the app's own: what one app's build puts there no other app installs.
 ARGS = """ARG NPM_CONFIG_CACHE=/var/cache/paasd/{app_id}/node/npm
-ARG YARN_CACHE_FOLDER=/var/cache/paasd/{app_id}/node/yarn
-ARG NPM_CONFIG_STORE_DIR=/var/cache/paasd/{app_id}/node/pnpm
-ARG YARN_ENABLE_GLOBAL_CACHE=false
 ARG COREPACK_ENABLE_STRICT=0
 """
+ARGS_OF = {
+    "yarn": "ARG YARN_CACHE_FOLDER=/var/cache/paasd/{app_id}/node/yarn\nARG YARN_ENABLE_GLOBAL_CACHE=false\n",
+    "pnpm": "ARG NPM_CONFIG_STORE_DIR=/var/cache/paasd/{app_id}/node/pnpm\n",
+}
 CACHE = "--mount=type=cache,target=/var/cache/paasd/{app_id}/node,sharing=shared,id=paasd-node-"
 RUN = "RUN " + CACHE + "{app_id},uid=1000,gid=1000 \\\n    : /var/cache/paasd/{app_id} && {command}\n"
-RUN_AS_ROOT = "RUN " + CACHE + "root-{app_id} \\\n    : /var/cache/paasd/{app_id} && {command}\n"
+TOOL = (  # the same for each app that names that version, so that all of them share its layer
+    "RUN PATH=/opt/node/bin:$PATH NPM_CONFIG_UPDATE_NOTIFIER=false NPM_CONFIG_CACHE=/tmp/npm npm install --global "
+    "--no-audit --no-fund --prefix /opt/pm {tool} && rm -rf /tmp/npm\n"
+)
 ADVICE = 'add a "start" script to package.json, or a Procfile with a line such as `web: node server.js`.'
 
 
@@ -89,8 +92,10 @@ def look(source: Source) -> Node | None:
     part = Part(
         env=ENV,
         path=("/app/node_modules/.bin", "/opt/pm/bin", "/opt/node/bin"),
-        install=_install(source, manager, major, installs, cached=True),
-        install_classic=_install(source, manager, major, installs, cached=False),
+        tools=f"COPY --from={NODE_IMAGE}:{major} /node /opt/node\n"
+        + (TOOL.format(tool=manager.tool) if manager.tool is not None else ""),
+        install=_install(source, manager, installs, cached=True),
+        install_classic=_install(source, manager, installs, cached=False),
         build="".join(RUN.format(app_id=source.app_id, command=command) for command in commands),
         build_classic="".join(f"RUN {command}\n" for command in commands),
         reasons=(
@@ -100,11 +105,30 @@ def look(source: Source) -> Node | None:
             *([f"Running its scripts: {', '.join(scripts)}"] if scripts else []),
         ),
     )
-    slug = None
-    if manager.tool is None:
-        serves = web == static.WEB
-        slug = SlugRecipe(commands=(*installs, *commands), env={"NODE_ENV": "production"}, static=serves)
+    slug = _slug(manager, _full(source, major), installs, commands, serves=web == static.WEB)
     return Node(part, web, web_why, warnings, slug)
+
+
+def _slug(
+    manager: Manager, version: str, installs: Sequence[str], commands: Sequence[str], *, serves: bool
+) -> SlugRecipe | None:
+    """For engines without images, that have what Node brings. What is installed is a layer, that the app's folder
+    refers to; where more is to be done with it (scripts write into it, pruning removes of it) it gets a copy."""
+    if manager.tool is not None:
+        return None
+    env = {"NODE_ENV": "production"}
+    if manager.reads is None:
+        return SlugRecipe(commands=(*installs, *commands), env=env, static=serves)
+    place = 'cp -a "$DEPS/node_modules" .' if commands else 'ln -s "$DEPS/node_modules" .'
+    return SlugRecipe(
+        depends_on=manager.reads,
+        dependencies=(f'cp -R . "$DEPS" && cd "$DEPS" && {" && ".join(installs)} && mkdir -p node_modules',),
+        commands=(f"rm -rf node_modules && {place}", *commands),
+        path=("node_modules/.bin",),
+        env=env,
+        static=serves,
+        made_with=(f"node {version}",),
+    )
 
 
 def choose(source: Source, package: Package) -> tuple[str, str, tuple[str, ...]]:
@@ -144,16 +168,9 @@ def _full(source: Source, major: str) -> str:
     return source.stacks.nodes.get(major) or major
 
 
-def _install(source: Source, manager: Manager, major: str, commands: Sequence[str], *, cached: bool) -> str:
-    run, as_root = (RUN, RUN_AS_ROOT) if cached else ("RUN {command}\n", "RUN {command}\n")
-    lines = f"COPY --from={NODE_IMAGE}:{major} /node /opt/node\n" + (
-        ARGS.format(app_id=source.app_id) if cached else ""
-    )
-    if manager.tool is not None:
-        tool = f"npm install --global --no-audit --no-fund --prefix /opt/pm {manager.tool}"
-        lines += as_root.format(app_id=source.app_id, command=tool)
-    reads = (".",) if manager.reads is None else manager.reads
-    lines += "".join(
-        f"COPY --chown=app:app {json.dumps([name, '/app/' if name == '.' else f'/app/{name}'])}\n" for name in reads
-    )
-    return lines + "USER app\n" + run.format(app_id=source.app_id, command=" && ".join(commands)) + "USER root\n"
+def _install(source: Source, manager: Manager, commands: Sequence[str], *, cached: bool) -> str:
+    own = "--chown=app:app "
+    reads = f"COPY {own}. /app/\n" if manager.reads is None else copy(*manager.reads, flags=own)
+    args = (ARGS + ARGS_OF.get(manager.name, "")).format(app_id=source.app_id) if cached else ""
+    run = (RUN if cached else "RUN {command}\n").format(app_id=source.app_id, command=" && ".join(commands))
+    return f"{args}{reads}USER app\n{run}USER root\n"

@@ -72,6 +72,7 @@ def look(source: Source) -> Python | None:
             *(f"{name}={one}" for name, one in ENV.items()),
         ),
         path=("/opt/venv/bin",) if needs is not None else (),
+        stages=python_packages.stage(stack, needs) if needs is not None else "",
         install=python_packages.installs(source, needs) if needs is not None else "",
         install_classic=python_packages.classic_installs(needs) if needs is not None else None,
         build=f"RUN {COLLECT}\n" if collects else "",

@@ -13,6 +13,7 @@ from paasd.builders.source import LOCK_BYTES, Source
 from paasd.builders.stack import UV_IMAGE
 from paasd.domain.errors import BuildFailed
 from paasd.domain.slug import SlugRecipe
+from paasd.domain.stack import Stack
 
 # ARG, not ENV: these are for the installation only, and the image's own environment stays the app's.
 # The cache is the app's own: what one app's build puts there, wheels included, no other app installs.
@@ -24,17 +25,48 @@ ARG UV_PROJECT_ENVIRONMENT=/opt/venv
 ARG UV_PYTHON_DOWNLOADS=never
 ARG UV_TOOL_DIR=/tmp/uv-tools
 """
-RUN = f"""RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
+RUN = f"""RUN %(mount)s--mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
     --mount=type=cache,id=paasd-uv-%(app_id)s,target=/var/cache/paasd/%(app_id)s/uv,sharing=shared \\
     : /var/cache/paasd/%(app_id)s && %(command)s
 """
 VENV = "uv venv -q --python /usr/bin/python3 /opt/venv"
 PIP = "RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -q %s\n"
 INSTALL = "uv pip install --compile-bytecode"
+# What tells uv what to install where it can't read that itself. The same for each app that names that version, so that
+# all of them share it.
+STAGE = f"""FROM %(image)s AS tool
+USER root
+ENV UV_SYSTEM_CERTS=1 UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/tool
+RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
+    uv venv -q --python /usr/bin/python3 /opt/tool && uv pip install -q --no-cache --compile-bytecode %(packages)s
+"""
+STAGE_MOUNT = "--mount=type=bind,from=tool,source=/opt/tool,target=/opt/tool "
 LISTED = '"${TMPDIR:-/tmp}/requirements.txt"'
 OLD_GUNICORN = re.compile(r"\s*gunicorn\s*==\s*(?:1\d|20)\.", re.IGNORECASE)
 OLD_SETUPTOOLS = " 'setuptools<81'"  # which has the pkg_resources that gunicorn asks for until 21
+WHOLE = "COPY . /app/\n"
 NAME = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program of Python `packages`, the first of which has its name, that lists what is to be installed."""
+
+    packages: tuple[str, ...]
+    arguments: str
+
+    @property
+    def name(self) -> str:
+        """The program's."""
+        return self.packages[0].partition("==")[0]
+
+    @property
+    def run(self) -> str:
+        """The command where uv is to bring it."""
+        first, *more = self.packages
+        return (
+            f"uv tool run -q --from '{first}' {''.join(f'--with {one} ' for one in more)}{self.name} {self.arguments}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +74,8 @@ class Needs:
     """`file` says what is needed, `command` brings it once a virtual environment is there, and `reads` these files
     (None: all of the source). `own` brings the project itself, once its source is there.
 
-    `packages` are normalised names; `pip` are pip's arguments for the same, where it can; `requires` is the range of
-    Python versions that the project asks for, "" for none.
+    `tool` runs before `command`. `packages` are normalised names; `pip` are pip's arguments for the same, where it can;
+    `requires` is the range of Python versions that the project asks for, "" for none.
     """
 
     file: str
@@ -53,12 +85,23 @@ class Needs:
     own: str | None = None
     pip: str | None = None
     requires: str = ""
+    tool: Tool | None = None
+
+
+def stage(stack: Stack, needs: Needs) -> str:
+    """The Dockerfile's stage that has the tool, where there is one."""
+    if needs.tool is None:
+        return ""
+    return STAGE % {"image": stack.image, "packages": " ".join(f"'{one}'" for one in needs.tool.packages)}
 
 
 def installs(source: Source, needs: Needs) -> str:
     """The Dockerfile's lines that bring what is needed."""
-    lines = ARGS % {"app_id": source.app_id} + _copies(needs) + _run(source, f"{VENV} && {needs.command}")
-    return lines + ("COPY . /app/\n" + _run(source, needs.own) if needs.own is not None else "")
+    told = "" if needs.tool is None else f"/opt/tool/bin/{needs.tool.name} {needs.tool.arguments} && "
+    mount = "" if needs.tool is None else STAGE_MOUNT
+    lines = ARGS % {"app_id": source.app_id} + _copies(needs)
+    lines += _run(source, f"{VENV} && {told}{needs.command}", mount)
+    return lines + (WHOLE + _run(source, needs.own) if needs.own is not None else "")
 
 
 def classic_installs(needs: Needs) -> str | None:
@@ -70,7 +113,8 @@ def slug(needs: Needs | None, commands: tuple[str, ...], env: Mapping[str, str])
     """The same for engines without images."""
     if needs is None:
         return SlugRecipe(commands=commands, env=env)
-    lines = ['uv venv -q --python "$PYTHON" "$DEPS"', f'UV_PROJECT_ENVIRONMENT="$DEPS" {needs.command}']
+    told = "" if needs.tool is None else f"{needs.tool.run} && "
+    lines = ['uv venv -q --python "$PYTHON" "$DEPS"', f'{told}UV_PROJECT_ENVIRONMENT="$DEPS" {needs.command}']
     if needs.own is not None:
         lines[1] = f'UV_PROJECT_ENVIRONMENT="$DEPS" {needs.own} --no-editable'
     return SlugRecipe(
@@ -83,11 +127,11 @@ def slug(needs: Needs | None, commands: tuple[str, ...], env: Mapping[str, str])
 
 
 def _copies(needs: Needs) -> str:
-    return "COPY . /app/\n" if needs.reads is None else copy(*needs.reads)
+    return WHOLE if needs.reads is None else copy(*needs.reads)
 
 
-def _run(source: Source, command: str) -> str:
-    return RUN % {"app_id": source.app_id, "command": command}
+def _run(source: Source, command: str, mount: str = "") -> str:
+    return RUN % {"app_id": source.app_id, "command": command, "mount": mount}
 
 
 def find(source: Source) -> tuple[Needs | None, tuple[str, ...]]:
@@ -190,15 +234,16 @@ def _poetry(source: Source) -> Needs | None:
     made = re.search(r"generated by Poetry (\d+\.\d+\.\d+)", (source.text("poetry.lock", limit=LOCK_BYTES) or "")[:300])
     tool = f"poetry=={made[1]}" if made else "poetry"
     # Poetry's own plugin says what the lock holds, from the lock alone, and refuses a stale one; uv installs it.
-    export = f"uv tool run -q --from '{tool}' --with poetry-plugin-export poetry export --only main -o {LISTED}"
+    export = Tool((tool, "poetry-plugin-export"), f"export --only main -o {LISTED}")
     packages = _locked(_toml(source, "poetry.lock"))
     requires = requires_python(project(source))
     return Needs(
         "poetry.lock",
         ("pyproject.toml", "poetry.lock"),
-        f"{export} && {INSTALL} -r {LISTED}",
+        f"{INSTALL} -r {LISTED}",
         packages,
         requires=requires,
+        tool=export,
     )
 
 
@@ -212,8 +257,14 @@ def _pipfile(source: Source) -> Needs | None:
     if not source.has("Pipfile"):
         raise BuildFailed("Pipfile.lock is there without the Pipfile that it belongs to; commit that too.")
     wanted = str(requires.get("python_version") or requires.get("python_full_version") or "")
-    command = f"uv tool run -q pipenv requirements --hash >{LISTED} && {INSTALL} -r {LISTED}"
-    return Needs("Pipfile.lock", ("Pipfile", "Pipfile.lock"), command, found, requires=f"=={wanted}" if wanted else "")
+    return Needs(
+        "Pipfile.lock",
+        ("Pipfile", "Pipfile.lock"),
+        f"{INSTALL} -r {LISTED}",
+        found,
+        requires=f"=={wanted}" if wanted else "",
+        tool=Tool(("pipenv",), f"requirements --hash >{LISTED}"),
+    )
 
 
 def _pyproject(source: Source) -> Needs | None:

@@ -14,7 +14,8 @@ class SlugRecipe:
     `depends_on` are the files that the dependencies are made of: as long as these are the same they are not made again
     (None: of the whole source). Where they are installed is $DEPS; `path` are folders of it that are put on the PATH,
     `env` what commands and dynos see beside, `{deps}` standing for that place. $PYTHON is an interpreter, and uv is on
-    the PATH. `static`: the server of static files is one of the dependencies.
+    the PATH. `made_with` names versions of what installs: others make the dependencies anew. `static`: the server of
+    static files is one of them.
     """
 
     depends_on: tuple[str, ...] | None = ()
@@ -23,3 +24,4 @@ class SlugRecipe:
     path: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     static: bool = False
+    made_with: tuple[str, ...] = ()

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 PYTHONS: Mapping[str, str] = {"bookworm": "3.11", "trixie": "3.13", "forky": "3.14"}
 DEFAULT = "bookworm"
+COMPILERS = "+compilers"
+"""Ends how the stack of a build is recorded that needed them, so that the next begins with them."""
 NODES = ("24", "22", "20")
 
 Version = tuple[int, ...]

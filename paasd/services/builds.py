@@ -19,6 +19,7 @@ from paasd.domain.app_json import AppJson, WantedAddon
 from paasd.domain.errors import BuildFailed, Conflict, DeployCancelled, DeployFailed, PaasError
 from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus
+from paasd.domain.stack import COMPILERS
 from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Engine, Outputs, Sources, Store, Write
 from paasd.services.disk import Disk
@@ -79,9 +80,7 @@ class Builds:
         self.places = Places(queue=rules.queue)
         self._room = asyncio.Semaphore(rules.parallel)
         self.live: set[str] = set()
-        self._compiles: set[str] = set()  # apps with packages that have to be compiled, as far as it was seen
         self._wanted: dict[str, AppJson] = {}  # by build, until it is released
-        self.provide: Provide | None = None  # what creates the add-ons of app.json
 
     async def receive(self, push: Push, output: Write) -> None:
         """A push, from its objects in quarantine to served traffic. Returning means: it is served.
@@ -199,7 +198,7 @@ class Builds:
     async def _make_of(self, app: App, build: Build, root: Path, output: Write) -> tuple[Plan, Artifact]:
         """Once more with compilers, where that is what a package lacked; later builds of the app begin with them."""
         printed = bytearray()
-        compiles = app.id in self._compiles
+        compiles = await self._compiles(app)
         plan = await self._plan(app, root, compiles)
         try:
             return await self._make(app, build, plan, output, printed)
@@ -212,9 +211,14 @@ class Builds:
             ):
                 raise
         await output(b"-----> A package has to be compiled: building again, with compilers and headers in the image\n")
-        made = await self._make(app, build, await self._plan(app, root, True), output, bytearray())
-        self._compiles.add(app.id)
-        return made
+        return await self._make(app, build, await self._plan(app, root, True), output, bytearray())
+
+    async def _compiles(self, app: App) -> bool:
+        """Whether the build before needed compilers; one whose cache was purged is to show it again."""
+        if self._disk is not None and self._disk.was_purged(app.id):
+            return False
+        built = next((one for one in await self._store.builds(app.id) if one.status is BuildStatus.SUCCEEDED), None)
+        return built is not None and (built.stack or "").endswith(COMPILERS)
 
     async def _plan(self, app: App, root: Path, compiles: bool) -> Plan:
         config = await self._store.newest_config(app.id)

@@ -60,6 +60,7 @@ class Disk:
         self._rules = rules
         self._root: str | None = None  # of the engine, once it has answered
         self._said: dict[str, Level] = {}
+        self._purged: set[str] = set()
 
     async def admit_build(self) -> None:
         """Raises DiskFull, with a sentence naming free and needed room, when a build should not start."""
@@ -109,7 +110,14 @@ class Disk:
 
     async def purge_cache(self, app: App) -> int:
         """Remove what builds of the app keep for the next: the bytes that went."""
+        self._purged.add(app.id)
         return await self._engine.purge_cache(app.id)
+
+    def was_purged(self, app_id: str) -> bool:
+        """Whether its cache was, since this was last asked."""
+        purged = app_id in self._purged
+        self._purged.discard(app_id)
+        return purged
 
     async def bound_caches(self) -> None:
         """Empty the cache of each app that keeps more than it may. An app that builds just now has its turn later."""

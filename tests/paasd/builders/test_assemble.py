@@ -5,28 +5,39 @@ from pathlib import Path
 
 import pytest
 
-from paasd.builders.assemble import Part, apt_packages, assemble, secret_files
+from paasd.builders.assemble import APT, Part, apt_packages, assemble, secret_files
 from paasd.builders.source import Source
 from paasd.domain.errors import BuildFailed
 from paasd.domain.stack import BOOKWORM
 
 
 def test_what_is_installed_comes_before_the_source_and_what_is_built_after_it(tmp_path: Path) -> None:
-    one = Part(("A=1",), ("/a/bin",), "RUN install a\n", "RUN build a\n", "RUN classic a\n")
+    one = Part(("A=1",), ("/a/bin",), "RUN install a\n", "RUN build a\n", "RUN classic a\n", tools="RUN tool a\n")
     two = Part(("B=2",), ("/b/bin",), "RUN install b\n", "RUN build b\n")
     (tmp_path / "Aptfile").write_text("libpq-dev  # for psycopg2\n\n# more\ngcc python3-dev\n")
     text, classic = assemble(Source(tmp_path, "a1"), BOOKWORM, [one, two])
     assert text.splitlines() == [
-        "FROM paasd/stack:bookworm", "USER root", "WORKDIR /app", "ENV A=1 B=2 PATH=/a/bin:/b/bin:$PATH HOME=/app",
+        "FROM paasd/stack:bookworm", "USER root", "RUN tool a", "ENV A=1 B=2 PATH=/a/bin:/b/bin:$PATH HOME=/app",
         "RUN --mount=type=cache,id=paasd-apt-a1,target=/var/cache/paasd/a1/apt,sharing=locked : /var/cache/paasd/a1 && "
-        "apt-get update -q -o Dir::Cache=/var/cache/paasd/a1/apt && DEBIAN_FRONTEND=noninteractive apt-get install "
-        "-qy -o Dir::Cache=/var/cache/paasd/a1/apt --no-install-recommends libpq-dev gcc python3-dev && "
+        f"apt-get update -q {APT} -o Dir::Cache=/var/cache/paasd/a1/apt && DEBIAN_FRONTEND=noninteractive apt-get "
+        f"install -qy {APT} -o Dir::Cache=/var/cache/paasd/a1/apt --no-install-recommends libpq-dev gcc python3-dev && "
         "rm -rf /var/lib/apt/lists/*",
         "RUN install a", "RUN install b", "COPY --chown=app:app . /app", "USER app", "RUN build a", "RUN build b",
     ]  # fmt: skip
     assert classic is not None
     assert "--mount" not in classic
     assert "RUN classic a\nRUN install b\n" in classic
+
+
+def test_what_comes_before_anything_of_the_app_s_is_the_same_for_all_apps(tmp_path: Path) -> None:
+    """So that the engine makes compilers and installers once. Bites: with the app's caches mounted there, or its
+    environment before it, each app has a layer of its own."""
+    one, two = (
+        assemble(Source(tmp_path, app_id, compiles=True), BOOKWORM, [Part(env=(f"A={app_id}",), install="RUN x\n")])[0]
+        for app_id in ("a1", "b2")
+    )
+    assert one.partition("ENV ")[0] == two.partition("ENV ")[0]
+    assert "libpq-dev" in one.partition("ENV ")[0]
 
 
 @pytest.mark.parametrize(

@@ -296,7 +296,8 @@ async def test_a_pusher_is_shown_so_much_of_a_build_and_all_of_it_is_kept(
 
 
 async def test_what_has_to_be_compiled_is_built_again_with_compilers_and_later_at_once(world: World) -> None:
-    """Bites: without the second attempt the push is rejected."""
+    """Bites: without the second attempt the push is rejected; with what was learnt in the daemon's memory alone, the
+    next daemon builds again; where a purge is not heeded, what needs no compilers any longer keeps them for ever."""
     app = await world.create()
     world.engine.compiled = ("requirements.txt",)
     await world.config(app, PROJECT_PATH="web")  # beside which the Dockerfile at the top does not count
@@ -305,6 +306,15 @@ async def test_what_has_to_be_compiled_is_built_again_with_compilers_and_later_a
     assert "A package has to be compiled: building again" in said
     assert world.answer() == "v3"
     assert "building again" not in await world.push(app, **files)
+    assert (await world.store.builds(app.id))[0].stack == "bookworm+compilers"
+    after = wire(world.outside)
+    assert "building again" not in await after.push(app, **files)
+    await after.disk.purge_cache(app)
+    assert "building again" in await after.push(app, **files)
+    world.engine.compiled = ()
+    await after.disk.purge_cache(app)
+    await after.push(app, **files)
+    assert (await world.store.builds(app.id))[0].stack == "bookworm"
 
 
 async def test_a_dockerfile_says_itself_what_it_compiles_with(world: World) -> None:

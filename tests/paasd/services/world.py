@@ -133,6 +133,7 @@ class World:
     recovery: Recovery
     actor: Actor
     addons: Addons
+    disk: Disk
 
     # --- what a user does -------------------------------------------------------------------------------------------
 
@@ -255,11 +256,11 @@ def wire(
     phase = ReleasePhase(engine, outputs, logs, starter)
     hands = Stagehands(store, engine, routing, starter, phase, logs, background, DEPLOY)
     releases = Releases(hands, wait=wait)
-    builds = Builds(store, sources, engine, outputs, releases, logs, BuildRules(parallel=parallel))
+    disk = Disk(store, engine, outputs, LocalDisks(), background, "/", DiskRules(100, 100, 0, 0))
+    builds = Builds(store, sources, engine, outputs, releases, logs, BuildRules(parallel=parallel), disk=disk)
     providers = {FakeProvider.name: outside.provider}
     rules = AddonRules(deadline=3.0, retry=0.01)
     work = AddonWork(store, releases, logs, background, providers, fake_catalogue(), rules)
-    disk = Disk(store, engine, outputs, LocalDisks(), background, "/", DiskRules(100, 100, 0, 0))
     uploads, fetch = FileUploads(outside.home, max_bytes=10_000_000), web or WebFetch()
     archives = Archives(sources, uploads, fetch, outputs, builds, background, disk, 10_000_000)
     apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
@@ -279,7 +280,7 @@ def wire(
     world = World(
         outside, store, engine, outside.plane, router, host, sources, outputs, background, Access(store), apps, builds,
         archives, Images(store, engine, outputs, builds, releases, disk),
-        releases, dynos, Ledger(store), logs, maintenance, routing, recovery, outside.actor, Addons(store, work),
+        releases, dynos, Ledger(store), logs, maintenance, routing, recovery, outside.actor, Addons(store, work), disk,
     )  # fmt: skip
     builds.provide = FirstAddons(world.addons).provide
     outside.daemons.append(world)
