@@ -81,6 +81,7 @@ class Builds:
         self._room = asyncio.Semaphore(rules.parallel)
         self.live: set[str] = set()
         self._wanted: dict[str, AppJson] = {}  # by build, until it is released
+        self.provide: Provide | None = None  # what creates the add-ons of app.json
 
     async def receive(self, push: Push, output: Write) -> None:
         """A push, from its objects in quarantine to served traffic. Returning means: it is served.
