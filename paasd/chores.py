@@ -7,6 +7,7 @@ from typing import Any
 
 from paasd.adapters.backup import DailyBackups
 from paasd.services.access import Access
+from paasd.services.addon_orphans import AddonOrphans
 from paasd.services.addon_watch import AddonWatch
 from paasd.services.addons import Addons
 from paasd.services.apps import Apps
@@ -34,6 +35,7 @@ from paasd.services.webhooks import Webhooks
 RECONCILE_SECONDS = 30
 BACKUP_LOOK_SECONDS = 600
 DISK_SECONDS = 60
+ORPHANS_SECONDS = 3600
 CACHES_SECONDS = 600
 SCHEDULE_SECONDS = 60
 MAINTENANCE_SECONDS = 5
@@ -126,6 +128,12 @@ async def back_up_databases(services: Services) -> None:
     await attempt("old backups of databases", services.data.transfers.prune(living))
 
 
+async def look_for_orphans(orphans: AddonOrphans) -> None:
+    """At once, for a ledger may have been restored, and each hour."""
+    await attempt("orphans of add-ons", orphans.look())
+    await every(ORPHANS_SECONDS, "orphans of add-ons", orphans.look)
+
+
 PERIODIC: tuple[tuple[int, Callable[[Services], Coroutine[Any, Any, None]]], ...] = (
     (RECONCILE_SECONDS, reconcile),
     (BACKUP_LOOK_SECONDS, back_up),
@@ -150,5 +158,7 @@ def keep_mending(services: Services) -> None:
     background.spawn("certificates", services.certificates.keep())
     background.spawn("webhooks", services.webhooks.keep())
     background.spawn("log drains", services.drains.keep())
+    orphans = AddonOrphans(services.addons.work)
+    background.spawn("orphans of add-ons", look_for_orphans(orphans))
     for seconds, job in PERIODIC:
         background.spawn(job.__name__, every(seconds, job.__name__, functools.partial(job, services)))

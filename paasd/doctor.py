@@ -15,6 +15,7 @@ from paasd.adapters.docker_build_bounds import BuildBounds
 from paasd.adapters.docker_engine import DockerEngine
 from paasd.adapters.process_build import uv_program
 from paasd.adapters.process_engine import ProcessEngine, ProcessSettings
+from paasd.doctor_addons import addon_orphans
 from paasd.domain.errors import EngineUnavailable
 from paasd.domain.stack import BOOKWORM
 from paasd.engines import MEGABYTE, why_no_docker
@@ -41,6 +42,7 @@ def examine(settings: Settings) -> list[Finding]:
     """All findings, in the order they matter."""
     return [
         *asyncio.run(engine_findings(settings)),
+        *asyncio.run(addon_findings(settings)),
         git_finding(settings),
         disk_finding(settings),
         port_finding("API", settings.api, "--api", held_by_us(settings)),
@@ -103,6 +105,18 @@ async def docker_findings(settings: Settings, home_id: str) -> list[Finding]:
         )
     )
     return found
+
+
+async def addon_findings(settings: Settings) -> list[Finding]:
+    """Data of add-ons that nobody will ask for any more; nothing is said where there is none."""
+    home = Home(settings.home)
+    if not (home.path / "id").exists():
+        return []
+    try:
+        found = await addon_orphans(settings, home)
+    except HomeError:
+        return []  # said of the engine
+    return [Finding("add-ons", False, detail, remedy) for detail, remedy in found]
 
 
 def builds_finding(settings: Settings) -> Finding:

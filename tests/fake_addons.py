@@ -126,6 +126,7 @@ class FakeProvider:
         self.held.pop(order.addon_id, None)
 
     async def kept(self) -> Sequence[str]:
+        await self.gates.at("kept")
         return list(self.held)
 
 

@@ -51,7 +51,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *ANYWHERE,
     },
     "paasd.chores": {"paasd.services", "paasd.adapters.backup"},
+    "paasd.doctor_addons": {
+        *("paasd.settings", "paasd.home", "paasd.engines", "paasd.providers", "paasd.adapters", "paasd.domain"),
+    },
     "paasd.doctor": {
+        "paasd.doctor_addons",
         *("paasd.settings", "paasd.home", "paasd.engines", "paasd.adapters", "paasd.builders", "paasd.domain"),
         *("click", *ANYWHERE),
     },
@@ -132,6 +136,7 @@ TESTED_ELSEWHERE = {
     "paasd/cli/redis.py": "tests/acceptance/test_pg.py",
     "paasd/adapters/tool_runs.py": "tests/contracts/test_addon_provider.py",
     "paasd/ports/store_addons.py": "tests/contracts/test_store_addons.py",
+    "paasd/doctor_addons.py": "tests/paasd/services/test_addon_orphans.py",
     "paasd/services/addon_releases.py": "tests/paasd/services/test_addons.py",
     "paasd/services/addon_work.py": "tests/paasd/services/test_addons.py",
     "paasd/api/addon_resources.py": "tests/paasd/api/test_addons.py",

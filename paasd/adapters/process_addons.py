@@ -215,6 +215,8 @@ class EmbeddedAddons:
 
     async def kept(self) -> Sequence[str]:
         """By their folders."""
+        if not self._root.exists():
+            return []
         return sorted(path.name for path in self._root.iterdir() if not path.name.startswith("."))
 
     # --- its server -------------------------------------------------------------------------------------------------

@@ -1,0 +1,52 @@
+"""What `paasd doctor` says of add-ons: data that no row of the ledger knows, and how to be rid of it. Looks only."""
+
+from collections.abc import Sequence
+
+from paasd.adapters.damage import addons_in_ledger
+from paasd.adapters.docker_addons import DockerAddons
+from paasd.adapters.shared_addons import SharedAddons
+from paasd.domain.errors import PaasError
+from paasd.engines import docker_settings
+from paasd.home import Home
+from paasd.providers import default_provider
+from paasd.settings import Settings
+
+SHOWN = 5
+REMEDIES = {
+    "container": "its volume is paasd-{home}-{addon}: look at it, then `docker rm -f` and `docker volume rm` that",
+    "embedded": "its folder is {path}/addons/{addon}: look at it, then remove that",
+    "shared": "its database's comment is `paasd {home} {addon}`: look at it, then DROP DATABASE and DROP ROLE",
+}
+
+
+async def addon_orphans(settings: Settings, home: Home) -> list[tuple[str, str]]:
+    """(what is kept, the remedy) for each provider that keeps what the ledger does not know; those that do not answer
+    are left out."""
+    known = addons_in_ledger(home.path)
+    own = (service.provider for service in settings.addons.services.values())
+    found = []
+    for name in dict.fromkeys([default_provider(settings, home), *own, *known.values()]):
+        try:
+            unknown = sorted(set(await kept_by(str(name), settings, home)) - known.keys())
+        except (PaasError, ValueError):
+            continue
+        if unknown:
+            remedy = REMEDIES[str(name)].format(home=home.id(), path=home.path, addon=unknown[0])
+            more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+            shown = f"{', '.join(unknown[:SHOWN])}{more}"
+            found.append((f"{name} keeps data of add-ons that the ledger does not know: {shown}", remedy))
+    return found
+
+
+async def kept_by(name: str, settings: Settings, home: Home) -> Sequence[str]:
+    """The ids of add-ons that a provider of this home keeps something of. Unavailable, ValueError."""
+    if name == "container":
+        async with DockerAddons(home.id(), docker_settings(settings)) as containers:
+            return await containers.kept()
+    if name == "shared":
+        path = f"{settings.search_path}:/usr/bin:/usr/sbin"
+        async with SharedAddons(home.id(), home.path, settings.addons.shared.postgresql, search_path=path) as shared:
+            return await shared.kept()
+    place = home.path / "addons"
+    embedded = name == "embedded" and place.is_dir()
+    return [one.name for one in place.iterdir() if not one.name.startswith(".")] if embedded else []
