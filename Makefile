@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: python-env setup servers heroku-cli
+.PHONY: python-env setup servers shells heroku-cli
 python-env: ## .venv with the locked requirements
 	@$(SETUP)/python-env
 
@@ -23,6 +23,9 @@ setup: python-env ## all that paasd needs: Python environment, Docker Engine, ba
 
 servers: ## the OS's own PostgreSQL and Redis: for add-ons without Docker, and their tests
 	@$(SETUP)/servers
+
+shells: ## zsh and fish, for the tests of completion in them
+	@$(SETUP)/shells
 
 heroku-cli: python-env ## the official heroku CLI and its Node, into .tools/
 	@$(SETUP)/heroku-cli
@@ -42,6 +45,11 @@ api-docs: python-env ## docs/api.md, made of the routes
 fuzz-api: setup ## every operation of /openapi.json with generated requests: no server error, no answer beside the schema (ARGS='--examples 200')
 	@$(SETUP)/schemathesis
 	$(BIN)/python -m bench.fuzz_api $(ARGS)
+
+.PHONY: scan-api
+scan-api: setup ## wapiti over the API and its login page: nothing found, no server error (ARGS='--seconds 60' a module)
+	@$(SETUP)/wapiti
+	$(BIN)/python -m bench.scan_api $(ARGS)
 
 .PHONY: demo down doctor
 demo: ## a real app live by git push, on this machine, in one command (ENGINE=process: without Docker, auto: if there is none)

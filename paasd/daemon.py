@@ -298,6 +298,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         attach=settings.attach,
         ca_certificate=adapters.ca.certificate,
         rate_limit=settings.rate_limit,
+        guess_limit=settings.guess_limit,
         extra_routes=git.routes(),
     )
 

@@ -181,6 +181,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attach: Literal["rendezvous", "ssh"] = "rendezvous"  # how `heroku run` reaches a dyno
     insecure_http: bool = False  # serve the API and apps beyond this machine without TLS
     rate_limit: Count = 4500  # calls an hour that a token has, as on Heroku
+    guess_limit: Count = 20  # wrong tokens and passwords a minute that are heard from one address
     build: BuildSettings = BuildSettings()
     dynos: DynoSettings = DynoSettings()
     # beside Standard-1X, which is as `dynos` says

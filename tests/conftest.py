@@ -1,6 +1,6 @@
 """What the marks mean: a test that needs a tool skips itself, saying why, where the tool is missing.
 
-PAASD_REQUIRE=docker,heroku_cli,bubblewrap,postgresql,redis (set by CI) turns such a skip into a failure.
+PAASD_REQUIRE=docker,heroku_cli,bubblewrap,postgresql,redis,zsh,fish (set by CI) turns such a skip into a failure.
 """
 
 import functools
@@ -70,12 +70,19 @@ def why_no_bubblewrap() -> str | None:
     return "bubblewrap is not installed, or may not be used here (apt-get install bubblewrap)"
 
 
+def why_no_program(name: str) -> Callable[[], str | None]:
+    """None when it is on PATH."""
+    return lambda: None if shutil.which(name) else f"{name} is not installed (make shells)"
+
+
 REASONS: dict[str, Callable[[], str | None]] = {
     "docker": why_no_docker,
     "heroku_cli": why_no_heroku_cli,
     "other_clients": why_no_other_clients,
     "faketime": why_no_faketime,
     "bubblewrap": why_no_bubblewrap,
+    "zsh": why_no_program("zsh"),
+    "fish": why_no_program("fish"),
 }
 
 

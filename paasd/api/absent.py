@@ -105,7 +105,7 @@ async def filter_apps(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     wanted = (await read_object(request)).get("in")
     ids = wanted.get("id") if isinstance(wanted, dict) else None
-    if not isinstance(ids, list):
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
         raise InvalidParams('Send the ids of the apps that are meant, as {"in": {"id": [...]}}.')
     visible = await parts.access.visible(request[ACCOUNT], await parts.apps.all())
     return reply_list(request, [app_resource(app, parts.links) for app in visible if app.id in ids], ("id", "name"))

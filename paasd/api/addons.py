@@ -90,10 +90,11 @@ async def create(request: web.Request) -> web.Response:
     app, body = await find_app(request), await read_object(request)
     attachment = body.get("attachment")
     attach_as = text_of(attachment, "name") if isinstance(attachment, dict) else None
-    if body.get("config"):
+    if options := body.get("config"):
+        named = ", ".join(sorted(options)) if isinstance(options, dict) else "config"
         raise InvalidParams(
-            f"Nothing can be set of a new add-on here ({', '.join(sorted(map(str, body['config'])))[:100]}); leave the "
-            "options out, and see `heroku addons:plans`.",
+            f"Nothing can be set of a new add-on here ({named[:100]}); leave the options out, and see "
+            "`heroku addons:plans`.",
             resource="add_on",
         )
     made = await request.app[PARTS].addons.create(

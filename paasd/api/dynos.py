@@ -175,9 +175,11 @@ async def _deploy_image(request: web.Request, app: App, updates: list[dict[str, 
 def _size_of(update: dict[str, Any]) -> str | None:
     """By its name, as a string or within an object; None where none is asked for. Raises InvalidParams."""
     asked = update.get("size") or update.get("dyno_size")
+    if asked is None:
+        return None
     if isinstance(asked, dict):
         asked = asked.get("name")
-    if asked is None or isinstance(asked, str):
+    if isinstance(asked, str):
         return asked
     raise InvalidParams("size must be the name of a size, such as standard-2x; send it as a string.")
 

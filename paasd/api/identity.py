@@ -30,7 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PUBLIC = web.AppKey("PUBLIC", frozenset[object])
 LOGIN = ("POST", "/oauth/authorizations")  # the one call that a password opens
 READS = ("GET", "HEAD", "OPTIONS")
-WRONG_GUESSES, GUESS_SECONDS, ADDRESSES = 20, 60.0, 10_000
+GUESS_SECONDS, ADDRESSES = 60.0, 10_000
 FIELDS_NOTED = 50
 
 log = structlog.get_logger(__name__)
@@ -39,13 +39,14 @@ log = structlog.get_logger(__name__)
 class Guesses:
     """Wrong tokens and passwords by address. One that guesses is slowed down; right tokens from it still pass."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit  # within GUESS_SECONDS
         self._wrong: dict[str, deque[float]] = {}
 
     def wrong(self, address: str) -> None:
         """One more. Raises Refusal (429) when there were too many within a minute."""
         now = time.monotonic()
-        times = self._wrong.setdefault(address, deque(maxlen=WRONG_GUESSES + 1))
+        times = self._wrong.setdefault(address, deque(maxlen=self._limit + 1))
         times.append(now)
         if len(self._wrong) > ADDRESSES:
             del self._wrong[next(iter(self._wrong))]
@@ -54,11 +55,7 @@ class Guesses:
     def check(self, address: str) -> None:
         """Raises Refusal (429) while there were too many within a minute."""
         times = self._wrong.get(address)
-        if (
-            times is not None
-            and len(times) > WRONG_GUESSES
-            and (wait := times[0] + GUESS_SECONDS - time.monotonic()) > 0
-        ):
+        if times is not None and len(times) > self._limit and (wait := times[0] + GUESS_SECONDS - time.monotonic()) > 0:
             headers = {"Retry-After": str(int(wait) + 1)}
             raise Refusal(429, "rate_limit", "Too many wrong tokens or passwords came; wait a minute.", headers)
 

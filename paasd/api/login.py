@@ -142,7 +142,7 @@ async def _check(request: web.Request, email: str, password: str) -> Account:
 
 
 def _html(text: str, *, status: int = 200) -> web.Response:
-    headers = {"Content-Security-Policy": CONTENT_SECURITY, "Referrer-Policy": "same-origin", "X-Frame-Options": "DENY"}
+    headers = {"Content-Security-Policy": CONTENT_SECURITY, "Referrer-Policy": "same-origin"}
     return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
 

@@ -30,6 +30,7 @@ from paasd.domain.errors import (
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 RETRY_AFTER_SECONDS = "5"
+NOTHING = "default-src 'none'; frame-ancestors 'none'"  # no answer but a page needs anything of anybody
 BEGUN = web.RequestKey("BEGUN", web.StreamResponse)  # the answer whose head is under way
 
 STATUSES: dict[type[PaasError], tuple[int, str]] = {
@@ -132,6 +133,8 @@ async def set_headers(request: web.Request, response: web.StreamResponse) -> Non
     if REMAINING in request:
         response.headers["RateLimit-Remaining"] = str(request[REMAINING])
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Content-Security-Policy", NOTHING)
+    response.headers["X-Frame-Options"] = "DENY"
     response.headers.setdefault("Cache-Control", "private, no-cache")
 
 

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from paasd.api.absent import REFUSALS
 from paasd.api.databases import refuse
+from paasd.api.openapi_links import links_of, operation_id
 from paasd.api.policy import POLICIES
 from paasd.api.replies import JSON
 
@@ -138,8 +139,10 @@ def unserved(routes: Iterable[tuple[str, str]], schema: Mapping[str, Any]) -> li
 def openapi(found: Iterable[Operation], schema: Mapping[str, Any], version: str) -> dict[str, Any]:
     """The OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
+    found = list(found)
+    names = [(operation.method, operation.path) for operation in found]
     for operation in found:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, names)
     components = {
         "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         "schemas": {"error": ERROR, **schema["definitions"]},
@@ -178,7 +181,7 @@ def _blank(path: str) -> str:
     return re.sub(r"\{[^}]*\}", "{}", path)
 
 
-def _described(operation: Operation) -> dict[str, Any]:
+def _described(operation: Operation, names: Iterable[tuple[str, str]]) -> dict[str, Any]:
     policy = POLICIES.get(operation.name)
     link = operation.link or {}
     parameters = [
@@ -186,9 +189,12 @@ def _described(operation: Operation) -> dict[str, Any]:
         for name in re.findall(r"\{(\w+)", operation.path)
     ]
     target = link.get("targetSchema")
-    answer = {"description": "Done.", "content": {JSON: {"schema": target or {}}}}
+    answer: dict[str, Any] = {"description": "Done.", "content": {JSON: {"schema": target or {}}}}
+    listed = "array" in (target or {}).get("type", ())
+    if links := links_of(operation.method, operation.path, listed, names):
+        answer["links"] = links
     described: dict[str, Any] = {
-        "operationId": re.sub(r"\W+", "-", operation.name.lower()).strip("-"),
+        "operationId": operation_id(operation.method, operation.path),
         "summary": operation.summary,
         "tags": [operation.noun or "paasd"],
         "parameters": parameters,
@@ -211,8 +217,16 @@ def _described(operation: Operation) -> dict[str, Any]:
 
 
 def _loosely(wanted: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a body must have is told by the answer to one that lacks it: clients send less than the schema says."""
-    return {key: value for key, value in wanted.items() if key != "required"}
+    """What a body must have is told by the answer to one that lacks it: clients send less than the schema says.
+
+    They send null, too, for what they leave out.
+    """
+    loose = {key: value for key, value in wanted.items() if key != "required"}
+    if "properties" in loose:
+        loose["properties"] = {
+            name: {"anyOf": [value, {"type": "null"}]} for name, value in loose["properties"].items()
+        }
+    return loose
 
 
 def _moved(part: Any) -> Any:

@@ -36,7 +36,8 @@ from paasd.services.webhooks import Webhooks
 class ApiParts:
     """`secret` signs capability URLs (32 random bytes); `public_url` is what clients reach us by, without a slash.
 
-    Apps answer at `<name>.<domain>`, on the router's port. `rate_limit`: calls an hour that a token has.
+    Apps answer at `<name>.<domain>`, on the router's port. `rate_limit`: calls an hour that a token has;
+    `guess_limit`: wrong tokens a minute from one address.
     `attach`: how clients of `heroku run` are told to come, "rendezvous" or "ssh"; both are answered.
     `extra_routes` (git) see to authentication and errors alone.
     """
@@ -74,6 +75,7 @@ class ApiParts:
     attach: str = "rendezvous"
     ca_certificate: str = ""
     rate_limit: int = 4500
+    guess_limit: int = 20
     extra_routes: Sequence[web.RouteDef] = ()
 
     @property

@@ -84,7 +84,7 @@ def make_api(parts: ApiParts) -> web.Application:
     api[PARTS] = parts
     api[openapi.VERSION] = parts.version
     api[REPLAYS] = Replays(parts.requests)
-    api[GUESSES], api[LOGINS], api[RATES] = Guesses(), Logins(), Rates(parts.rate_limit)
+    api[GUESSES], api[LOGINS], api[RATES] = Guesses(parts.guess_limit), Logins(), Rates(parts.rate_limit)
     api[PUBLIC] = frozenset(route.handler for route in public)
     api.on_response_prepare.append(set_headers)
     api.add_routes(public)

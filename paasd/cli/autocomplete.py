@@ -14,6 +14,9 @@ from paasd.cli.settings import environment
 SHELLS = ("bash", "zsh", "fish")
 # bash takes a colon for the end of a word, and would complete `config:se` as `se`.
 COLONS = "COMP_WORDBREAKS=${COMP_WORDBREAKS//:}\n"
+# zsh completes nothing before its start-up file has said so. The first line is for a file in $fpath.
+FIRST_OF_ZSH = "#compdef paas\n"
+BEGUN = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i; }\n"
 
 
 @click.command(
@@ -32,6 +35,8 @@ def autocomplete(context: click.Context, shell: str | None) -> None:
     if found is None:
         raise CliError(f"Which shell is it? Name one: paas autocomplete {'|'.join(SHELLS)}.")
     script = found(context.find_root().command, {}, "paas", "_PAAS_COMPLETE").source()
+    if name == "zsh":
+        script = FIRST_OF_ZSH + BEGUN + script.removeprefix(FIRST_OF_ZSH)
     click.echo((COLONS if name == "bash" else "") + script)
 
 

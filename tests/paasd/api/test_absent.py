@@ -43,4 +43,5 @@ async def test_apps_are_filtered_by_id(world: World) -> None:
     shop, _ = await world.create(), await world.create("blog")
     found = await world.call("POST", "/filters/apps", {"in": {"id": [shop.id, "nobody"]}}, Range="id ..; max=1000;")
     assert (found.status, [app["name"] for app in found.json]) == (200, ["shop"])
-    assert (await world.call("POST", "/filters/apps", {})).status == 422
+    for wrong in ({}, {"in": {"id": shop.id}}, {"in": {"id": [7]}}):
+        assert (await world.call("POST", "/filters/apps", wrong)).status == 422

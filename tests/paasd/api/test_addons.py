@@ -26,6 +26,15 @@ async def refused(world: World, method: str, path: str, body: object = None) -> 
     return answer.status, answer.json["id"], answer.json["message"]
 
 
+async def test_options_of_a_new_addon_are_refused_whatever_they_are(world: World) -> None:
+    """Bites: `sorted(map(str, …))` of what is no object raises."""
+    await world.create()
+    for options in ({"fork": "x"}, 5, "text", ["a"], {"a": {}}):
+        status, kind, message = await refused(world, "POST", "/apps/shop/addons", {**PLAN, "config": options})
+        assert (status, kind) == (422, "invalid_params")
+        assert "Nothing can be set" in message
+
+
 async def test_created_it_comes_with_a_config_var_in_a_release(world: World) -> None:
     app = await world.create()
     addon = await created(world)

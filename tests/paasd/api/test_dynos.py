@@ -155,6 +155,9 @@ async def test_sizes(world: World) -> None:
     assert (await world.call("PATCH", "/apps/shop/formation/web", {"size": "standard-1x"})).json[
         "size"
     ] == "Standard-1X"
-    for wrong in ("huge", 7, {"name": 7}):
+    for wrong in ("huge", 7, {"name": 7}, {"id": "none"}):
         answer = await world.call("PATCH", "/apps/shop/formation", {"updates": [{"type": "web", "size": wrong}]})
+        assert answer.status == 422
+    for wrong in ({}, {"name": None}):  # bites: an object without a name taken for no size
+        answer = await world.call("PATCH", "/apps/shop/formation", {"updates": [{"type": "web", "dyno_size": wrong}]})
         assert answer.status == 422

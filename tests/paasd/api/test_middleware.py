@@ -260,3 +260,11 @@ async def test_raw_requests_that_are_cut_off(world: World) -> None:
         await writer.wait_closed()
         assert await world.get("/apps") == []
     assert not [line for line in logged if line["log_level"] == "error"]
+
+
+async def test_nothing_may_frame_an_answer_or_be_loaded_by_one(world: World) -> None:
+    """Bites: leave `NOTHING` out of set_headers (wapiti: "CSP is not set", "X-Frame-Options is not set")."""
+    for path in ("/", "/health", "/account", "/openapi.json"):
+        answer = await world.ask("GET", path)
+        assert answer.header("Content-Security-Policy") == "default-src 'none'; frame-ancestors 'none'"
+        assert (answer.header("X-Frame-Options"), answer.header("X-Content-Type-Options")) == ("DENY", "nosniff")

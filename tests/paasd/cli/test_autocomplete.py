@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
+import shutil
+import struct
+import termios
 import time
 
 import pytest
@@ -14,20 +18,40 @@ from .conftest import PAAS, Run
 DEADLINE = 30.0
 
 
-def test_bash_completes_names_with_colons(environment: dict[str, str]) -> None:
-    """A person at a bash. Bites: leave colons among what ends a word."""
+SHELLS = ["bash", pytest.param("zsh", marks=pytest.mark.zsh), pytest.param("fish", marks=pytest.mark.fish)]
+STARTED = {
+    "bash": (["--norc", "-i"], b'eval "$(paas autocomplete bash)"'),
+    "zsh": (["-f", "-i"], b'eval "$(paas autocomplete zsh)"'),
+    "fish": (["--no-config", "-i"], b"paas autocomplete fish | source"),
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_shell_completes_names_with_colons(shell: str, environment: dict[str, str]) -> None:
+    """A person at it, whose start-up file says nothing else.
+
+    Bites: leave colons among what ends a word in bash, or BEGUN out of what zsh is told.
+    """
+    program = shutil.which(shell)
+    assert program is not None
+    options, begin = STARTED[shell]
     child, terminal = pty.fork()
     if child == 0:  # pragma: no cover - another program from here on
         os.execve(
-            "/bin/bash", ["bash", "--norc", "-i"], {**environment, "PATH": f"{PAAS.parent}:{environment['PATH']}"}
+            program,
+            [shell, *options],
+            {**environment, "PATH": f"{PAAS.parent}:{environment['PATH']}", "TERM": "xterm"},
         )
     try:
-        os.write(terminal, b'eval "$(paas autocomplete bash)"; echo rea""dy\n')
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
+        os.write(terminal, begin + b'; echo rea""dy\n')
         read_until(terminal, b"ready\n")
         os.write(terminal, b"paas config:uns\t")
-        read_until(terminal, b"paas config:unset ")
+        read_until(terminal, b"config:unset")
         os.write(terminal, b"--he\t\n")
         read_until(terminal, b"Remove config vars")
+        os.write(terminal, b"paas config:\t\t")
+        read_until(terminal, b"config:edit")  # a list of what there is
     finally:
         os.close(terminal)  # a hang-up, which ends it
         os.waitpid(child, 0)
