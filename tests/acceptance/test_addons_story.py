@@ -1,11 +1,13 @@
 """A Django app and its PostgreSQL with the official CLI: created, written to, rotated, backed up, lost, restored.
 
-Then rolled back; after each step the data is looked at. In a container, and on this machine's own server.
+Then rolled back; after each step the data is looked at. In a container, on this machine's own server, and on one that
+somebody already runs.
 """
 
 import http.client
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import urllib.parse
@@ -17,22 +19,30 @@ import pytest
 from paasd.domain.addon import Kind
 from tests.acceptance.shop import Shop
 from tests.contracts.addon_benches import require
+from tests.contracts.own_postgres import OwnPostgres
 from tests.daemon import ROOT, Daemon, running, shell_for, wait_until
 
 POLLS = ROOT / "examples" / "django-polls"
 pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.heroku_cli, pytest.mark.timeout(900)]
 
 
-@pytest.fixture(scope="module", params=["docker", "process"])
+@pytest.fixture(scope="module", params=["docker", "process", "shared"])
 def daemon(request: pytest.FixtureRequest) -> Iterator[Daemon]:
-    """Add-ons are containers beside Docker's dynos, and this machine's own servers beside plain processes."""
+    """Add-ons are containers beside Docker's dynos, and this machine's own servers beside plain processes; or roles on
+    a server that somebody already runs."""
     require(Kind.POSTGRESQL)
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    with running(root, options=("--engine", request.param), config={}) as daemon:
+    root, engine, config, server = Path(tempfile.mkdtemp(prefix="paasd-")), request.param, {}, None
+    if engine == "shared":
+        root.chmod(0o711)
+        server = OwnPostgres.make(root / "operators")
+        engine, config = "process", {"addons": {"provider": "shared", "shared": {"postgresql": server.url}}}
+    with running(root, options=("--engine", engine), config=config) as daemon:
         yield daemon
         for addon in daemon.call("GET", "/addons")[1]:
             daemon.call("DELETE", f"/apps/{addon['app']['name']}/addons/{addon['id']}", {"force": True})
         wait_until(lambda: daemon.call("GET", "/addons")[1] == [], 60, "an add-on stayed")
+    if server is not None:
+        server.stop(signal.SIGQUIT)
     shutil.rmtree(root, ignore_errors=True)
 
 
