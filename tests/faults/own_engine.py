@@ -114,6 +114,19 @@ class OwnEngine:
         self.process.wait(60)
         self.process = None
 
+    def crash(self, pids: Sequence[int]) -> None:
+        """As when its host ends: the engine, its containerd, and these processes of its containers, all killed."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(60)
+        self.process = None
+        for pid in [*pids, *self._left()]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not self._left(), START_SECONDS, "its containerd did not end")
+        self._unmount()
+        shutil.rmtree(self.root / "run")  # what a host keeps in memory
+
     def clear_away(self) -> None:
         """Itself, what it runs, its bridge, and the firewall's rules that paasd made for it."""
         with suppress(Exception):
@@ -126,12 +139,15 @@ class OwnEngine:
         for pid in self._left():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for mounted in reversed(_mounts_below(self.root, self.data)):
-            subprocess.run(["umount", "-l", mounted], check=False, capture_output=True)
+        self._unmount()
         subprocess.run(["ip", "link", "delete", self.bridge], check=False, capture_output=True)
         for rule in _run("iptables", "-S").splitlines():
             if f" {self.bridge} " in rule or str(self.settings["subnet_pool"]) in rule:
                 subprocess.run(["iptables", "-w", "5", "-D", *rule.split()[1:]], check=False, capture_output=True)
+
+    def _unmount(self) -> None:
+        for mounted in reversed(_mounts_below(self.root, self.data)):
+            subprocess.run(["umount", "-l", mounted], check=False, capture_output=True)
 
     def _left(self) -> list[int]:
         """Its containerd and what is below that."""

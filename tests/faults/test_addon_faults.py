@@ -1,6 +1,5 @@
-"""X01: a PostgreSQL add-on whose container, engine and daemon are killed, and whose app is destroyed: no row is lost.
-
-The engine is the test's own. That a rotated password is refused at once is in tests/contracts/test_addon_provider.py.
+"""X01: a PostgreSQL add-on whose container, engine, daemon and host are killed, whose password is rotated meanwhile,
+and whose app is destroyed: no row is lost, one password lets in, one release tells it. The engine is the test's own.
 """
 
 import os
@@ -8,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 
 from tests.acceptance.shop import Shop, open_shop
 from tests.conftest import STACK_IMAGE
-from tests.daemon import running_alone, wait_until
+from tests.daemon import running_alone, stop_router, wait_until
 from tests.faults.own_engine import OwnEngine, needs_own_engine, own_engine
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(420), needs_own_engine]
@@ -46,7 +46,10 @@ def shop(engine: OwnEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield shop
 
 
-@pytest.mark.row("X01", "a PostgreSQL add-on: its container, the daemon and dockerd killed; its app destroyed")
+@pytest.mark.row(
+    "X01",
+    "a PostgreSQL add-on: its container, the daemon, dockerd and the host killed; rotated meanwhile; its app destroyed",
+)
 def test_x01_no_row_is_lost(shop: Shop, engine: OwnEngine, record_property: Record) -> None:
     """Bites: DockerAddons.mend without its start: the container that was killed stays down."""
     status, made = shop.call("POST", "/addons", {"plan": "heroku-postgresql:essential-0"})
@@ -88,13 +91,84 @@ def test_x01_no_row_is_lost(shop: Shop, engine: OwnEngine, record_property: Reco
         began = time.monotonic()
         wait_until(lambda: ask(url, SUM) == kept, BACK_SECONDS, f"{fault.__name__}: {engine.docker('ps', '-a')}")
         record_property(f"{fault.__name__}_s", round(time.monotonic() - began, 2))
+
+    def restart_host() -> None:
+        """All that runs ends at once; then the engine is started, and the daemon."""
+        containers = engine.docker("ps", "-q").split()
+        pids = [int(pid) for pid in engine.docker("inspect", "--format", "{{.State.Pid}}", *containers).split()]
+        shop.daemon.kill()
+        stop_router(shop.daemon.home.parent / f"{shop.daemon.home.name}-router")
+        engine.crash(pids)
+        engine.start()
+        shop.daemon.start()
+
+    for fault in (kill_container, kill_server, kill_daemon_too, kill_engine, end_engine, restart_host):
+        fault()
+        began = time.monotonic()
+        wait_until(lambda: ask(url, SUM) == kept, BACK_SECONDS, f"{fault.__name__}: {engine.docker('ps', '-a')}")
+        record_property(f"{fault.__name__}_s", round(time.monotonic() - began, 2))
     assert config(shop)["DATABASE_URL"] == url
     assert len(shop.call("GET", "/releases")[1]) == releases
+    wait_until(lambda: shop.get()[0] == 200, BACK_SECONDS, "the app does not serve")
+
+    def rotate() -> tuple[int, Any]:
+        name = made["name"]
+        return shop.daemon.call("POST", f"/postgres/v0/databases/{name}/credentials_rotation", {})
+
+    def rotate_and_kill_container() -> None:
+        kill_container()
+        status, said = rotate()
+        assert status in (200, 503), said  # 503: it is done as soon as the server is up again
+
+    def rotate_and_kill_daemon() -> None:
+        """It is killed when the server has the new password, and nobody else."""
+        shop.daemon.stop()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PAASD_FAILPOINTS", "addon-rotated:kill")
+            shop.daemon.start()
+        with suppress(OSError):
+            rotate()
+        assert shop.daemon.process is not None and shop.daemon.process.wait(30) == -signal.SIGKILL
+        shop.daemon.process = None
+        assert ask(url, "SELECT 1") is None
+        shop.daemon.start()
+
+    def rotate_and_kill_engine() -> None:
+        assert rotate()[0] == 200
+        kill_engine()
+
+    for fault in (rotate_and_kill_container, rotate_and_kill_daemon, rotate_and_kill_engine):
+        record_property(f"{fault.__name__}_s", rotated_once(shop, fault, kept))
+    url = config(shop)["DATABASE_URL"]
 
     volume = engine.docker("volume", "ls", "-q", "--filter", "label=paasd.addon").strip()
     assert shop.call("DELETE", "/")[0] == 200 or shop.call("DELETE")[0] == 200
     wait_until(lambda: ask(url, SUM) is None, BACK_SECONDS, "the database still answers")
     assert engine.docker("volume", "ls", "-q", "--filter", "label=paasd.addon").strip() == volume
+
+
+def rotated_once(shop: Shop, fault: Callable[[], None], kept: str) -> float:
+    """After the fault: seconds until the app is served with another password; it alone lets in, and one release that
+    succeeded has told it (one that the fault made fail may stand before it)."""
+    dead, before = config(shop)["DATABASE_URL"], len(shop.call("GET", "/releases")[1])
+    fault()
+    began = time.monotonic()
+    wait_until(lambda: serves_after(shop, before), BACK_SECONDS, f"{fault.__name__}: {shop.log()}")
+    took = round(time.monotonic() - began, 2)
+    url = config(shop)["DATABASE_URL"]
+    wait_until(lambda: ask(url, SUM) == kept, BACK_SECONDS, f"{fault.__name__}: its rows are gone")
+    assert ask(dead, "SELECT 1") is None, f"{fault.__name__}: the old password lets in"
+    new = shop.call("GET", "/releases")[1][before:]
+    assert {str(one["description"]) for one in new} == {"Update DATABASE by heroku-postgresql"}, new
+    assert [one["status"] for one in new if one["status"] != "failed"] == ["succeeded"], new
+    return took
+
+
+def serves_after(shop: Shop, version: int) -> bool:
+    """Whether a release after that one is current, and its dynos answer."""
+    status, page = shop.get()
+    [current] = [one["version"] for one in shop.call("GET", "/releases")[1] if one["current"]]
+    return current > version and status == 200 and page["release"] == f"v{current}"
 
 
 def return_of(engine: OwnEngine) -> None:
