@@ -31,6 +31,7 @@ class FakeProvider:
         self.held: dict[str, Held] = {}
         self.gates = Gates()
         self.trouble: str | None = None
+        self.brought_back: list[str] = []
         self.ended: asyncio.Queue[str | None] = asyncio.Queue()
 
     async def __aenter__(self) -> AddonProvider:
@@ -120,6 +121,7 @@ class FakeProvider:
     async def bring_back(self, order: Order) -> None:
         await self.gates.at("bring_back")
         self._get(order).up = True
+        self.brought_back.append(order.addon_id)
 
     async def purge(self, order: Order) -> None:
         await self.gates.at("purge")

@@ -4,6 +4,7 @@ The ledger says what should be; every step may be repeated, so whatever a killed
 """
 
 import asyncio
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -49,6 +50,7 @@ class AddonWork:
     failpoints: Failpoints = field(default_factory=Failpoints)
     working: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     following: AddonReleases = field(init=False)
+    _cleared: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.following = AddonReleases(
@@ -137,13 +139,23 @@ class AddonWork:
 
     async def fail(self, addon: Addon, failure: str) -> None:
         """Nothing of it stays: it was never provisioned, so there is no data of anybody's."""
-        await attempt(f"purge {addon.name}", self._purge(addon))
+        await attempt(f"purge {addon.name}", self._clear(addon))
         await self.store.move_addon(addon.id, AddonState.PROVISIONING, AddonState.FAILED, failure)
         self.say(addon.app_id, f"Add-on {addon.name} ({addon.plan}) could not be provisioned: {failure}")
         log.warning("add-on not provisioned", addon=addon.name, reason=failure)
 
     async def _purge(self, addon: Addon) -> None:
         await self.provider(addon).purge(await self.order(addon))
+
+    async def _clear(self, addon: Addon) -> None:
+        """Nothing of one that failed, or no server of one that was destroyed: seen to once in a daemon's life."""
+        if addon.id in self._cleared:
+            return
+        if addon.state is AddonState.DEPROVISIONED:
+            await self.provider(addon).set_aside(await self.order(addon))
+        else:
+            await self._purge(addon)
+        self._cleared.add(addon.id)
 
     async def let_in(self, addon: Addon, *, anew: bool = False) -> None:
         """Every app that it is attached to can reach it, and its config vars are known; `anew`: they have changed."""
@@ -207,7 +219,7 @@ class AddonWork:
 
     async def mend(self) -> None:
         """One round over all: what was killed runs again, what a daemon left in the middle goes on or is undone."""
-        everything, attached = await self.store.addons(), await self.store.attachments()
+        everything = await self.store.addons()
         # One that somebody is changing may be down for that: two at once would make its server twice.
         up = [one for one in everything if one.state is AddonState.PROVISIONED and one.provider in self.providers]
         free, places = [one for one in up if not self.background.lock(one.id).locked()], asyncio.Semaphore(AT_ONCE)
@@ -220,7 +232,7 @@ class AddonWork:
         for addon in everything:
             if addon.id not in self.working and not self.background.lock(addon.id).locked():
                 await attempt(f"settle {addon.name}", self._settle(addon))
-        for app_id in dict.fromkeys(one.app_id for one in attached):
+        for app_id in dict.fromkeys(one.app_id for one in await self.store.attachments()):
             await attempt("settle an app's add-ons", self.following.settle(app_id))
 
     async def mend_one(self, addon_id: str) -> None:
@@ -231,22 +243,28 @@ class AddonWork:
                 await self.provider(addon).mend([await self.order(addon)])
 
     async def _settle(self, addon: Addon) -> None:
-        now = datetime.now(UTC)
         if addon.state is AddonState.PROVISIONING:
             self.begin(addon, await self.owner(addon))
         elif addon.state is AddonState.DEPROVISIONING:
             self.take_away(addon, await self.owner(addon))
-        elif addon.state is AddonState.PROVISIONED:
+        else:
             async with self.background.lock(addon.id):
-                await self.finish(await self.store.addon(addon.id))
+                await self._settle_in_turn(await self.store.addon(addon.id))
+
+    async def _settle_in_turn(self, addon: Addon) -> None:
+        now = datetime.now(UTC)
+        if addon.state is AddonState.PROVISIONED:
+            await self.finish(addon)
         elif addon.state is AddonState.FAILED and addon.ended_at is not None:
-            await self._purge(addon)
+            await self._clear(addon)
             if addon.ended_at + timedelta(seconds=self.rules.told) < now:
                 await self.store.forget_addon(addon.id)
-        elif addon.kept_until is not None and addon.kept_until < now:
+        elif addon.state is AddonState.DEPROVISIONED and addon.kept_until is not None and addon.kept_until < now:
             await self._purge(addon)
             await self.store.forget_addon(addon.id)
             log.info("data of a destroyed add-on removed", addon=addon.name)
+        elif addon.state is AddonState.DEPROVISIONED:
+            await self._clear(addon)  # a daemon that was killed in the middle of `undestroy` has left its server
 
     async def finish(self, addon: Addon) -> None:
         """What was begun with one that is up: to bring it back, to change its password, to let apps in."""
@@ -254,11 +272,20 @@ class AddonWork:
             return
         if addon.attached_as is not None:
             await self.provider(addon).bring_back(await self.order(addon))
-            addon = replace(addon, attached_as=None)
-            await self.store.save_addon(addon)
+            addon = await self.attach_again(addon, addon.attached_as)
         if addon.next_secret is not None:
             addon = await self.finish_rotation(addon)
         await self.let_in(addon)
+
+    async def attach_again(self, addon: Addon, name: str) -> Addon:
+        """One that was brought back, to its owner, unless it is already; then it is as any other."""
+        held = await self.store.attachments(addon_id=addon.id)
+        if not any(one.app_id == addon.app_id and one.ended_at is None for one in held):
+            now = datetime.now(UTC)
+            await self.store.insert_attachment(Attachment(str(uuid.uuid4()), addon.id, addon.app_id, name, now, now))
+        whole = replace(addon, attached_as=None)
+        await self.store.save_addon(whole)
+        return whole
 
     async def finish_rotation(self, addon: Addon) -> Addon:
         """Make the next secret the password. Repeated after a crash; a provider that can't do it keeps the old one."""

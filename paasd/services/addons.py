@@ -272,6 +272,10 @@ class Addons:
         if addon.state is AddonState.PROVISIONING:
             await self._stop_provisioning(addon)
             addon = await self.store.addon(addon.id)
+        if addon.state is AddonState.PROVISIONING:
+            async with self.work.background.lock(addon.id):
+                await self.work.fail(addon, "Destroyed while it was being provisioned.")
+            return await self.store.addon(addon.id)
         async with self.work.background.lock(addon.id):
             await self._mark_going(addon)
         self.work.say(addon.app_id, f"Destroy {addon.name} add-on by user {actor.email}")
@@ -318,13 +322,10 @@ class Addons:
         async with self.work.background.lock(addon.id):
             name = await self._attachment_name(app, service, attach_as or await self._former_name(app, addon))
             await self.work.provider(addon).bring_back(await self.order(addon))
-            if addon.app_id != app.id or addon.attached_as is None:
-                await self.store.save_addon(replace(addon, app_id=app.id, attached_as=addon.attached_as or name))
+            await self.store.save_addon(replace(addon, app_id=app.id, attached_as=name))
             if not await self.store.move_addon(addon.id, AddonState.DEPROVISIONED, AddonState.PROVISIONED):
                 raise Conflict(f"{addon.name} has changed meanwhile; look at it again.", resource="add_on")
-            now = datetime.now(UTC)
-            await self.store.insert_attachment(Attachment(str(uuid.uuid4()), addon.id, app.id, name, now, now))
-            await self.work.finish(await self.store.addon(addon.id))
+            await self.work.finish(await self.work.attach_again(await self.store.addon(addon.id), name))
         self.work.say(app.id, f"Undestroy {addon.name} add-on by user {actor.email}")
         await self.work.following.converge(app, actor)
         return await self.store.addon(addon.id)

@@ -1,5 +1,6 @@
 """Add-ons over a provider in memory: what the ledger, the app's releases and the provider have after each step."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -376,6 +377,77 @@ async def ends_with(world: World, app: App, entry: str) -> bool:
 
 async def runs(world: World, app: App, dynos: list[str]) -> bool:
     return await world.running(app) == dynos
+
+
+async def test_a_failed_one_is_cleared_away_once_and_not_in_each_round(world: World) -> None:
+    """Bites: `_settle_in_turn` that purges by itself."""
+    app = await world.create()
+    world.outside.provider.gates.errors["provisioned"] = ProviderFailed("no room on the disk")
+    await world.addons.wait(await world.addons.create(world.actor, app, PG))
+    gate = world.outside.provider.gates.hold("purge")
+    gate.opened.set()
+    for _ in range(2):
+        await world.addons.work.mend()
+    assert not gate.reached.is_set()
+    after = wire(world.outside)
+    await after.addons.work.mend()
+    assert gate.reached.is_set()  # by the next daemon, which can't know
+
+
+async def test_one_that_could_not_be_cleared_away_is_in_the_next_round(world: World) -> None:
+    app, provider = await world.create(), world.outside.provider
+    provider.gates.errors |= {"provisioned": ProviderFailed("no room"), "purge": Unavailable("away")}
+    addon = await world.addons.wait(await world.addons.create(world.actor, app, PG))
+    assert addon.state is AddonState.FAILED and addon.id in provider.held
+    provider.gates.errors.clear()
+    await world.addons.work.mend()
+    assert provider.held == {}
+
+
+async def test_destroyed_while_it_is_provisioned_there_is_nothing_to_have_again(world: World) -> None:
+    app, provider = await world.create(), world.outside.provider
+    gate = provider.gates.hold("provisioned")
+    addon = await world.addons.create(world.actor, app, PG)
+    await gate.reached.wait()
+    gone = await world.addons.destroy(world.actor, addon)
+    assert gone.state is AddonState.FAILED and provider.held == {}
+    assert await world.addons.of(app) == [] and len(await world.ledger_of(app)) == 1
+    with pytest.raises(NotFound):
+        await world.addons.undestroy(world.actor, addon.name)
+    assert (await created(world, app)).alive  # its attachment's name is free again
+
+
+async def test_brought_back_once(world: World) -> None:
+    """Bites: `undestroy` that has `finish` bring it back a second time."""
+    app, provider = await world.create(), world.outside.provider
+    addon = await created(world, app)
+    await world.addons.wait(await world.addons.destroy(world.actor, addon))
+    await world.addons.work.mend()
+    second = provider.gates
+    back = await world.addons.undestroy(world.actor, addon.name)
+    gate = second.hold("bring_back")
+    gate.opened.set()
+    await world.addons.work.mend()
+    assert not gate.reached.is_set() and back.attached_as is None and provider.held[addon.id].up
+    assert provider.brought_back == [addon.id]
+
+
+@pytest.mark.parametrize("reached", ["brought_back", "moved"])
+async def test_killed_in_the_middle_of_an_undestruction(outside: Outside, world: World, reached: str) -> None:
+    """The next daemon has it down again, or attached, and nothing between."""
+    app, provider = await world.create(), outside.provider
+    addon = await created(world, app)
+    await world.addons.wait(await world.addons.destroy(world.actor, addon))
+    destroyed = await world.store.addon(addon.id)
+    await provider.bring_back(await world.addons.order(destroyed))
+    if reached == "moved":
+        await world.store.save_addon(replace(destroyed, attached_as="DATABASE"))
+        await world.store.move_addon(addon.id, AddonState.DEPROVISIONED, AddonState.PROVISIONED)
+    await world.background.close()
+    after = wire(outside)
+    await after.addons.work.mend()
+    assert provider.held[addon.id].up is (reached == "moved")
+    assert (await url_of(after, app) is not None) is (reached == "moved")
 
 
 async def test_one_that_is_being_changed_is_not_mended_meanwhile(world: World) -> None:
