@@ -7,6 +7,7 @@ from typing import Any
 
 from paasd.adapters.backup import DailyBackups
 from paasd.services.access import Access
+from paasd.services.addon_limits import AddonLimits
 from paasd.services.addon_orphans import AddonOrphans
 from paasd.services.addon_watch import AddonWatch
 from paasd.services.addons import Addons
@@ -36,6 +37,7 @@ RECONCILE_SECONDS = 30
 BACKUP_LOOK_SECONDS = 600
 DISK_SECONDS = 60
 ORPHANS_SECONDS = 3600
+LIMITS_SECONDS = 600
 CACHES_SECONDS = 600
 SCHEDULE_SECONDS = 60
 MAINTENANCE_SECONDS = 5
@@ -160,5 +162,7 @@ def keep_mending(services: Services) -> None:
     background.spawn("log drains", services.drains.keep())
     orphans = AddonOrphans(services.addons.work)
     background.spawn("orphans of add-ons", look_for_orphans(orphans))
+    limits = AddonLimits(services.addons.work)
+    background.spawn("data of add-ons", every(LIMITS_SECONDS, "data of add-ons", limits.look))
     for seconds, job in PERIODIC:
         background.spawn(job.__name__, every(seconds, job.__name__, functools.partial(job, services)))

@@ -20,6 +20,8 @@ class Held:
     up: bool = True
     rows: list[str] = field(default_factory=list)
     memory: int | None = None
+    used: int | None = None
+    away: Exception | None = None
 
 
 class FakeProvider:
@@ -82,7 +84,10 @@ class FakeProvider:
         self._get(order).rows.clear()
 
     async def condition(self, order: Order) -> Condition:
-        return Condition(self._get(order).up)
+        held = self._get(order)
+        if held.away is not None:
+            raise held.away
+        return Condition(held.up, used=held.used)
 
     async def mend(self, orders: Sequence[Order]) -> None:
         for order in orders:

@@ -93,7 +93,7 @@ class DockerAddons:
     async def resize(self, order: Order) -> None:
         """A container with the plan's limits in the place of the one before: down for a moment."""
         condition = await self.condition(order)
-        bound = order.plan.disk if order.kind is Kind.POSTGRESQL else order.plan.memory
+        bound = order.plan.bound_of(order.kind)
         if bound is not None and condition.used is not None and condition.used > bound:
             raise InvalidParams(
                 f"{order.name} has {condition.used} bytes of data and {order.plan.name} is for {bound}; "

@@ -4,6 +4,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import socket
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ LEAST_MEMORY = 128 * MEGABYTE
 USERS = {Kind.POSTGRESQL: "postgres", Kind.REDIS: "redis"}  # what the OS's packages have made
 PACKAGES = {Kind.POSTGRESQL: "postgresql", Kind.REDIS: "redis-server"}
 TOOLS = {Kind.POSTGRESQL: ("psql", "pg_dump", "pg_restore"), Kind.REDIS: ("redis-cli",)}
+# PostgreSQL ends at once at SIGINT, in order; at SIGTERM it waits for all who are connected.
+STOPS = {Kind.POSTGRESQL: int(signal.SIGINT), Kind.REDIS: int(signal.SIGTERM)}
 HBA = f"host all all {LOOPBACK}/32 scram-sha-256\n"
 
 

@@ -20,6 +20,7 @@ from paasd.adapters.addon_each import check_tool, mend_each
 from paasd.adapters.process_addon_folder import AddonFolder
 from paasd.adapters.process_addon_server import (
     LOOPBACK,
+    STOPS,
     TOOLS,
     Programs,
     access,
@@ -128,7 +129,7 @@ class EmbeddedAddons:
     async def resize(self, order: Order) -> None:
         """Started again with the plan's limits: down for a moment."""
         used = (await self.condition(order)).used
-        bound = order.plan.disk if order.kind is Kind.POSTGRESQL else order.plan.memory
+        bound = order.plan.bound_of(order.kind)
         if bound is not None and used is not None and used > bound:
             raise InvalidParams(
                 f"{order.name} has {used} bytes of data and {order.plan.name} is for {bound}; remove some of it, or "
@@ -283,6 +284,7 @@ class EmbeddedAddons:
             limits=Limits(memory=memory_of(order), pids=PIDS, open_files=OPEN_FILES),
         )
         wanted["final"]["argv"] = words
+        wanted["stop"] = STOPS[order.kind]
         child, _ = await self._launcher.launch(wanted)
         self._hold(order.addon_id, child)
 

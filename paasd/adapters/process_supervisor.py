@@ -202,7 +202,7 @@ class Supervisor:
         return True
 
     def _terminate(self) -> None:
-        """SIGTERM to the command's whole process group: also to what a shell runs."""
+        """SIGTERM, or what it is stopped by, to the command's whole process group: also to what a shell runs."""
         among, spared = processes(), {os.getpid()}
         leader = self._child
         if self._launch["sandboxed"]:
@@ -219,7 +219,7 @@ class Supervisor:
         group = among[leader][1] if leader in among else leader
         for pid, (_, theirs, _) in among.items():
             if theirs == group and pid not in spared:
-                send(pid, signal.SIGTERM)
+                send(pid, self._launch.get("stop", signal.SIGTERM))
         return None
 
     def _kill(self) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from paasd.api.links import Links
 from paasd.api.resources import Resource, stamp
-from paasd.domain.addon import Addon
+from paasd.domain.addon import Addon, Fullness, Kind, Plan, fullness
 from paasd.domain.transfer import Schedule, Transfer, TransferKind, TransferLine
 from paasd.ports import Access, Condition
 
@@ -18,13 +18,18 @@ ENDS: Mapping[TransferKind, tuple[str, str]] = {
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 NOT_HERE = {"Fork/Follow": "Unsupported", "Rollback": "Unsupported", "Continuous Protection": "Off"}
 DEFAULT = "default"
+FULLNESS: Mapping[Fullness, str] = {
+    Fullness.FINE: "In compliance",
+    Fullness.NEAR: "Close to the plan's limit",
+    Fullness.OVER: "Over the plan's limit",
+}
 
 
-def database_resource(addon: Addon, plan: str, condition: Condition, access: Access) -> Resource:
-    """A PostgreSQL database, for `pg:info`; `plan` is for people."""
-    size = {} if condition.used is None else {"Data Size": human_size(condition.used)}
+def database_resource(addon: Addon, plan: Plan, condition: Condition, access: Access) -> Resource:
+    """A PostgreSQL database, for `pg:info`."""
+    size = {} if condition.used is None else {"Data Size": of_plan(condition.used, plan.bound_of(Kind.POSTGRESQL))}
     status = "Available" if condition.up else f"Unavailable: {condition.detail}"
-    facts = {"Plan": plan, "Status": status, **condition.facts, **size}
+    facts = {"Plan": plan.human_name, "Status": status, **condition.facts, **size}
     return {
         "addon_id": addon.id,
         "name": addon.name,
@@ -40,12 +45,12 @@ def database_resource(addon: Addon, plan: str, condition: Condition, access: Acc
     }
 
 
-def redis_resource(addon: Addon, plan: str, condition: Condition, access: Access) -> Resource:
+def redis_resource(addon: Addon, plan: Plan, condition: Condition, access: Access) -> Resource:
     """A key-value store, for `redis:info`. Its plan begins with "hobby", by which the CLI knows that its port speaks
     without TLS."""
-    size = {} if condition.used is None else {"Memory": human_size(condition.used)}
+    size = {} if condition.used is None else {"Memory": of_plan(condition.used, plan.bound_of(Kind.REDIS))}
     status = "available" if condition.up else f"unavailable: {condition.detail}"
-    facts = {"Plan": plan, "Status": status, **condition.facts, **size, "Created": seconds(addon.created_at)}
+    facts = {"Plan": plan.human_name, "Status": status, **condition.facts, **size, "Created": seconds(addon.created_at)}
     return {
         "name": addon.name,
         "plan": f"hobby-{addon.plan.partition(':')[2]}",
@@ -129,6 +134,14 @@ def info(facts: Mapping[str, str]) -> list[Resource]:
 def seconds(at: datetime) -> str:
     """A time as Heroku's data services write it: `2026-11-23 06:00:00 +0000`."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S +0000")
+
+
+def of_plan(used: int, bound: int | None) -> str:
+    """ "7.7 MB / 1.0 GB (0.75%) (In compliance)", as Heroku says it."""
+    if bound is None:
+        return human_size(used)
+    how = FULLNESS[fullness(used, bound)]
+    return f"{human_size(used)} / {human_size(bound)} ({used / bound * 100:.2f}%) ({how})"
 
 
 def human_size(size: float) -> str:

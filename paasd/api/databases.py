@@ -8,7 +8,7 @@ from paasd.api.parts import PARTS
 from paasd.api.replies import reply
 from paasd.api.requests import ACCOUNT, ACTOR, note, read_object, text_of
 from paasd.domain.access import Permission
-from paasd.domain.addon import Addon, AddonState, Kind
+from paasd.domain.addon import Addon, AddonState, Kind, Plan
 from paasd.domain.errors import Conflict, Forbidden, InvalidParams, NotFound
 from paasd.ports import Shell, Size
 
@@ -48,8 +48,8 @@ async def find(request: web.Request, kind: Kind, *, owner: bool = False) -> Addo
     return addon
 
 
-def _plan(request: web.Request, addon: Addon) -> str:
-    return request.app[PARTS].databases.work.catalogue.plan_of(addon.service, addon.plan).human_name
+def _plan(request: web.Request, addon: Addon) -> Plan:
+    return request.app[PARTS].databases.work.catalogue.plan_of(addon.service, addon.plan)
 
 
 def _there(addon: Addon) -> None:

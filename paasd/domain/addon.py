@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from paasd.domain.errors import InvalidParams
 
+NEARLY = 0.9
 KEPT_DAYS = 7  # a destroyed add-on's data
 ADDON_NAME = re.compile(r"[a-z][a-z0-9-]{0,61}[a-z0-9]")
 ATTACHMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
@@ -32,6 +33,21 @@ class AddonState(StrEnum):
     DEPROVISIONED = "deprovisioned"  # its data may be kept for KEPT_DAYS
 
 
+class Fullness(StrEnum):
+    """How much of what a plan is for is used."""
+
+    FINE = "fine"
+    NEAR = "near"
+    OVER = "over"
+
+
+def fullness(used: int, bound: int) -> Fullness:
+    """From nine tenths on it is near, from all of it on over."""
+    if used >= bound:
+        return Fullness.OVER
+    return Fullness.NEAR if used >= bound * NEARLY else Fullness.FINE
+
+
 LIVING = frozenset({AddonState.PROVISIONING, AddonState.PROVISIONED, AddonState.DEPROVISIONING})
 
 
@@ -46,6 +62,10 @@ class Plan:
     disk: int | None = None
     connections: int | None = None
     default: bool = False
+
+    def bound_of(self, kind: Kind) -> int | None:
+        """Bytes of data that it is for: of Redis those in memory."""
+        return self.memory if kind is Kind.REDIS else self.disk
 
 
 @dataclass(frozen=True, slots=True)

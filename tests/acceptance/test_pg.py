@@ -76,6 +76,7 @@ def test_paas(daemon: Daemon, shell: Shell) -> None:
     shell.run("paas", "pg:wait", *at)
     said = shell.run("paas", "pg:info", *at)
     assert "DATABASE_URL" in said and name in said and "PG Version" in said and "Available" in said
+    assert "/ 1.0 GB" in said and "(In compliance)" in said
     shown = json.loads(shell.run("paas", "pg:info", "--json", *at))
     assert {one["name"] for one in shown} == {name, other} and url_of(daemon, "stall") not in json.dumps(shown)
 

@@ -95,6 +95,21 @@ async def test_the_end_of_a_server_is_told_at_once(bench: AddonBench) -> None:
             await endings.aclose()
 
 
+@everywhere
+async def test_it_ends_in_order_though_somebody_is_connected(bench: AddonBench) -> None:
+    """Bites, of `embedded`: a PostgreSQL that is sent SIGTERM waits for its clients, and is killed after 30 s."""
+    provider, order = bench.provider, await bench.provisioned()
+    await bench.put(order, "kept")
+    waiting = await provider.tool(order, ["psql", "-qAtX"] if bench.kind is Kind.POSTGRESQL else ["redis-cli"])
+    await waiting.write(b"SELECT 'here';\n" if bench.kind is Kind.POSTGRESQL else b"ECHO here\n")
+    assert b"here" in await anext(waiting.output())
+    async with asyncio.timeout(20):
+        await provider.set_aside(order)
+    await waiting.close()
+    await provider.bring_back(order)
+    assert await bench.rows(order) == ["kept"]
+
+
 async def reached(bench: AddonBench, order: Order) -> bool:
     try:
         return (await bench.provider.condition(order)).up
