@@ -1,7 +1,8 @@
 """`make bench-apps`: the public apps of bench/apps.tsv on a daemon: what they answer, seconds to build, size, boot.
 
 Cold is a build of an app that was never built (no cache of its own; the package index was asked once before), beside
-what its installer takes by hand with an empty cache in the same image; warm is one of the same source again.
+what its installer takes by hand with an empty cache in the same image, and with Python compiled to bytecode, as a
+build does; warm is one of the same source again.
 """
 
 import argparse
@@ -13,14 +14,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bench.apps_list import PublicApp, public_apps
 from bench.deploy import build_times
 from bench.page import table, title, verdict
-from tests.daemon import ROOT, Daemon, Shell, running, shell_for
+from tests.daemon import ROOT, Daemon, Shell, running, shell_for, wait_until
 
 PUSH_SECONDS = 900.0
 LINE_GOAL = 1.5
@@ -28,8 +30,10 @@ COLD_SHARE = 1.15
 SLOW = ("welcome-to-docker",)  # two minutes of webpack: when named
 SIZE = re.compile(r"(?:Image sha256:\S+,|Slug of) ([\d.]+) MB")
 NAMES = ("server.py", "app.py", "main.py", "web.py", "hello.py", "manage.py", "server.js", "index.js", "app.js")
+ALIASES = {"node:18-slim": "node:20-slim", "node:18-alpine": "node:20-slim"}
+ADDON_SECONDS = 120.0
 BY_HAND = {
-    "requirements.txt": "uv venv -q /tmp/venv && VIRTUAL_ENV=/tmp/venv uv pip install -q -r requirements.txt",
+    "requirements.txt": "uv venv -q /tmp/venv && VIRTUAL_ENV=/tmp/venv uv pip install -q {more} -r requirements.txt",
     "package-lock.json": "npm ci --no-audit --no-fund",
 }
 
@@ -43,15 +47,21 @@ class Row:
     well: bool = False
     cold: float | None = None
     hand: float | None = None
+    compiled: float | None = None
     warm: float | None = None
     line: float | None = None
     size: float | None = None
     boot: float | None = None
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def times(self) -> tuple[float | None, ...]:
+        """As the table has them."""
+        return self.cold, self.hand, self.compiled, self.warm, self.line
+
     def cells(self) -> list[str]:
         """As the table shows it."""
-        seconds = [f"{one:.1f}" if one is not None else "-" for one in (self.cold, self.hand, self.warm, self.line)]
+        seconds = [f"{one:.1f}" if one is not None else "-" for one in self.times]
         size = f"{self.size:.0f}" if self.size is not None else "-"
         boot = f"{self.boot * 1000:.0f}" if self.boot is not None else "-"
         return [self.app, self.answer, *seconds, size, boot]
@@ -65,12 +75,15 @@ class Bench:
     root: Path
     engine: str
     cafile: Path
+    aliases: Mapping[str, str]
 
     def run(self, app: PublicApp) -> Row:
         """All that is to be known of one app."""
         row = Row(app.app)
         refusal = app.expect.partition("refused: ")[2]
-        if self.engine == "docker" and app.base and not has_image(app.base):
+        if self.engine == "docker" and app.base in self.aliases:
+            row.notes.append(f"on {self.aliases[app.base]} for {app.base}, which can't be had here (stacks.aliases)")
+        elif self.engine == "docker" and app.base and not has_image(app.base):
             refusal = f"base image {app.base}"
             row.notes.append(f"{app.base} can't be had here, so that a refusal that names it is right")
         with self.shell(app, "") as shell:
@@ -115,7 +128,10 @@ class Bench:
         found = SIZE.findall(said)
         row.size = float(found[-1]) if found else None
         row.boot = self.boot_seconds(app.app)
-        row.hand = self.by_hand(app, shell) if self.engine == "docker" else None
+        if self.engine == "docker":
+            row.hand = self.by_hand(app, shell)
+            python = (shell.cwd / "requirements.txt").is_file()
+            row.compiled = self.by_hand(app, shell, "--compile-bytecode") if python else row.hand
         with self.shell(app, "-anew") as other:  # the index, and whatever stands before it, knows the packages now
             row.cold = self.build_seconds() if self.push(other, "First") is not None else None
             self.again(shell, row)  # before that app is cleared away, which keeps the engine busy
@@ -158,13 +174,14 @@ class Bench:
         words += ["--resolve", f"{host}:{port}:127.0.0.1", f"{scheme}://{host}:{port}{path}"]
         return int(subprocess.run(words, capture_output=True, text=True).stdout or 0)
 
-    def by_hand(self, app: PublicApp, shell: Shell) -> float | None:
+    def by_hand(self, app: PublicApp, shell: Shell, more: str = "") -> float | None:
         """Seconds of its installer alone, with an empty cache, in the image that it runs in."""
         command = next((BY_HAND[name] for name in BY_HAND if (shell.cwd / name).is_file()), None)
         version = self.daemon.call("GET", f"/apps/{app.app}/releases")[1][-1]["version"]
         image = f"paasd/{app.app}:v{version}"
         if command is None or app.base:
             return None
+        command = command.replace("{more}", more)
         inside = f"cp -r /app /tmp/by-hand && cd /tmp/by-hand && rm -rf node_modules && date +%s.%N && {command} >&2"
         mount = f"{uv_binary(self.root)}:/usr/local/bin/uv:ro"
         options = ["--rm", "--user", "root", "--env", "HOME=/tmp/home", "--env", "NPM_CONFIG_CACHE=/tmp/npm"]
@@ -186,12 +203,32 @@ class Bench:
         shell = shell_for(self.daemon, self.root / f"user-{name}", source)
         shell.run("paas", "apps:create", name)
         shell.run("paas", "git:remote", "-a", name)
-        if app.config:
-            shell.run("paas", "config:set", *app.config, "-a", name)
+        config = app.config
+        if app.addon:
+            parts = self.database(name, app.addon)
+            config = tuple(one.format_map(parts) for one in config)
+        if config:
+            shell.run("paas", "config:set", *config, "-a", name)
         try:
             yield shell
         finally:
+            for addon in self.daemon.call("GET", f"/apps/{name}/addons")[1] if app.addon else ():
+                self.daemon.call("DELETE", f"/apps/{name}/addons/{addon['id']}", {"force": True})  # its data too
             self.daemon.call("DELETE", f"/apps/{name}")
+
+    def database(self, name: str, service: str) -> Mapping[str, str | int | None]:
+        """A database of its own, attached: where it is and who is let in."""
+        self.daemon.call("POST", f"/apps/{name}/addons", {"plan": service})
+        found: list[str] = []
+
+        def attached() -> bool:
+            found[:] = filter(None, [self.daemon.call("GET", f"/apps/{name}/config-vars")[1].get("DATABASE_URL")])
+            return bool(found)
+
+        wait_until(attached, ADDON_SECONDS, f"{name} got no {service}")
+        url = urlsplit(found[0])
+        user, database = url.username, url.path.lstrip("/")
+        return {"host": url.hostname, "port": url.port, "user": user, "password": url.password, "database": database}
 
 
 def uv_binary(root: Path) -> Path:
@@ -216,7 +253,7 @@ def has_image(name: str) -> bool:
 
 def show(rows: Sequence[Row], absent: Sequence[str]) -> bool:
     """The table, what is to be said of some, and the verdicts."""
-    head = ["app", "answers", "cold s", "by hand s", "warm s", "one line s", "MB", "boot ms"]
+    head = ["app", "answers", "cold s", "by hand s", "compiled s", "warm s", "one line s", "MB", "boot ms"]
     table(head, [row.cells() for row in rows])
     for row in rows:
         for note in row.notes:
@@ -229,6 +266,8 @@ def show(rows: Sequence[Row], absent: Sequence[str]) -> bool:
     verdict(not slow, f"a changed line builds in under {LINE_GOAL} s {', '.join(slow)}")
     late = [row.app for row in rows if row.cold and row.hand and row.cold > row.hand * COLD_SHARE]
     verdict(not late, f"a cold build takes no longer than by hand and 15 % {', '.join(late)}")
+    late = [row.app for row in rows if row.cold and row.compiled and row.cold > row.compiled * COLD_SHARE]
+    verdict(not late, f"the same, where by hand compiles to bytecode, too {', '.join(late)}")
     return met
 
 
@@ -247,14 +286,16 @@ def main() -> int:
     title(f"Public apps on the {given.engine} engine")
     here = [one for one in wanted if one.repository.exists()]
     rows = []
+    docker = given.engine == "docker"
+    aliases = {one: other for one, other in ALIASES.items() if docker and not has_image(one) and has_image(other)}
     with (
         tempfile.TemporaryDirectory(prefix="paasd-apps-") as folder,
-        running(Path(folder), options=("--engine", given.engine)) as daemon,
+        running(Path(folder), options=("--engine", given.engine), config={"stacks": {"aliases": aliases}}) as daemon,
     ):
         root = Path(folder)
         cafile = root / "ca.pem"
         cafile.write_text(daemon.call("GET", "/paasd/ca")[1]["certificate"])
-        bench = Bench(daemon, root, given.engine, cafile)
+        bench = Bench(daemon, root, given.engine, cafile, aliases)
         for app in here:
             rows.append(bench.run(app))
             print(f"  {' '.join(rows[-1].cells())} {' / '.join(rows[-1].notes)[:200]}", flush=True)

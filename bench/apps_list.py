@@ -18,10 +18,11 @@ CLONE_SECONDS = 120
 class PublicApp:
     """One line of the list.
 
-    `folder` of `repo` is what is deployed, with the config vars `config`, on each of `engines`. `base` is the image
-    that its own Dockerfile stands on, "" for none. `expect` is the status that it answers with at `at` (a path, with
-    `https:` before it where http alone is redirected), or `refused: A|B`, the words one of which the push is refused
-    with.
+    `folder` of `repo` is what is deployed, with the config vars `config`, on each of `engines`. `addon` is the service
+    of a database that it has attached, "" for none: config vars may name {host}, {port}, {user}, {password} and
+    {database} of it. `base` is the image that its own Dockerfile stands on, "" for none. `expect` is the status that it
+    answers with at `at` (a path, with `https:` before it where http alone is redirected), or `refused: A|B`, the words
+    one of which the push is refused with.
     """
 
     app: str
@@ -29,6 +30,7 @@ class PublicApp:
     folder: str
     engines: tuple[str, ...]
     config: tuple[str, ...]
+    addon: str
     base: str
     expect: str
     at: str
@@ -44,8 +46,8 @@ def public_apps() -> list[PublicApp]:
     _, *lines = LIST.read_text().splitlines()
     rows = [line.split("\t") for line in lines]
     return [
-        PublicApp(app, repo, folder, tuple(engines.split(",")), tuple(config.split()), base, expect, at)
-        for app, repo, folder, engines, config, base, expect, at in rows
+        PublicApp(app, repo, folder, tuple(engines.split(",")), tuple(config.split()), addon, base, expect, at)
+        for app, repo, folder, engines, config, addon, base, expect, at in rows
     ]
 
 

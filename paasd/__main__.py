@@ -156,11 +156,12 @@ def list_stacks(home: str | None, config: Path | None, as_json: bool) -> None:
 @stack.command("build")
 @click.argument("names", nargs=-1, required=True)
 def build_stacks(names: tuple[str, ...]) -> None:
-    """Make what is not here yet of NAMES: bookworm, trixie, forky, node-24, node-22, node-20, postgresql, redis."""
+    """Make what is not here yet of NAMES: bookworm, trixie, forky, node-24, node-22, node-20, postgresql, redis; and
+    node-24-slim (node-22-slim, node-20-slim), for Dockerfiles that stand on node:24-slim."""
     from paasd.domain.errors import PaasError
-    from paasd.stacks import NAMES, SERVERS, make
+    from paasd.stacks import NAMES, SERVERS, SLIM, make
 
-    known = (*NAMES, *SERVERS)
+    known = (*NAMES, *SLIM, *SERVERS)
     wrong = [name for name in names if name not in known]
     if wrong:
         sys.exit(f"paasd: {wrong[0]} is no stack; name {', '.join(known)}.")

@@ -53,6 +53,7 @@ def build_rules(settings: Settings) -> BuildRules:
         parallel=settings.build.parallel,
         queue=settings.deploy.queue,
         strict=settings.build.strict,
+        aliases=settings.stacks.aliases,
         web_url=f"http://{{app}}.{settings.domain}:{port}/",
     )
 

@@ -42,6 +42,12 @@ class BuildSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cpus: Duration | None = None
 
 
+class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Images of this machine by the name of one that Dockerfiles stand on and that can't be had here."""
+
+    aliases: Mapping[str, str] = {}
+
+
 class DynoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of each dyno, the port it is told to bind, and the seconds it has to do so."""
 
@@ -183,6 +189,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate_limit: Count = 4500  # calls an hour that a token has, as on Heroku
     guess_limit: Count = 20  # wrong tokens and passwords a minute that are heard from one address
     build: BuildSettings = BuildSettings()
+    stacks: StackSettings = StackSettings()
     dynos: DynoSettings = DynoSettings()
     # beside Standard-1X, which is as `dynos` says
     sizes: Mapping[SizeName, SizeSettings] = msgspec.field(default_factory=lambda: dict(SIZES))

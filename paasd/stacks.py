@@ -16,6 +16,7 @@ from paasd.settings import Settings
 SCRIPT = Path(__file__).resolve().parent.parent / "deploy" / "setup" / "base-images"
 SERVERS = ("postgresql", "redis")  # of add-ons
 NAMES = (*PYTHONS, *(f"node-{major}" for major in NODES))
+SLIM = tuple(f"node-{major}-slim" for major in NODES)  # for Dockerfiles that stand on node:MAJOR-slim
 
 
 async def found(settings: Settings) -> Stacks:

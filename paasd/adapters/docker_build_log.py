@@ -18,7 +18,7 @@ CLASSIC_NOISE = re.compile(
     r" ---> (?:Running in )?[0-9a-f]{12}|Removing intermediate container [0-9a-f]{12}|Successfully (?:built|tagged) \S+"
 )
 OWN_WORDS = (" ---> ", "Removing intermediate container ")
-COLOUR = re.compile(r"\x1b\[[\d;]*m")
+STDERR = re.compile(r"\x1b\[91m(.*)\x1b\[0m", re.DOTALL)  # this builder paints each piece of it red
 WHOSE = re.compile(r": /var/cache/paasd/\S+ && ")  # says whose the step is, for the engine's list of what it keeps
 UNNAMED = re.compile(r"^stage-\d+ ")  # BuildKit's name for a stage that has none
 FLAG = re.compile(r" --[a-z]+(?:=\S+)?")
@@ -91,7 +91,9 @@ class ClassicLog:
 
     async def show(self, message: Mapping[str, Any]) -> None:
         """One message of the engine's stream."""
-        printed = COLOUR.sub("", str(message.get("stream") or ""))  # this builder paints stderr red
+        printed = str(message.get("stream") or "")
+        if (painted := STDERR.fullmatch(printed)) is not None:
+            printed = painted[1]
         if self._unfinished and printed.startswith(OWN_WORDS):  # the engine's, right behind an unended line
             self._unfinished += "\n"
         *lines, self._unfinished = (self._unfinished + printed).split("\n")
@@ -157,7 +159,8 @@ def explain(words: str, step: str, dockerfile: str) -> BuildFailed:
     if image is not None:
         return BuildFailed(
             f"The base image {image} is not on this machine and could not be pulled; run `docker pull {image}` "
-            "(paasd's own images come with `make setup`), or correct the FROM line."
+            "(paasd's own images come with `make setup`), name one of this machine's in its place (stacks.aliases in "
+            "paasd.yaml), or correct the FROM line."
         )
     words = " ".join(FRONTEND.sub("", FRONTEND.sub("", words)).split()).rstrip(".")[:400]
     match_step = STEP.fullmatch(step)

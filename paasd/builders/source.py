@@ -26,6 +26,7 @@ class Source:
     secrets: tuple[str, ...] = ()  # names of config vars that the build may see
     strict: bool = False  # a version that no stack has is an error
     compiles: bool = False  # packages of it have to be compiled
+    aliases: Mapping[str, str] = field(default_factory=dict)  # what is taken for a base image of that name
 
     def text(self, name: str, *, limit: int = TEXT_BYTES) -> str | None:
         """The file's text, None when there is none. Raises BuildFailed when it is there but can't be read."""

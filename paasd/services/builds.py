@@ -3,8 +3,8 @@
 import asyncio
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -43,13 +43,15 @@ Provide = Callable[[Actor, App, Sequence[WantedAddon], Write], Awaitable[None]]
 class BuildRules:
     """Seconds a build may take, how many may run at once, whether every push waits its turn; a web URL's form.
 
-    `strict`: an app that asks for a version that no stack has is refused, rather than built on the nearest.
+    `strict`: an app that asks for a version that no stack has is refused, rather than built on the nearest. `aliases`:
+    what is taken for a base image of that name.
     """
 
     timeout: float = 900.0
     parallel: int = 2
     queue: bool = False
     strict: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
     web_url: str = "http://{app}.localhost:8080/"
 
 
@@ -225,7 +227,12 @@ class Builds:
         config = await self._store.newest_config(app.id)
         buildpacks = tuple(await self._store.buildpacks(app.id))
         stacks = await self._engine.stacks()
-        wanted = BuildSource(root, app.id, config, buildpacks, stacks, strict=self._rules.strict, compiles=compiles)
+        wanted = BuildSource(
+            *(root, app.id, config, buildpacks, stacks),
+            strict=self._rules.strict,
+            compiles=compiles,
+            aliases=self._rules.aliases,
+        )
         return await asyncio.to_thread(detect, wanted)
 
     async def _make(

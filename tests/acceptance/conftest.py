@@ -2,11 +2,12 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.shop import Open, Shop, open_shop
 from tests.daemon import Daemon, Shell, running, shell_for
 
 
@@ -34,5 +35,22 @@ def user(daemon: Daemon, tmp_path: Path) -> Callable[[Path | None], Shell]:
 
     def make(source: Path | None = None) -> Shell:
         return shell_for(daemon, tmp_path / "user", source)
+
+    return make
+
+
+@pytest.fixture
+def opened(daemon: Daemon, tmp_path: Path) -> Open:
+    """An app with these files, not yet pushed."""
+
+    def make(name: str, files: Mapping[str, str] | None = None, source: Path | None = None) -> Shop:
+        empty = tmp_path / "source"
+        empty.mkdir(exist_ok=True)
+        (empty / "README").write_text(name)
+        shop = open_shop(daemon, tmp_path / name, name, source or empty)
+        for path, text in (files or {}).items():
+            (shop.shell.cwd / path).parent.mkdir(parents=True, exist_ok=True)
+            (shop.shell.cwd / path).write_text(text)
+        return shop
 
     return make

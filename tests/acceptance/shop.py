@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,3 +144,16 @@ def rejected(text: str) -> str:
     assert "[remote rejected] HEAD -> main (pre-receive hook declined)" in text
     said = [match[1] for match in re.finditer(r"^remote: +! +(.+?)\s*$", text, re.MULTILINE)]
     return sentence(said[0])
+
+
+Open = Callable[..., Shop]
+"""opened(name, files, source): an app with these files, not yet pushed."""
+
+FLASK = (
+    "import flask\nflask_app = flask.Flask(__name__)\n@flask_app.get('/')\ndef index():\n    return 'hello of flask'\n"
+)
+
+
+def docker(*words: str) -> str:
+    """What it printed."""
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=True, timeout=60).stdout

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,10 +42,9 @@ def shop(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     shop.call("DELETE")
 
 
-@pytest.fixture
-def older(shop: Shop) -> Shell:
-    """A user whose `heroku` is 8.11.5 with heroku-builds."""
-    home = shop.shell.home
+def heroku8(shell: Shell) -> Path:
+    """The program: `heroku` 8.11.5 with heroku-builds, for that user."""
+    home = shell.home
     plugin = {"name": "heroku-builds", "type": "link", "root": str(CLIENTS / "heroku-builds")}
     listed = home / ".local" / "share" / "heroku" / "package.json"
     listed.parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +53,13 @@ def older(shop: Shop) -> Shell:
     program.parent.mkdir(exist_ok=True)
     program.write_text(f'#!/bin/sh\nexec {TOOLS / "node"} {CLIENTS / "heroku" / "bin" / "run"} "$@"\n')
     program.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def older(shop: Shop) -> Shell:
+    """A user who has it."""
+    heroku8(shop.shell)
     return shop.shell
 
 

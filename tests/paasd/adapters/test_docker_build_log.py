@@ -25,7 +25,8 @@ PULL = 'Head "https://registry.example/v2/library/nosuch/manifests/1": dial tcp:
             f"{SOLVE}failed to do request: {PULL}",
             "[internal] load metadata for docker.io/library/nosuch:1",
             "The base image nosuch:1 is not on this machine and could not be pulled; run `docker pull nosuch:1` "
-            "(paasd's own images come with `make setup`), or correct the FROM line.",
+            "(paasd's own images come with `make setup`), name one of this machine's in its place "
+            "(stacks.aliases in paasd.yaml), or correct the FROM line.",
         ),
         (
             f"{SOLVE}dockerfile parse error line 2: unknown instruction: FOO",
@@ -74,6 +75,7 @@ def test_a_heading_is_herokus() -> None:
 
 
 async def test_the_classic_builders_noise_is_left_out() -> None:
+    """Its own paint, too, but not what the build painted itself."""
     shown = bytearray()
 
     async def output(data: bytes) -> None:
@@ -89,6 +91,7 @@ async def test_the_classic_builders_noise_is_left_out() -> None:
         " ---> fa13208da4c2\nStep 3/4 : RUN y\n",
         " ---> Running in e2e16cda3cad\n",
         "\x1b[91mred\n\x1b[0m",
+        "\x1b[32mits own\x1b[0m\n",
         "10%\r20%\r100%",
         "Removing intermediate container e2e16cda3cad\n",
         "Step 4/4 : LABEL paasd.app=x\n ---> Using cache\nSuccessfully built fa13208da4c2\n",
@@ -98,5 +101,6 @@ async def test_the_classic_builders_noise_is_left_out() -> None:
     await log.show({"status": "Pulling"})
     await log.finish()
     assert shown.decode() == (
-        "-----> FROM a (1/3)\n-----> RUN x (2/3, cached)\n-----> RUN y (3/4)\n       red\n       100%\n       no end\n"
+        "-----> FROM a (1/3)\n-----> RUN x (2/3, cached)\n-----> RUN y (3/4)\n       red\n"
+        "       \x1b[32mits own\x1b[0m\n       100%\n       no end\n"
     )

@@ -22,6 +22,30 @@ def test_its_text_is_taken_as_it_is(tmp_path: Path) -> None:
     assert (recipe.stack, recipe.dockerfile_classic) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("FROM node:18-slim", "FROM node:20-slim"),
+        (
+            "from --platform=linux/amd64 docker.io/library/node:18-slim AS build",
+            "from --platform=linux/amd64 node:20-slim AS build",
+        ),
+        ("COPY --chown=a --from=node:18-slim /a /b", "COPY --chown=a --from=node:20-slim /a /b"),
+        ("FROM node:18-slim-bullseye", None),
+        ("FROM other.example.org/node:18-slim", None),
+        ("RUN echo FROM node:18-slim", None),
+        ("FROM node:${V}", None),
+    ],
+)
+def test_a_base_image_that_stands_for_another_is_taken_and_said(tmp_path: Path, line: str, after: str | None) -> None:
+    """Bites: without the warning nobody knows that what runs is not what was tried."""
+    (tmp_path / "Dockerfile").write_text(f"# x\n{line}\nRUN a\n")
+    recipe = dockerfile.plan(Source(tmp_path, "a1", aliases={"node:18-slim": "node:20-slim"}))
+    assert recipe is not None
+    assert recipe.dockerfile == f"# x\n{after or line}\nRUN a\n"
+    assert [one.partition(":")[0] for one in recipe.warnings] == (["NOT on node"] if after else [])
+
+
 def test_none_is_no_error_and_an_empty_one_is(tmp_path: Path) -> None:
     assert plan(tmp_path) is None
     (tmp_path / "Dockerfile").write_text(" \n")

@@ -1,4 +1,4 @@
-"""A Node source from its files to its recipe. What the lines do: tests/acceptance/test_builders.py, on an engine."""
+"""A Node source from its files to its recipe. What the lines do: tests/acceptance/test_builders_node.py."""
 
 import json
 from pathlib import Path

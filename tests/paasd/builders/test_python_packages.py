@@ -1,4 +1,4 @@
-"""Where a Python source says what it needs. What the lines do: tests/acceptance/test_builders.py, on an engine."""
+"""Where a Python source says what it needs. What the lines do: tests/acceptance/test_builders_python.py."""
 
 import json
 from collections.abc import Mapping
