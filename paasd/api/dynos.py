@@ -143,7 +143,7 @@ async def _scale(request: web.Request, app: App, updates: list[dict[str, Any]]) 
         if not isinstance(kind, str):
             raise InvalidParams("Each update needs the type of the dynos it is about; send a string such as web.")
         wanted, _ = _of_type(before, kind)
-        if (size := _size_of(update)) is not None:
+        if (size := size_asked(update)) is not None:
             sizes[kind] = size
         if update.get("quantity") is not None:
             changes[kind] = quantity_after(changes.get(kind, wanted.quantity), update["quantity"])
@@ -172,7 +172,7 @@ async def _deploy_image(request: web.Request, app: App, updates: list[dict[str, 
     return [formation_resource(entry, release.processes.commands[entry.type], app) for entry in wanted]
 
 
-def _size_of(update: dict[str, Any]) -> str | None:
+def size_asked(update: dict[str, Any]) -> str | None:
     """By its name, as a string or within an object; None where none is asked for. Raises InvalidParams."""
     asked = update.get("size") or update.get("dyno_size")
     if asked is None:

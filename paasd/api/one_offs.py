@@ -4,6 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
+from paasd.api.dynos import size_asked
 from paasd.api.parts import PARTS
 from paasd.api.replies import reply
 from paasd.api.requests import ACTOR, find_app, flag_of, note, read_object, text_of
@@ -21,12 +22,12 @@ async def run(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     body = await read_object(request)
     app = await find_app(request)
-    command, env = _command(body), _environment(body)
+    command, env, dyno_size = _command(body), _environment(body), size_asked(body)
     note(request, fields=[], command=plain_command(command)[0][:200])
     if not flag_of(body, "attach"):
-        dyno = await parts.one_offs.start(request[ACTOR], app, command, env)
+        dyno = await parts.one_offs.start(request[ACTOR], app, command, env, dyno_size)
         return reply(request, dyno_resource(dyno, app), status=201)
-    offer = await parts.one_offs.offer(request[ACTOR], app, command, env, size_of(body))
+    offer = await parts.one_offs.offer(request[ACTOR], app, command, env, size_of(body), dyno_size)
     shown = {**dyno_resource(offer.dyno, app), "attach_url": parts.links.attach(offer.secret)}
     return reply(request, shown, status=201)
 

@@ -12,6 +12,9 @@ from paasd.cli.session import PaasCommand
 SECTIONS = ("Connect", "Apps", "Releases", "Config", "Add-ons", "Data", "Running", "Access", "Machine")
 
 
+ALIKE = 0.68  # of 1, as difflib counts: `confg` is meant to be `config`, but `version` is not `sessions`
+
+
 class ReaderGoneError(Exception):
     """Whoever read our output has closed it: no failure of ours. (click itself would call it one.)"""
 
@@ -22,7 +25,13 @@ class PaasGroup(click.Group):
     def __init__(self, name: str, commands: Iterable[PaasCommand], help_: str) -> None:
         listed = list(commands)
         version = click.version_option(package_name="paasd", prog_name="paas", message="%(prog)s %(version)s")
-        super().__init__(name, commands={str(c.name): c for c in listed}, help=help_, no_args_is_help=True)
+        super().__init__(
+            name,
+            {str(c.name): c for c in listed},
+            help=help_,
+            no_args_is_help=False,
+            context_settings={"help_option_names": ["-h", "--help"]},
+        )
         version(self)
         self._listed = listed
         self._aliases = {alias: command for command in listed for alias in command.aliases}
@@ -32,6 +41,10 @@ class PaasGroup(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError as error:
             raise ReaderGoneError from error
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`paas` alone is a question, no mistake."""
+        return super().parse_args(ctx, args or ["--help"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, cmd_name) or self._aliases.get(cmd_name)
@@ -44,6 +57,8 @@ class PaasGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if len(args) > 1 and args[1] and self.get_command(ctx, f"{args[0]}:{args[1]}"):
             args = [f"{args[0]}:{args[1]}", *args[2:]]
+        if args[0] == "version":
+            args = ["--version"]
         if args[0] == "help":
             args = [*args[1:], "--help"]
             if args == ["--help"]:
@@ -72,7 +87,7 @@ class PaasGroup(click.Group):
         import difflib
 
         known = [*self.commands, *self._aliases]
-        close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(word, known, n=1, cutoff=ALIKE)
         meant = f"did you mean `paas {close[0]}`? " if close else ""
         raise click.UsageError(f"{word} is not a paas command: {meant}`paas --help` lists them all.")
 

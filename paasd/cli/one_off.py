@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -15,17 +16,31 @@ from paasd.cli.output import Styled
 from paasd.cli.session import PaasCommand, Session, app_options, json_option
 
 SECTION = "Running"
-WORDS: dict[str, Any] = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+ARGUMENTS: dict[str, Any] = {"allow_interspersed_args": False}  # what follows the command's first word is its own
+WORDS: dict[str, Any] = {**ARGUMENTS, "ignore_unknown_options": True}
 UNKNOWN_STATUS = 255
+OPTIONS = (
+    click.option("-s", "--size", metavar="SIZE", help="The dyno's size, such as standard-2x."),
+    click.option("-e", "--env", metavar="VARS", help='More config vars, as in "RAILS_ENV=test;DEBUG=1".'),
+)
 
 
-@click.command(cls=PaasCommand, name="run", section=SECTION, example="paas run bash", context_settings=WORDS)
+def dyno_options(command: Callable[..., None]) -> Callable[..., None]:
+    """-s and -e of a one-off dyno."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command(cls=PaasCommand, name="run", section=SECTION, example="paas run bash", context_settings=ARGUMENTS)
+@click.option("-x", "--exit-code", is_flag=True, expose_value=False, help="As it is anyway: end with its status.")
+@dyno_options
 @click.option("--no-tty", is_flag=True, help="No terminal, also where there is one.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @app_options
-def run(session: Session, app: str, no_tty: bool, command: tuple[str, ...]) -> None:
+def run(session: Session, app: str, size: str | None, env: str | None, no_tty: bool, command: tuple[str, ...]) -> None:
     """Run a command in a one-off dyno; ends with its exit status."""
-    _attached(session, app, path("apps", app, "dynos"), command, no_tty)
+    _attached(session, app, path("apps", app, "dynos"), command, no_tty, size, env)
 
 
 @click.command(
@@ -34,7 +49,7 @@ def run(session: Session, app: str, no_tty: bool, command: tuple[str, ...]) -> N
     section=SECTION,
     example="paas run:inside web.1 bash",
     aliases=("exec", "ps:exec"),
-    context_settings=WORDS,
+    context_settings=ARGUMENTS,
 )
 @click.option("--no-tty", is_flag=True, help="No terminal, also where there is one.")
 @click.argument("dyno")
@@ -50,16 +65,20 @@ def run_inside(session: Session, app: str, no_tty: bool, dyno: str, command: tup
     name="run:detached",
     section=SECTION,
     example="paas run:detached ./nightly",
-    context_settings=WORDS,
+    context_settings=ARGUMENTS,
 )
+@dyno_options
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @json_option
 @app_options
-def run_detached(session: Session, app: str, command: tuple[str, ...], as_json: bool) -> None:
+def run_detached(
+    session: Session, app: str, size: str | None, env: str | None, command: tuple[str, ...], as_json: bool
+) -> None:
     """Run a command in a one-off dyno on its own."""
     line = _line(command)
+    body = {"command": line, "attach": False, "env": _variables(env), **({"size": size} if size else {})}
     with output.action(f"Running {line} on ", Styled(app, output.APP)) as step:
-        dyno = session.api.post(path("apps", app, "dynos"), {"command": line, "attach": False})
+        dyno = session.api.post(path("apps", app, "dynos"), body)
         step.done(f"done, {dyno['name']}")
     if as_json:
         output.print_json(dyno)
@@ -85,10 +104,21 @@ def rake(session: Session, app: str, no_tty: bool, command: tuple[str, ...]) -> 
     _attached(session, app, path("apps", app, "dynos"), ("rake", *command), no_tty)
 
 
-def _attached(session: Session, app: str, where: str, command: tuple[str, ...], no_tty: bool) -> None:
+def _attached(
+    session: Session,
+    app: str,
+    where: str,
+    command: tuple[str, ...],
+    no_tty: bool,
+    size: str | None = None,
+    env: str | None = None,
+) -> None:
     terminal = attach.on_terminal() and not no_tty
     line = _line(command)
-    body: dict[str, Any] = {"command": line + attach.ASKS_STATUS, "attach": True, "env": attach.environment(terminal)}
+    variables = {**_variables(env), **attach.environment(terminal)}
+    body: dict[str, Any] = {"command": line + attach.ASKS_STATUS, "attach": True, "env": variables}
+    if size:
+        body["size"] = size
     if not terminal:
         body["force_no_tty"] = True
     home = session.settings.home
@@ -103,6 +133,17 @@ def _attached(session: Session, app: str, where: str, command: tuple[str, ...], 
         print_warning(f"The connection ended before {dyno['name']} did; `paas ps -a {app}` shows whether it runs on.")
         status = UNKNOWN_STATUS
     sys.exit(status)
+
+
+def _variables(given: str | None) -> dict[str, str]:
+    """As the heroku CLI has them: NAME=VALUE, semicolons between."""
+    pairs = [part.partition("=") for part in (given or "").split(";") if part.strip()]
+    for name, equals, _ in pairs:
+        if not equals or not name.strip():
+            raise click.UsageError(
+                '--env is written NAME=VALUE, with semicolons between, as in "RAILS_ENV=test;DEBUG=1".'
+            )
+    return {name.strip(): value for name, _, value in pairs}
 
 
 def _line(command: tuple[str, ...]) -> str:

@@ -126,10 +126,10 @@ def progress(word: str, total: int) -> Iterator[Callable[[int], None]]:
             yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True, no_color=not colors_wanted())
-    with Progress(TextColumn(word), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=console) as bar:
+    with Progress(TextColumn(word), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task(word, total=total)
         yield lambda count: bar.advance(task, count)
 

@@ -15,6 +15,7 @@ STATUS_WORDS = {
     "failed": "release command failed",
     "expired": "release expired",
 }
+WITHOUT_COMMAND = {"pending": "under way", "failed": "failed"}
 STATUS_STYLES = {"pending": output.BUSY, "failed": output.BAD, "expired": output.DIM}
 
 
@@ -31,9 +32,16 @@ def show(release: dict[str, Any], config: dict[str, str]) -> None:
     output.fields(output.pairs_of(config))
 
 
+def status_words(release: dict[str, Any]) -> str | None:
+    """Heroku's, where there is a release command; None of a release that serves or has served."""
+    status = str(release["status"])
+    words = STATUS_WORDS if release.get("output_stream_url") else {**STATUS_WORDS, **WITHOUT_COMMAND}
+    return words.get(status)
+
+
 def _as_heroku(release: dict[str, Any]) -> list[tuple[str, Cell | None]]:
     status = str(release["status"])
-    words = STATUS_WORDS.get(status)
+    words = status_words(release)
     change: list[str | Styled] = [release["description"]]
     if words:
         change += [" (", Styled(words, STATUS_STYLES[status]), ")"]

@@ -11,7 +11,7 @@ from paasd.cli import output, release_info, rollback_diff, rollout
 from paasd.cli.client import Refused, path
 from paasd.cli.errors import CliError, print_warning
 from paasd.cli.output import Cell, Styled
-from paasd.cli.release_info import STATUS_STYLES, STATUS_WORDS
+from paasd.cli.release_info import STATUS_STYLES, status_words
 from paasd.cli.rollout import Release
 from paasd.cli.session import PaasCommand, Session, app_options, json_option
 
@@ -87,8 +87,8 @@ def show_output(session: Session, app: str, release: str | None, as_json: bool) 
 )
 @click.argument("release", required=False)
 @click.option("--skip-release-phase", is_flag=True, help="Don't run the release command.")
-@click.option("--code-only", "only", flag_value="code", help="Take its code, keep the config vars of now.")
-@click.option("--config-only", "only", flag_value="config", help="Take its config vars, keep the code of now.")
+@click.option("--code-only", is_flag=True, help="Take its code, keep the config vars of now.")
+@click.option("--config-only", is_flag=True, help="Take its config vars, keep the code of now.")
 @click.option("--diff", is_flag=True, help="Show what it would change, and do nothing.")
 @json_option
 @app_options
@@ -97,12 +97,15 @@ def rollback(
     app: str,
     release: str | None,
     skip_release_phase: bool,
-    only: str | None,
+    code_only: bool,
+    config_only: bool,
     diff: bool,
     as_json: bool,
 ) -> None:
     """Go back to a release's code and config, as a new release."""
-    api = session.api
+    if code_only and config_only:
+        raise click.UsageError("--code-only and --config-only together are the whole release: leave both out.")
+    api, only = session.api, "code" if code_only else "config" if config_only else None
     target = rollout.find(api, app, release) if release else _previous(session, app)
     if diff:
         rollback_diff.show(api, app, target, only, as_json)
@@ -120,7 +123,8 @@ def rollback(
     if as_json:
         output.print_json(ended)
         return
-    print_warning("Rollback affects code and config vars; it doesn't add or remove addons.")
+    if only is None:
+        print_warning("Rollback affects code and config vars; it doesn't add or remove addons.")
     if sys.stderr.isatty() and made["version"] > 1:
         click.echo(f"To undo, run: paas rollback v{made['version'] - 1} -a {app}", err=True)
 
@@ -152,7 +156,7 @@ def _previous(session: Session, app: str) -> Release:
 
 def _row(release: Release) -> list[Cell]:
     status = str(release["status"])
-    words, style = STATUS_WORDS.get(status, ""), STATUS_STYLES.get(status, output.NAME)
+    words, style = status_words(release), STATUS_STYLES.get(status, output.NAME)
     change: list[str | Styled] = [release["description"]]
     if words:
         change += [" ", Styled(words, style)]

@@ -128,7 +128,8 @@ def _failure(api: Api, app: str, release: Release) -> str:
     recent: list[Release] = api.get(path("apps", app, "releases"), range_="version ..; max=50, order=desc")
     current = next((r["version"] for r in recent if r.get("current")), None)
     still = f"your app still runs v{current}" if current is not None else "nothing of your app was changed"
-    return f"v{version} failed: {reason.rstrip('.')}; {still}. See `paas releases:output v{version} -a {app}`."
+    where = f"paas releases:output v{version}" if release.get("output_stream_url") else "paas logs"
+    return f"v{version} failed: {reason.rstrip('.')}; {still}. See `{where} -a {app}`."
 
 
 def _stdout() -> Callable[[bytes], None]:

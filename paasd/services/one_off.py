@@ -15,7 +15,7 @@ import structlog
 
 from paasd.domain.access import Actor
 from paasd.domain.app import App
-from paasd.domain.dyno import Dyno, DynoKind, DynoSpec, DynoState, Exit
+from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, DynoSpec, DynoState, Exit, check_size
 from paasd.domain.errors import InvalidParams, NotFound, PaasError
 from paasd.domain.release import Release
 from paasd.ports import Engine, Shell, Size, Store
@@ -100,9 +100,11 @@ class OneOffs:
         self._offers: dict[str, Offer | ToolOffer] = {}
         self._ends: dict[str, float] = {}
 
-    async def start(self, actor: Actor, app: App, command: str, env: Mapping[str, str]) -> Dyno:
+    async def start(
+        self, actor: Actor, app: App, command: str, env: Mapping[str, str], dyno_size: str | None = None
+    ) -> Dyno:
         """A command on its own; its lines go to the app's log. Raises InvalidParams, DynoUnhealthy."""
-        spec = self._spec(app, await self._release(app), command, env)
+        spec = self._spec(app, await self._release(app), command, env, dyno_size)
         self._note_start(app, spec.name, command, actor)
         dyno = await self._engine.start(spec)
         self._logs.note(app.id, spec.name, "State changed from starting to up")
@@ -110,10 +112,18 @@ class OneOffs:
         self._background.spawn(f"watch {dyno.id}", self._watch(dyno))
         return dyno
 
-    async def offer(self, actor: Actor, app: App, command: str, env: Mapping[str, str], size: Size | None) -> Offer:
+    async def offer(
+        self,
+        actor: Actor,
+        app: App,
+        command: str,
+        env: Mapping[str, str],
+        size: Size | None,
+        dyno_size: str | None = None,
+    ) -> Offer:
         """A command that waits for somebody to talk to it. Raises InvalidParams."""
         command, tells = plain_command(command)
-        spec = self._spec(app, await self._release(app), command, env)
+        spec = self._spec(app, await self._release(app), command, env, dyno_size)
         self._note_start(app, spec.name, command, actor)
         return self._keep(Offer(secrets.token_hex(SECRET_BYTES), _waiting(spec), spec, size, tells_status=tells))
 
@@ -209,7 +219,9 @@ class OneOffs:
             raise InvalidParams(f"{app.name} has no code yet; push it with `git push heroku main`.", resource="dyno")
         return release
 
-    def _spec(self, app: App, release: Release, command: str, env: Mapping[str, str]) -> DynoSpec:
+    def _spec(
+        self, app: App, release: Release, command: str, env: Mapping[str, str], size: str | None = None
+    ) -> DynoSpec:
         if not command.strip() or len(command) > COMMAND_CHARACTERS or "\0" in command:
             raise InvalidParams(f"A command has 1 to {COMMAND_CHARACTERS} characters, none of them NUL; send another.")
         for name, value in env.items():
@@ -219,7 +231,9 @@ class OneOffs:
         if (known := release.processes.commands.get(first)) is not None:  # `heroku run worker`
             command = f"{known} {rest}".rstrip()
         name = f"run.{secrets.randbelow(9000) + 1000}"
-        spec = self._boot.spec(app, release, name, DynoKind.ONE_OFF, command)
+        known_sizes = dict.fromkeys((DEFAULT_SIZE, *self._boot.rules.sizes))
+        size = DEFAULT_SIZE if size is None else check_size(size, known_sizes)
+        spec = self._boot.spec(app, release, name, DynoKind.ONE_OFF, command, size)
         return replace(spec, env={**spec.env, **env})
 
     def _note_start(self, app: App, name: str, command: str, actor: Actor) -> None:

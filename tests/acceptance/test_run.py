@@ -35,6 +35,14 @@ def test_a_command_in_a_dyno_of_its_own_and_inside_another(daemon: Daemon, user:
     assert (code, "exited with code 3" in said) == (3, True)
     assert shell.run("heroku", "run", "--no-tty", "-x", "--", "echo whole; true").splitlines()[-1] == "whole"
     assert "inside web.1" in shell.run("heroku", "run:inside", "web.1", "echo inside $DYNO")
+    memory = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; echo $A, $B"
+    said = shell.run("heroku", "run", "--no-tty", "-s", "standard-2x", "-e", "A=1;B=two words", "--", memory)
+    assert said.splitlines()[-2:] == [str(1024**3), "1, two words"]  # bites: the size left out of a one-off's spec
+    said = shell.run("paas", "run", "-x", "-s", "Standard-2X", "-e", "A=1;B=two words", "--", memory)
+    assert said.splitlines()[-2:] == [str(1024**3), "1, two words"]
+    assert "There is no size 'huge'" in shell.run("paas", "run", "-s", "huge", "true", ok=False)
+    assert "No such option '--siz'" in shell.run("paas", "run", "--siz", "huge", "true", ok=False)
+    assert "is written NAME=VALUE" in shell.run("paas", "run", "-e", "A", "true", ok=False)
     detached = shell.run("heroku", "run:detached", "--", "echo on its own")
     assert "run." in detached
     wait_until(lambda: "on its own" in shell.run("paas", "logs", "-n", "200"), 30, "its line did not reach the log")

@@ -29,7 +29,8 @@ async def refused(world: World, method: str, path: str, body: object = None) -> 
 async def test_options_of_a_new_addon_are_refused_whatever_they_are(world: World) -> None:
     """Bites: `sorted(map(str, …))` of what is no object raises."""
     await world.create()
-    for options in ({"fork": "x"}, 5, "text", ["a"], {"a": {}}):
+    of_all_kinds: list[object] = [{"fork": "x"}, 5, "text", ["a"], {"a": {}}]
+    for options in of_all_kinds:
         status, kind, message = await refused(world, "POST", "/apps/shop/addons", {**PLAN, "config": options})
         assert (status, kind) == (422, "invalid_params")
         assert "Nothing can be set" in message

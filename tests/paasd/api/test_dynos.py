@@ -158,6 +158,7 @@ async def test_sizes(world: World) -> None:
     for wrong in ("huge", 7, {"name": 7}, {"id": "none"}):
         answer = await world.call("PATCH", "/apps/shop/formation", {"updates": [{"type": "web", "size": wrong}]})
         assert answer.status == 422
-    for wrong in ({}, {"name": None}):  # bites: an object without a name taken for no size
-        answer = await world.call("PATCH", "/apps/shop/formation", {"updates": [{"type": "web", "dyno_size": wrong}]})
+    nameless: list[object] = [{}, {"name": None}]
+    for each in nameless:  # bites: an object without a name taken for no size
+        answer = await world.call("PATCH", "/apps/shop/formation", {"updates": [{"type": "web", "dyno_size": each}]})
         assert answer.status == 422

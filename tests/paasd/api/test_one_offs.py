@@ -51,7 +51,16 @@ async def test_inside_a_running_dyno(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"command": 3}, {"command": ""}, {"command": "a", "env": []}, {"command": "a", "env": {"A": []}}]
+    "body",
+    [
+        {},
+        {"command": 3},
+        {"command": ""},
+        {"command": "a", "env": []},
+        {"command": "a", "env": {"A": []}},
+        {"command": "a", "size": "huge"},
+        {"command": "a", "size": 3},
+    ],
 )
 async def test_what_can_not_be_meant(world: World, body: dict[str, object]) -> None:
     await world.deployed(await world.create())

@@ -60,14 +60,25 @@ def test_did_you_mean(paas: Run, typed: str, meant: str) -> None:
     assert f"{typed} is not a paas command: did you mean `paas {meant}`?" in ran.stderr
 
 
-def test_nothing_alike(paas: Run) -> None:
-    ran = paas("xyzzy")
+@pytest.mark.parametrize("typed", ["xyzzy", "frobnicate"])
+def test_nothing_alike(paas: Run, typed: str) -> None:
+    """Bites: take what is half alike, and `frobnicate` is meant to be `addons:create`."""
+    ran = paas(typed)
     assert ran.returncode == 2
     assert "did you mean" not in ran.stderr
 
 
+def test_alone_it_tells_what_there_is(paas: Run) -> None:
+    """Bites: click's own way, by which help is an error of one who typed nothing."""
+    alone = paas()
+    assert (alone.returncode, alone.stdout, alone.stderr) == (0, paas("--help").stdout, "")
+    assert paas("-h").stdout == alone.stdout
+    assert paas("config:set", "-h").stdout == paas("help", "config:set").stdout
+
+
 def test_version(paas: Run) -> None:
     assert paas("--version").stdout.startswith("paas ")
+    assert paas("version").stdout == paas("--version").stdout
 
 
 def test_completion(paas: Run) -> None:

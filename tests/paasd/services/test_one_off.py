@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 
 import pytest
 
-from paasd.domain.dyno import DynoKind, DynoState, Exit
+from paasd.domain.dyno import DEFAULT_SIZE, DynoKind, DynoState, Exit, Limits
 from paasd.domain.errors import InvalidParams, NotFound
 from paasd.services.one_off import ASKS_STATUS, OneOffRules, OneOffs, plain_command
 from tests.paasd.services.world import World, until
@@ -30,6 +30,20 @@ async def test_on_its_own_it_is_logged_and_gone_when_it_ends(world: World) -> No
         return dyno.id not in {each.id for each in await world.engine.dynos()}
 
     await until(gone)
+
+
+async def test_it_has_the_size_that_is_asked_for(world: World) -> None:
+    """Bites: the size left out of `_spec`, and it is the smallest whatever is asked."""
+    app = await world.deployed()
+    boot = world.releases._hands.boot
+    boot = replace(boot, rules=replace(boot.rules, sizes={"Standard-2X": Limits(memory=7)}))
+    runs = OneOffs(world.store, world.engine, boot, world.logs, world.background, OneOffRules(grace=0))
+    for asked, size in ((None, DEFAULT_SIZE), ("standard-1x", DEFAULT_SIZE), ("standard-2x", "Standard-2X")):
+        assert (await runs.start(world.actor, app, "hang", {}, asked)).size == size
+        offer = await runs.offer(world.actor, app, "hang", {}, None, asked)
+        assert (offer.dyno.size, offer.spec.limits.memory == 7) == (size, size == "Standard-2X")
+    with pytest.raises(InvalidParams, match="There is no size 'huge'; there are Standard-1X, Standard-2X"):
+        await runs.start(world.actor, app, "hang", {}, "huge")
 
 
 async def test_a_deploy_leaves_it_alone(world: World) -> None:
