@@ -46,8 +46,9 @@ from paasd.failpoints import parse_failpoints
 from paasd.home import Home
 from paasd.ports import AddonProvider, Engine
 from paasd.providers import default_provider, open_providers
-from paasd.rules import boot_rules, build_rules, catalogue, deploy_rules, disk_rules, log_rates
+from paasd.rules import boot_rules, build_rules, catalogue, deploy_rules, disk_rules, log_rates, partners
 from paasd.services.access import Access
+from paasd.services.addon_partners import Partners
 from paasd.services.addon_work import AddonRules, AddonWork
 from paasd.services.addons import Addons
 from paasd.services.apps import Apps
@@ -268,6 +269,7 @@ def api_parts(settings: Settings, home: Home, adapters: Adapters, services: Serv
         access=access,
         authorizations=Authorizations(adapters.store),
         addons=services.addons,
+        partners=Partners(adapters.store, services.addons.work, partners(settings), home.url_secret()),
         audit=audit,
         apps=services.apps,
         builds=services.builds,

@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 
 from paasd.adapters.docker_addons import DockerAddons
+from paasd.adapters.partner_addons import PartnerAddons
 from paasd.adapters.process_addons import EmbeddedAddons
 from paasd.adapters.shared_addons import SharedAddons
+from paasd.adapters.web_fetch import WebFetch
 from paasd.engines import docker_settings
 from paasd.home import Home
 from paasd.ports import AddonProvider, Engine
+from paasd.rules import partners
 from paasd.settings import Settings, SettingsError
 
 
@@ -50,11 +53,16 @@ def default_provider(settings: Settings, home: Home) -> str:
 async def open_providers(
     settings: Settings, home: Home, engine: Engine, stack: AsyncExitStack, used: Iterable[str]
 ) -> Mapping[str, AddonProvider]:
-    """The default one, those that services are set to, and those that add-ons of the ledger were `used` to be had
-    from, as far as they are there; closed with the stack."""
+    """The default one, those that services are set to, those that add-ons of the ledger were `used` to be had from, as
+    far as they are there, and the partners; closed with the stack."""
+    web = WebFetch(settings.web.allow_private)
+    asked = {
+        one.provider: await stack.enter_async_context(PartnerAddons(one, web, settings.api_url, home.url_secret()))
+        for one in partners(settings)
+    }
     own = (service.provider for service in settings.addons.services.values())
     names = dict.fromkeys([default_provider(settings, home), *own, *used])
-    return {
+    return asked | {
         name: await stack.enter_async_context(PROVIDERS[name](settings, home, engine))
         for name in names
         if name is not None and name in PROVIDERS

@@ -1,17 +1,20 @@
 """From the settings to the rules that the services go by."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 from paasd.domain.addon import Service
-from paasd.domain.addon_catalogue import Catalogue, built_in, make_plan
+from paasd.domain.addon_catalogue import Catalogue, built_in, make_plan, partner_service
 from paasd.domain.disk import MEGABYTE, DiskRules
 from paasd.domain.dyno import DEFAULT_SIZE, Limits
+from paasd.domain.partner import Manifest, parse_manifest
 from paasd.services.boot import BootRules
 from paasd.services.builds import BuildRules
 from paasd.services.deploy import DeployRules
 from paasd.services.logs import LogRates
 from paasd.settings import Settings, SettingsError, SizeSettings, parse_address
-from paasd.settings_addons import ServiceSettings
+from paasd.settings_addons import PartnerSettings, ServiceSettings
 
 
 def boot_rules(settings: Settings) -> BootRules:
@@ -64,7 +67,29 @@ def catalogue(settings: Settings, provider: str) -> Catalogue:
     known = {service.name for service in built_in()}
     for name in own.keys() - known:
         raise SettingsError(f"Unknown add-on service addons.services.{name}: known are {', '.join(sorted(known))}.")
-    return Catalogue(_service(one, own.get(one.name, ServiceSettings()), provider) for one in built_in())
+    ours = [_service(one, own.get(one.name, ServiceSettings()), provider) for one in built_in()]
+    return Catalogue([*ours, *map(partner_service, partners(settings))])
+
+
+def partners(settings: Settings) -> tuple[Manifest, ...]:
+    """The third parties whose services there are. SettingsError for a manifest that can't be read or used, and for two
+    services of one name."""
+    found: dict[str, Manifest] = {}
+    taken = {name for one in built_in() for name in (one.name, *one.aliases)}
+    for given in settings.addons.partners:
+        wanted = PartnerSettings(given) if isinstance(given, str) else given
+        file = settings.home / Path(wanted.manifest).expanduser()
+        try:
+            manifest = parse_manifest(json.loads(file.read_bytes()), wanted.plans, wanted.client_secret)
+        except OSError as error:
+            raise SettingsError(f"The add-on manifest {file} can't be read ({error.strerror}).") from error
+        except (ValueError, RecursionError) as error:
+            told = "it is not JSON" if isinstance(error, json.JSONDecodeError | RecursionError) else str(error)
+            raise SettingsError(f"The add-on manifest {file} can't be used: {told}.") from None  # it holds secrets
+        if manifest.id in taken or manifest.id in found:
+            raise SettingsError(f"The add-on manifest {file} is of {manifest.id!r}, a service that there is already.")
+        found[manifest.id] = manifest
+    return tuple(found.values())
 
 
 def _service(service: Service, own: ServiceSettings, provider: str) -> Service:

@@ -35,10 +35,25 @@ class SharedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"SharedSettings(postgresql={'…' if self.postgresql else None})"
 
 
+class PartnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A third party's service: the file of its addon-manifest.json, from the home where it is no whole path; its plans'
+    slugs, the default one first (none: as the manifest has them, else "test"), and what it says at /oauth/token (none:
+    api.password of the manifest)."""
+
+    manifest: str
+    plans: tuple[str, ...] = ()
+    client_secret: str | None = None
+
+    def __repr__(self) -> str:
+        """Without its secret."""
+        return f"PartnerSettings(manifest={self.manifest!r}, plans={self.plans!r})"
+
+
 class AddonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where add-ons are had from (auto: containers with Docker's engine, this machine's own servers without it), the
     seconds that provisioning may take, how many backups of each database that were asked for are kept, and for how many
-    days those of a schedule, and what is changed of the services by their names ("heroku-redis")."""
+    days those of a schedule, what is changed of the services by their names ("heroku-redis"), and the partners whose
+    services there are too: the file of a manifest, or PartnerSettings."""
 
     backups: Count = 25
     backup_days: Count = 7
@@ -46,3 +61,4 @@ class AddonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: Duration = 600.0
     services: dict[str, ServiceSettings] = {}
     shared: SharedSettings = SharedSettings()
+    partners: tuple[str | PartnerSettings, ...] = ()

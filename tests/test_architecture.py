@@ -44,7 +44,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paasd.failpoints": set(),
     "paasd.settings_addons": ANYWHERE,
     "paasd.rules": {"paasd.settings", "paasd.settings_addons", "paasd.services", "paasd.domain"},
-    "paasd.providers": {"paasd.settings", "paasd.home", "paasd.engines", "paasd.adapters", "paasd.ports"},
+    "paasd.providers": {
+        *("paasd.settings", "paasd.home", "paasd.engines", "paasd.rules", "paasd.adapters", "paasd.ports"),
+    },
     "paasd.takeover": {"paasd.home", *ANYWHERE},
     "paasd.engines": {
         *("paasd.settings", "paasd.home", "paasd.adapters", "paasd.ports", "paasd.domain", "paasd.failpoints"),
@@ -138,6 +140,9 @@ TESTED_ELSEWHERE = {
     "paasd/ports/store_addons.py": "tests/contracts/test_store_addons.py",
     "paasd/doctor_addons.py": "tests/paasd/services/test_addon_orphans.py",
     "paasd/services/addon_releases.py": "tests/paasd/services/test_addons.py",
+    "paasd/services/addon_checks.py": "tests/paasd/services/test_addons.py",
+    "paasd/services/addon_partners.py": "tests/paasd/api/test_partners.py",
+    "paasd/api/dashboard_page.py": "tests/paasd/api/test_dashboards.py",
     "paasd/services/addon_work.py": "tests/paasd/services/test_addons.py",
     "paasd/api/addon_resources.py": "tests/paasd/api/test_addons.py",
     "paasd/settings_addons.py": "tests/paasd/test_rules.py",

@@ -15,6 +15,7 @@ from paasd.domain.addon import LIVING, Addon, AddonState, AttachedNow, AttachedT
 from paasd.domain.errors import InvalidParams, NotFound
 
 SECRET, NEXT, VALUE = "secret", "next", "value:"  # names under the seal
+RESOURCE, OPTION, MESSAGE = "resource", "option:", "message"
 
 
 class AddonTables:
@@ -154,8 +155,9 @@ class AddonTables:
 
     def _addon_values(self, addon: Addon) -> dict[str, Any]:
         sealed = {SECRET: addon.secret, **{f"{VALUE}{name}": value for name, value in addon.values.items()}}
-        if addon.next_secret is not None:
-            sealed[NEXT] = addon.next_secret
+        sealed |= {f"{OPTION}{name}": value for name, value in addon.options.items()}
+        optional = {NEXT: addon.next_secret, RESOURCE: addon.resource, MESSAGE: addon.message or None}
+        sealed |= {name: value for name, value in optional.items() if value is not None}
         return {
             "name": addon.name,
             "app_id": addon.app_id,
@@ -185,11 +187,14 @@ class AddonTables:
             created_at=row.created_at,
             updated_at=row.updated_at,
             secret=sealed[SECRET],
-            values={name.removeprefix(VALUE): text for name, text in sealed.items() if name.startswith(VALUE)},
+            values=_after(VALUE, sealed),
             next_secret=sealed.get(NEXT),
             attached_as=row.attached_as,
             failure=row.failure,
             ended_at=row.ended_at,
+            resource=sealed.get(RESOURCE),
+            options=_after(OPTION, sealed),
+            message=sealed.get(MESSAGE, ""),
         )
 
     def _attachment_values(self, attachment: Attachment) -> dict[str, Any]:
@@ -215,6 +220,10 @@ class AddonTables:
             values=self._seal.open(row.sealed, row.id),
             ended_at=row.ended_at,
         )
+
+
+def _after(prefix: str, sealed: Mapping[str, str]) -> dict[str, str]:
+    return {name.removeprefix(prefix): text for name, text in sealed.items() if name.startswith(prefix)}
 
 
 def _in(states: frozenset[AddonState]) -> ColumnElement[bool]:

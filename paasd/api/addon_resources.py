@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 
 from paasd.api.resources import BUILT_IN_SINCE, Resource, app_reference, derived_id, stamp
-from paasd.domain.addon import Addon, AddonState, Attachment, Plan, Service
+from paasd.domain.addon import Addon, AddonState, Attachment, Kind, Plan, Service
 from paasd.domain.app import App
 
 PRICE = {"cents": 0, "contract": False, "metered": False, "unit": "month"}
@@ -20,8 +20,8 @@ def service_resource(service: Service) -> Resource:
         "name": service.name,
         "state": "ga",
         "supported_generations": [{"id": derived_id("generation", "cedar"), "name": "cedar"}],
-        "supports_multiple_installations": True,
-        "supports_sharing": True,
+        "supports_multiple_installations": service.several,
+        "supports_sharing": service.shared,
         "updated_at": BUILT_IN_SINCE,
     }
 
@@ -34,6 +34,8 @@ def plan_resource(plan: Plan, service: Service) -> Resource:
     ]
     if plan.connections is not None:
         bounds.append(f"{plan.connections} connections")
+    if service.kind is Kind.PARTNER:
+        bounds = [f"{plan.human_name} of {service.human_name}"]
     return {
         "addon_service": {"id": service.id, "name": service.name},
         "compliance": [],
@@ -63,6 +65,7 @@ def addon_resource(
     *,
     expand: Set[str] = frozenset(),
     message: str = "",
+    web_url: str | None = None,
 ) -> Resource:
     """`expand`: whether "plan" and "addon_service" are whole. `owner` is None where its app is destroyed."""
     app = {"id": addon.app_id, "name": owner.name if owner is not None else ""}
@@ -74,16 +77,16 @@ def addon_resource(
         "app": app,
         "billed_price": PRICE,
         "billing_entity": {**app, "type": "app"},
-        "config_vars": variables_of(attached, addon.app_id),
+        "config_vars": variables_of(attached, addon.app_id, service.suffixes),
         "created_at": stamp(addon.created_at),
         "id": addon.id,
         "name": addon.name,
         "plan": plan_resource(plan, service) if "plan" in expand else {"id": plan.id, "name": plan.name},
-        "provider_id": addon.provider,
+        "provider_id": addon.resource or addon.provider,
         "provision_message": message,
         "state": ON_THE_WIRE.get(state, state.value),
         "updated_at": stamp(addon.updated_at),
-        "web_url": None,
+        "web_url": web_url,
     }
 
 
@@ -93,8 +96,10 @@ def attachment_resource(
     addon: Addon,
     owner: App | None,
     plan: Plan,
+    suffixes: Sequence[str],
     *,
     include: Set[str] = frozenset(),
+    web_url: str | None = None,
 ) -> Resource:
     """`include`: whether "config_vars" (their names) and "addon:plan" are in it."""
     of: Resource = {"app": {"id": addon.app_id, "name": owner.name if owner else ""}, "id": addon.id}
@@ -110,10 +115,10 @@ def attachment_resource(
         "name": attachment.name,
         "namespace": None,
         "updated_at": stamp(attachment.updated_at),
-        "web_url": None,
+        "web_url": web_url,
     }
     if "config_vars" in include:
-        shown["config_vars"] = names_of(attachment)
+        shown["config_vars"] = names_of(attachment, suffixes)
     return shown
 
 
@@ -122,11 +127,12 @@ def config_resource(values: Mapping[str, str]) -> list[Resource]:
     return [{"name": name, "value": value} for name, value in sorted(values.items())]
 
 
-def variables_of(attached: Sequence[Attachment], app_id: str) -> list[str]:
-    """The names of the config vars that the app has of these."""
-    return [name for one in attached if one.app_id == app_id and one.ended_at is None for name in names_of(one)]
+def variables_of(attached: Sequence[Attachment], app_id: str, suffixes: Sequence[str]) -> list[str]:
+    """The names of the config vars that the app has of these, of a service whose config vars end like that."""
+    mine = [one for one in attached if one.app_id == app_id and one.ended_at is None]
+    return [name for one in mine for name in names_of(one, suffixes)]
 
 
-def names_of(attachment: Attachment) -> list[str]:
+def names_of(attachment: Attachment, suffixes: Sequence[str]) -> list[str]:
     """Of its config vars; before the app was let in, those that it will have."""
-    return sorted(attachment.values) or [f"{attachment.name}_URL"]
+    return sorted(attachment.values) or [f"{attachment.name}_{suffix}" for suffix in suffixes]

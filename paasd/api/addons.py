@@ -10,6 +10,7 @@ from paasd.api.addon_resources import (
     plan_resource,
     service_resource,
 )
+from paasd.api.identity import PARTNER
 from paasd.api.paging import reply_list
 from paasd.api.parts import PARTS
 from paasd.api.replies import reply
@@ -31,6 +32,7 @@ from paasd.domain.addon import Addon, Attachment
 from paasd.domain.app import App
 from paasd.domain.errors import InvalidParams, NotFound
 
+OPTIONS, OPTION_CHARACTERS = 50, 1000
 ATTRIBUTES = ("id", "name", "created_at", "updated_at")
 NO_ADDON = "Couldn't find that add-on; see `heroku addons`."
 NO_ATTACHMENT = "Couldn't find that add-on attachment; see `heroku addons`."
@@ -65,24 +67,27 @@ async def index(request: web.Request) -> web.Response:
         found = [one for one in await parts.addons.destroyed() if admin or one.app_id in visible]
     else:
         found = [one for one in await parts.addons.all() if one.app_id in visible]
-    return reply_list(request, [await _addon(request, one) for one in found], ATTRIBUTES)
+    return reply_list(request, [await show_addon(request, one) for one in found], ATTRIBUTES)
 
 
 async def index_of_app(request: web.Request) -> web.Response:
     """Its own, as Heroku has it; those attached from other apps are among its attachments."""
     app = await find_app(request)
     found = [one for one in await request.app[PARTS].addons.of(app) if one.app_id == app.id]
-    return reply_list(request, [await _addon(request, one) for one in found], ATTRIBUTES)
+    return reply_list(request, [await show_addon(request, one) for one in found], ATTRIBUTES)
 
 
 async def show(request: web.Request) -> web.Response:
-    return reply(request, await _addon(request, await _find(request)))
+    return reply(request, await show_addon(request, request[PARTNER] if PARTNER in request else await _find(request)))
 
 
 async def show_config(request: web.Request) -> web.Response:
-    """Its password stands in it."""
-    addon = await _find(request, Permission.OPERATE)
-    return reply(request, config_resource({"URL": (await request.app[PARTS].addons.access(addon)).url}))
+    """Its password stands in it. A partner's is as its manifest names it."""
+    parts = request.app[PARTS]
+    addon = request[PARTNER] if PARTNER in request else await _find(request, Permission.OPERATE)
+    if parts.partners.manifest(addon) is not None:
+        return reply(request, config_resource(parts.partners.config(addon)))
+    return reply(request, config_resource((await parts.addons.access(addon)).variables))
 
 
 async def create(request: web.Request) -> web.Response:
@@ -90,18 +95,16 @@ async def create(request: web.Request) -> web.Response:
     app, body = await find_app(request), await read_object(request)
     attachment = body.get("attachment")
     attach_as = text_of(attachment, "name") if isinstance(attachment, dict) else None
-    if options := body.get("config"):
-        named = ", ".join(sorted(options)) if isinstance(options, dict) else "config"
-        raise InvalidParams(
-            f"Nothing can be set of a new add-on here ({named[:100]}); leave the options out, and see "
-            "`heroku addons:plans`.",
-            resource="add_on",
-        )
     made = await request.app[PARTS].addons.create(
-        request[ACTOR], app, identity_of(body, "plan"), name=text_of(body, "name"), attach_as=attach_as
+        request[ACTOR],
+        app,
+        identity_of(body, "plan"),
+        name=text_of(body, "name"),
+        attach_as=attach_as,
+        options=_options(body),
     )
     note(request, addon=[None, made.name], plan=[None, made.plan])
-    return reply(request, await _addon(request, made), status=201)
+    return reply(request, await show_addon(request, made), status=201)
 
 
 async def update(request: web.Request) -> web.Response:
@@ -116,7 +119,7 @@ async def update(request: web.Request) -> web.Response:
         note(request, addon=[addon.name, name])
         addon = await addons.rename(request[ACTOR], addon, name)
     message = f"{addon.plan} is in force." if plan is not None else ""
-    return reply(request, await _addon(request, addon, message))
+    return reply(request, await show_addon(request, addon, message))
 
 
 async def destroy(request: web.Request) -> web.Response:
@@ -124,7 +127,7 @@ async def destroy(request: web.Request) -> web.Response:
     force = flag_of(body, "force") or False
     note(request, addon=[addon.name, None])
     gone = await request.app[PARTS].addons.destroy(request[ACTOR], addon, force=force)
-    return reply(request, await _addon(request, gone))
+    return reply(request, await show_addon(request, gone))
 
 
 async def undestroy(request: web.Request) -> web.Response:
@@ -136,7 +139,7 @@ async def undestroy(request: web.Request) -> web.Response:
         raise NotFound(NO_ADDON, resource="add_on")
     addon = await request.app[PARTS].addons.undestroy(request[ACTOR], name, app, attach_as=text_of(body, "name"))
     note(request, addon=[None, addon.name])
-    return reply(request, await _addon(request, addon), status=201)
+    return reply(request, await show_addon(request, addon), status=201)
 
 
 async def resolve(request: web.Request) -> web.Response:
@@ -144,7 +147,7 @@ async def resolve(request: web.Request) -> web.Response:
     body = await read_object(request)
     addon = await _named(request, identity_of(body, "addon"), await _app_of(request, body))
     _check_service(request, body, addon.service, "add_on", NO_ADDON)
-    return reply(request, [await _addon(request, addon)])
+    return reply(request, [await show_addon(request, addon)])
 
 
 # --- attachments ------------------------------------------------------------------------------------------------------
@@ -277,6 +280,17 @@ async def _app_of(request: web.Request, body: dict[str, object]) -> App | None:
     return app
 
 
+def _options(body: dict[str, object]) -> dict[str, str]:
+    """What a partner is given: `heroku addons:create acme:basic -- --zone=east`."""
+    given = body.get("config") or {}
+    if not isinstance(given, dict) or not all(isinstance(value, str | int | float) for value in given.values()):
+        raise InvalidParams("config must be an object of names and texts; leave it out.", resource="add_on")
+    shown = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
+    if len(shown) > OPTIONS or any(len(name) + len(value) > OPTION_CHARACTERS for name, value in shown.items()):
+        raise InvalidParams(f"An add-on has {OPTIONS} options of {OPTION_CHARACTERS} characters at most; say less.")
+    return shown
+
+
 def _check_service(request: web.Request, body: dict[str, object], has: str, resource: str, message: str) -> None:
     wanted = body.get("addon_service")
     if wanted and request.app[PARTS].addons.catalogue.service(identity_of(body, "addon_service")).name != has:
@@ -286,17 +300,19 @@ def _check_service(request: web.Request, body: dict[str, object], has: str, reso
 # --- showing ----------------------------------------------------------------------------------------------------------
 
 
-async def _addon(request: web.Request, addon: Addon, message: str = "") -> Resource:
-    addons = request.app[PARTS].addons
+async def show_addon(request: web.Request, addon: Addon, message: str = "") -> Resource:
+    """As the wire has it; `message` is what its change has to say."""
+    addons, links = request.app[PARTS].addons, request.app[PARTS].links
     return addon_resource(
         addon,
         addons.shown_state(addon),
         await _owner(request, addon),
-        addons.catalogue.service(addon.service),
+        addons.catalogue.service_of(addon.service),
         addons.catalogue.plan_of(addon.service, addon.plan),
         await addons.attachments(addon_id=addon.id),
         expand=_listed(request, "Accept-Expansion"),
-        message=message,
+        message=message or addon.message,
+        web_url=links.dashboard(addon.id, request[ACCOUNT].id) if ACCOUNT in request else None,
     )
 
 
@@ -309,7 +325,9 @@ async def _attachment(request: web.Request, attachment: Attachment) -> Resource:
         addon,
         await _owner(request, addon),
         parts.addons.catalogue.plan_of(addon.service, addon.plan),
+        parts.addons.catalogue.service_of(addon.service).suffixes,
         include=_listed(request, "Accept-Inclusion"),
+        web_url=parts.links.dashboard(addon.id, request[ACCOUNT].id),
     )
 
 

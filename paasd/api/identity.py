@@ -21,6 +21,7 @@ from paasd.api.rates import count
 from paasd.api.replies import JSON, Refusal
 from paasd.api.requests import ACCOUNT, ACTOR, APP, DETAIL, PERMISSIONS, REQUEST_ID, TOKEN, shown_path
 from paasd.domain.access import Account, Actor, Token, TokenKind
+from paasd.domain.addon import Addon
 from paasd.domain.audit import NewEntry
 from paasd.domain.errors import Forbidden, PaasError, Unauthorized
 from paasd.services.access import no_app, out_of_scope
@@ -28,6 +29,13 @@ from paasd.services.access import no_app, out_of_scope
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PUBLIC = web.AppKey("PUBLIC", frozenset[object])
+PARTNER = web.RequestKey("PARTNER", Addon)
+PARTNERS_ROUTES = frozenset(  # of an add-on whose partner asks; nothing else is open to it
+    (
+        *("GET /addons/{addon}", "GET /addons/{addon}/config", "PATCH /addons/{addon}/config"),
+        *("POST /addons/{addon}/actions/provision", "POST /addons/{addon}/actions/deprovision"),
+    )
+)
 LOGIN = ("POST", "/oauth/authorizations")  # the one call that a password opens
 READS = ("GET", "HEAD", "OPTIONS")
 GUESS_SECONDS, ADDRESSES = 60.0, 10_000
@@ -67,6 +75,9 @@ GUESSES = web.AppKey("GUESSES", Guesses)
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A token, as Bearer or as the password of Basic, for all but public routes."""
     if request.match_info.handler in request.app[PUBLIC]:
+        return await handler(request)
+    if (partner := await request.app[PARTS].partners.authenticate(_credentials(request)[1])) is not None:
+        _admit_partner(request, partner)
         return await handler(request)
     try:
         account, token = await _who(request)
@@ -148,6 +159,18 @@ async def _fields(request: web.Request) -> list[str]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     return sorted(str(name)[:100] for name in body)[:FIELDS_NOTED] if isinstance(body, dict) else []
+
+
+def _admit_partner(request: web.Request, addon: Addon) -> None:
+    """Raises Forbidden for all but what its token is for."""
+    resource = request.match_info.route.resource
+    method = "GET" if request.method == "HEAD" else request.method
+    route = f"{method} {resource.canonical}" if resource is not None else ""
+    if route not in PARTNERS_ROUTES or request.match_info["addon"] != addon.id:
+        raise Forbidden("This token is for one add-on, by its id, and its config alone.")
+    request[PARTNER] = addon
+    request[ACTOR] = request.app[PARTS].partners.actor(addon, address_of(request))
+    count(request, addon.id)
 
 
 def address_of(request: web.Request) -> str:

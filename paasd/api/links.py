@@ -59,6 +59,11 @@ class Links:
         base = str(URL(self.public_url).with_scheme("https")).rstrip("/")
         return f"{base}{path}?{urlencode({SIGNATURE: self._mint(path)})}"
 
+    def dashboard(self, addon_id: str, account_id: str) -> str:
+        """An add-on's page, for one account."""
+        path = dashboard_path(addon_id, account_id)
+        return f"{self.public_url}{path}?{urlencode({SIGNATURE: self._mint(path)})}"
+
     def dump_of(self, url: str) -> str | None:
         """The backup that this URL, from `dump`, opens; None for any other URL."""
         given = URL(url)
@@ -90,6 +95,11 @@ def output_path(app_id: str, kind: str, key: str) -> str:
 def dump_path(transfer_id: str) -> str:
     """The path of a backup's bytes, which is also what its signature signs."""
     return f"/dumps/{transfer_id}"
+
+
+def dashboard_path(addon_id: str, account_id: str) -> str:
+    """The path of an add-on's page, which is also what its signature signs."""
+    return f"/dashboards/{addon_id}/{account_id}"
 
 
 def source_resource(method: str, key: str) -> str:

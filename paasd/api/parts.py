@@ -9,6 +9,7 @@ from paasd.api.links import Links
 from paasd.api.ssh import SshDoor
 from paasd.ports import Outputs, RequestStore
 from paasd.services.access import Access
+from paasd.services.addon_partners import Partners
 from paasd.services.addons import Addons
 from paasd.services.apps import Apps
 from paasd.services.archives import Archives
@@ -46,6 +47,7 @@ class ApiParts:
     authorizations: Authorizations
     audit: Audit
     addons: Addons
+    partners: Partners
     apps: Apps
     builds: Builds
     archives: Archives

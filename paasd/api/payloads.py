@@ -84,7 +84,7 @@ class Payloads:
 
     async def _addon(self, app: App, happening: Happening) -> Resource:
         addon = await self._store.addon(happening.entity_id)
-        service, plan = self._catalogue.service(addon.service), self._catalogue.plan_of(addon.service, addon.plan)
+        service, plan = self._catalogue.service_of(addon.service), self._catalogue.plan_of(addon.service, addon.plan)
         attached = await self._store.attachments(addon_id=addon.id)
         return addon_resource(addon, AddonState(happening.detail), app, service, plan, attached)
 
@@ -93,8 +93,8 @@ class Payloads:
         addon = await self._store.addon(then["addon"])
         created = datetime.fromtimestamp(then["created"] / 1_000_000, UTC)
         attachment = Attachment(happening.entity_id, addon.id, app.id, then["name"], created, happening.at)
-        plan = self._catalogue.plan_of(addon.service, addon.plan)
-        return attachment_resource(attachment, app, addon, await self._owner(addon), plan)
+        service, plan = self._catalogue.service_of(addon.service), self._catalogue.plan_of(addon.service, addon.plan)
+        return attachment_resource(attachment, app, addon, await self._owner(addon), plan, service.suffixes)
 
     async def _owner(self, addon: Addon) -> App | None:
         try:

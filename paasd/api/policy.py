@@ -247,6 +247,9 @@ APP_ROUTES: Mapping[tuple[Scope, Permission], str] = {
     """,
 }
 ADMIN_ROUTES = """
+    PATCH /addons/{addon}/config
+    POST /addons/{addon}/actions/deprovision
+    POST /addons/{addon}/actions/provision
     GET /paasd/accounts
     POST /paasd/accounts
     DELETE /paasd/accounts/{account}

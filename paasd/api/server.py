@@ -14,6 +14,7 @@ from paasd.api import (
     ca,
     collaborators,
     config_vars,
+    dashboards,
     databases,
     disk,
     domains,
@@ -24,6 +25,7 @@ from paasd.api import (
     maintenance,
     one_offs,
     openapi,
+    partners,
     people,
     platform,
     process,
@@ -54,6 +56,7 @@ MODULES = (
         webhooks,
         domains,
         addons,
+        partners,
         drains,
         maintenance,
         logs,
@@ -79,6 +82,8 @@ def make_api(parts: ApiParts) -> web.Application:
     public += attach.PUBLIC_ROUTES
     public += sources.PUBLIC_ROUTES
     public += transfers.PUBLIC_ROUTES
+    public += partners.PUBLIC_ROUTES
+    public += dashboards.PUBLIC_ROUTES
     public += openapi.PUBLIC_ROUTES
     public += parts.extra_routes
     api[PARTS] = parts

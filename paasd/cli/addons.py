@@ -19,6 +19,7 @@ SECTION = "Add-ons"
 STATES = {"provisioning": "creating", "provisioned": "created", "deprovisioning": "destroying"}
 LOOKS = {"provisioned": output.GOOD, "provisioning": output.BUSY, "deprovisioning": output.BUSY}
 WAIT_SECONDS = 1.0
+KEPT_BY = ("container", "embedded", "shared")  # partners keep nothing
 
 
 @click.command(cls=PaasCommand, name="addons", section=SECTION, example="paas addons")
@@ -168,6 +169,24 @@ def info(session: Session, app: str | None, addon: str, as_json: bool) -> None:
     )
 
 
+@click.command(cls=PaasCommand, name="addons:open", section=SECTION, example="paas addons:open DATABASE")
+@click.argument("addon")
+@click.option("--show-url", is_flag=True, help="Print the address only; it opens the page for 2 to 3 hours.")
+@json_option
+@maybe_app_options
+def open_dashboard(session: Session, app: str | None, addon: str, show_url: bool, as_json: bool) -> None:
+    """Open an add-on's page in a web browser: how it is, or its partner's dashboard."""
+    url = str(_resolve(session, app, addon)["web_url"])
+    if as_json or show_url:
+        output.print_json({"url": url}) if as_json else click.echo(url)
+        return
+    output.write(["Opening ", Styled(addon, output.NAME), "..."])
+    sys.stdout.flush()
+    import webbrowser
+
+    webbrowser.open(url)
+
+
 @click.command(
     cls=PaasCommand,
     name="addons:destroy",
@@ -184,7 +203,7 @@ def info(session: Session, app: str | None, addon: str, as_json: bool) -> None:
 def destroy(
     session: Session, app: str | None, addon: str, confirm: str | None, force: bool, wait: bool, as_json: bool
 ) -> None:
-    """Destroy an add-on; its data is kept for 7 days (addons:undestroy)."""
+    """Destroy an add-on; its data is kept for 7 days (addons:undestroy), but for a partner's."""
     found = _resolve(session, app, addon)
     owner = str(found["app"]["name"])
     _confirm(owner, str(found["name"]), confirm)
@@ -195,7 +214,7 @@ def destroy(
         gone = _wait(session, gone, "Waiting for ", "deprovisioning")
     if as_json:
         output.print_json(gone)
-    else:
+    elif gone["provider_id"] in KEPT_BY:
         click.echo(f"Its data is kept for 7 days: paas addons:undestroy {found['name']} -a {owner}")
 
 
@@ -313,4 +332,7 @@ def _state(addon: dict[str, Any]) -> Cell:
     return [Styled(STATES.get(state, state), LOOKS.get(state, output.BAD))]
 
 
-COMMANDS = (*(list_addons, services, plans, create, wait, info, destroy, undestroy, upgrade, rename, attach, detach),)
+COMMANDS = (
+    *(list_addons, services, plans, create, wait, info, open_dashboard, destroy, undestroy, upgrade, rename),
+    *(attach, detach),
+)

@@ -72,7 +72,8 @@ class Plan:
 class Service:
     """`name` is Heroku's ("heroku-postgresql"), `aliases` what else people type ("postgresql").
 
-    `variable` is what an attachment's config vars begin with where no name was given ("DATABASE", "REDIS").
+    `variable` is what an attachment's config vars begin with where no name was given ("DATABASE", "REDIS"), `suffixes`
+    what they end with. `several`: an app may have more than one; `shared`: other apps may be attached to one.
     """
 
     id: str
@@ -83,12 +84,17 @@ class Service:
     plans: tuple[Plan, ...]
     aliases: tuple[str, ...] = ()
     provider: str = ""  # the AddonProvider that it is had from
+    suffixes: tuple[str, ...] = ("URL",)
+    several: bool = True
+    shared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Addon:
     """`secret` is its password here, of 256 random bits: chosen before anything is provisioned, so that doing it again
-    gives the same. `values` are the config vars that a partner gave, by name; empty for providers of ours.
+    gives the same. `values` are the config vars that a partner gave, by what follows the attachment's name ("URL");
+    empty for providers of ours, as are `resource` (what the partner calls it), `options` (what it was ordered with) and
+    `message` (what the partner says of it).
 
     `plan` and `service` are names; `app_id` is the app that owns ("is billed for") it. `host` is what it was called at
     first: a server's host name, which a rename leaves as it is. `next_secret` is there while it is being made the
@@ -111,6 +117,9 @@ class Addon:
     attached_as: str | None = None
     failure: str | None = None
     ended_at: datetime | None = None
+    resource: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    message: str = field(default="", repr=False)
 
     @property
     def alive(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from paasd.domain.addon import Kind, Plan, Service
 from paasd.domain.app import ADJECTIVES
 from paasd.domain.errors import InvalidParams, NotFound
+from paasd.domain.partner import Manifest
 
 NAMESPACE = uuid.UUID("5f1d3f4e-6c0b-4c64-9d0e-0f6f70616173")  # ids of what has a name but no id
 MEGABYTE, GIGABYTE = 1024**2, 1024**3
@@ -71,6 +72,18 @@ def built_in() -> tuple[Service, ...]:
     )
 
 
+def partner_service(manifest: Manifest) -> Service:
+    """Somebody else's, as its manifest has it. What bounds its plans is the partner's."""
+    plans = [make_plan(manifest.id, slug, name, None, None, None) for slug, name in manifest.plans]
+    return replace(
+        make_service(manifest.id, manifest.name, Kind.PARTNER, manifest.prefix, plans),
+        provider=manifest.provider,
+        suffixes=tuple(manifest.suffix(name) for name in manifest.variables),
+        several="many_per_app" in manifest.requires,
+        shared="attachable" in manifest.requires,
+    )
+
+
 class Catalogue:
     """The services, found by any of their names."""
 
@@ -86,6 +99,11 @@ class Catalogue:
             f"Couldn't find the add-on service {name_or_id[:80]!r}; see `heroku addons:services`.",
             resource="add_on_service",
         )
+
+    def service_of(self, name: str) -> Service:
+        """The one that an add-on is of, by its name; of a service that is not offered any more, no more than that."""
+        found = next((one for one in self.services if one.name == name), None)
+        return found or Service(str(uuid.uuid5(NAMESPACE, f"addon-service/{name}")), name, name, Kind.PARTNER, "", ())
 
     def plan(self, text: str) -> tuple[Service, Plan]:
         """Of "heroku-postgresql:essential-0", "postgresql:mini", or "redis" (its default plan), or a plan's id.

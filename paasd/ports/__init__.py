@@ -1,6 +1,6 @@
 """The ports: what the services ask of the world. Each says what it raises and what repeating does."""
 
-from paasd.ports.addons import Access, AddonProvider, Condition, Order, Watched
+from paasd.ports.addons import Access, AddonProvider, Condition, Order, Provided, Watched
 from paasd.ports.authority import Authority
 from paasd.ports.disk import Disks
 from paasd.ports.drains import Outlet, Outlets, Refused
@@ -43,6 +43,7 @@ __all__ = [
     "Outputs",
     "Probe",
     "ProbeResult",
+    "Provided",
     "Refused",
     "RequestStore",
     "Router",

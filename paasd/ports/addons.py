@@ -12,7 +12,8 @@ from paasd.ports.engine import Shell, Size
 class Order:
     """What is to be provided. `name` is also the server's host name where it has one of its own.
 
-    `secret` is the password; `apps` the ids of all apps that it is attached to, which alone may reach it.
+    `secret` is the password; `apps` the ids of all apps that it is attached to, which alone may reach it. For partners
+    alone: what it is `called` by now, and as in Addon `resource`, `values` and `options`.
     """
 
     addon_id: str
@@ -21,6 +22,23 @@ class Order:
     plan: Plan
     apps: tuple[str, ...]
     secret: str = field(repr=False)
+    called: str = ""
+    resource: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """What a partner gave: what it calls it, config vars by what follows the attachment's name, and a sentence.
+
+    `pending`: it is not there yet; the partner tells us at our API when it is.
+    """
+
+    resource: str
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    message: str = ""
+    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +53,20 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where a client reaches it from an app: what its URL is made of. Secrets are not shown."""
+    """Where a client reaches it from an app: what its URL is made of. Secrets are not shown. Of a partner's add-on
+    nothing is known but its config vars, `config`, by what follows the attachment's name."""
 
     host: str
     port: int
     user: str
     database: str  # "" where there are none
     url: str = field(repr=False)
+    config: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What an attachment gives its app, by what follows its name."""
+        return self.config or ({"URL": self.url} if self.url else {})
 
 
 class AddonProvider(Protocol):
@@ -61,9 +86,9 @@ class AddonProvider(Protocol):
         """Why add-ons of this kind can't be had here, and the remedy: a sentence. None: they can."""
         ...
 
-    async def provision(self, order: Order) -> None:
-        """Make it, and return when it answers the apps' user. Cancelled or failed: nothing is left but data that was
-        there before."""
+    async def provision(self, order: Order) -> Provided | None:
+        """Make it, and return when it answers the apps' user, or, from a partner, with what it gave. Cancelled or
+        failed: nothing is left but data that was there before."""
         ...
 
     async def access(self, order: Order, app_id: str) -> Access:
@@ -78,8 +103,9 @@ class AddonProvider(Protocol):
         """That app's dynos reach it no more, nor with connections that are open. Not linked: fine."""
         ...
 
-    async def resize(self, order: Order) -> None:
-        """Put the order's plan in force; no data is touched. InvalidParams where the data would not fit."""
+    async def resize(self, order: Order) -> Provided | None:
+        """Put the order's plan in force; no data is touched. What a partner gave. InvalidParams where the data would
+        not fit."""
         ...
 
     async def rotate(self, order: Order) -> None:

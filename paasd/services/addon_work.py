@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from paasd.domain.access import Actor
-from paasd.domain.addon import Addon, AddonState, Attachment
+from paasd.domain.addon import Addon, AddonState, Attachment, Kind
 from paasd.domain.addon_catalogue import Catalogue
 from paasd.domain.errors import NotFound, PaasError, Unavailable
 from paasd.failpoints import Failpoints
-from paasd.ports import AddonProvider, Order, Store
+from paasd.ports import AddonProvider, Order, Provided, Store
 from paasd.services.addon_releases import SOURCE, AddonReleases
 from paasd.services.background import Background, attempt
 from paasd.services.logs import AppLogs
@@ -38,7 +38,8 @@ class AddonRules:
 
 @dataclass(slots=True)
 class AddonWork:
-    """`working` are the tasks that bring add-ons up or take them away, by the add-ons' ids."""
+    """`working` are the tasks that bring add-ons up or take them away, by the add-ons' ids; `told` is set when a
+    partner says at our API what became of one that it was asked for."""
 
     store: Store
     releases: Releases
@@ -49,6 +50,7 @@ class AddonWork:
     rules: AddonRules = field(default_factory=AddonRules)
     failpoints: Failpoints = field(default_factory=Failpoints)
     working: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+    told: dict[str, asyncio.Event] = field(default_factory=dict)
     following: AddonReleases = field(init=False)
     _cleared: set[str] = field(default_factory=set)
 
@@ -78,10 +80,14 @@ class AddonWork:
         return Order(
             addon_id=addon.id,
             name=addon.host,
-            kind=self.catalogue.service(addon.service).kind,
+            kind=self.catalogue.service_of(addon.service).kind,
             plan=self.catalogue.plan_of(addon.service, addon.plan),
             apps=apps,
             secret=addon.secret,
+            called=addon.name,
+            resource=addon.resource,
+            values=addon.values,
+            options=addon.options,
         )
 
     def say(self, app_id: str, text: str) -> None:
@@ -108,7 +114,10 @@ class AddonWork:
                 await self.fail(addon, failure)
                 return
             await self.failpoints.reach("addon-made")
-            if not await self.store.move_addon(addon.id, AddonState.PROVISIONING, AddonState.PROVISIONED):
+            moved = await self.store.move_addon(addon.id, AddonState.PROVISIONING, AddonState.PROVISIONED)
+            if not moved and (state := (await self.store.addon(addon.id)).state) is not AddonState.PROVISIONED:
+                if state is AddonState.FAILED:  # its partner said so
+                    await attempt(f"purge {addon.name}", self._clear(addon))
                 return
             await self.failpoints.reach("addon-provisioned")
             self.say(addon.app_id, f"Add-on {addon.name} ({addon.plan}) is provisioned")
@@ -118,12 +127,16 @@ class AddonWork:
     async def _provide(self, addon: Addon) -> str | None:
         """Why it could not be had; None once it is there."""
         left = (addon.created_at - datetime.now(UTC)).total_seconds() + self.rules.deadline
-        away = "it was not up in time"
+        away = "it was not up in time."
         try:
             async with asyncio.timeout(max(left, 0.0)):
                 while True:
                     try:
-                        await self.provider(addon).provision(await self.order(addon))
+                        made = await self.provider(addon).provision(await self.order(addon))
+                        await self.note(addon.id, made)
+                        if made is not None and made.pending:
+                            away = f"{addon.service} has not said that it is there."
+                            await self.told.setdefault(addon.id, asyncio.Event()).wait()
                     except Unavailable as error:
                         away = error.message
                         await asyncio.sleep(self.rules.retry)
@@ -136,6 +149,16 @@ class AddonWork:
         except Exception as error:
             log.exception("provisioning failed unexpectedly", addon=addon.name)
             return f"Internal error ({type(error).__name__}); see the daemon's log."
+        finally:
+            self.told.pop(addon.id, None)
+
+    async def note(self, addon_id: str, made: Provided | None) -> None:
+        """Keep what a partner gave; what it told us meanwhile stays where it gives nothing else."""
+        if made is not None:
+            async with self.background.lock(f"values of {addon_id}"):
+                addon = await self.store.addon(addon_id)
+                values, message = {**addon.values, **made.values}, made.message or addon.message
+                await self.store.save_addon(replace(addon, resource=made.resource, values=values, message=message))
 
     async def fail(self, addon: Addon, failure: str) -> None:
         """Nothing of it stays: it was never provisioned, so there is no data of anybody's."""
@@ -145,7 +168,7 @@ class AddonWork:
         log.warning("add-on not provisioned", addon=addon.name, reason=failure)
 
     async def _purge(self, addon: Addon) -> None:
-        await self.provider(addon).purge(await self.order(addon))
+        await self.provider(addon).purge(await self.order(await self.store.addon(addon.id)))
 
     async def _clear(self, addon: Addon) -> None:
         """Nothing of one that failed, or no server of one that was destroyed: seen to once in a daemon's life."""
@@ -158,14 +181,18 @@ class AddonWork:
         self._cleared.add(addon.id)
 
     async def let_in(self, addon: Addon, *, anew: bool = False) -> None:
-        """Every app that it is attached to can reach it, and its config vars are known; `anew`: they have changed."""
+        """Every app that it is attached to can reach it, and its config vars are known; `anew`: they have changed, as
+        a partner's may at any time."""
         attached = await self.store.attachments(addon_id=addon.id)
         provider, order = self.provider(addon), self.order_of(addon, attached)
         found = {}
         for one in attached:
-            if one.ended_at is None and (anew or not one.values):
+            if one.ended_at is None and (anew or not one.values or addon.values):
                 await provider.link(order, one.app_id)
-                found[one.id] = {f"{one.name}_URL": (await provider.access(order, one.app_id)).url}
+                given = (await provider.access(order, one.app_id)).variables
+                named = {f"{one.name}_{suffix}": value for suffix, value in given.items()}
+                if named != one.values:
+                    found[one.id] = named
         if found:
             await self.store.set_attachment_values(found)
 
@@ -191,6 +218,16 @@ class AddonWork:
                 continue  # the release that is served still has it
             await self.store.delete_attachment(one.id)
 
+    async def resize(self, addon: Addon) -> bool:
+        """Put its plan in force and record it. Whether a partner gave other config vars with it."""
+        made = await self.provider(addon).resize(await self.order(addon))
+        await self.store.save_addon(addon)
+        await self.note(addon.id, made)
+        if made is None or made.values.items() <= addon.values.items():
+            return False
+        await self.let_in(await self.store.addon(addon.id), anew=True)
+        return True
+
     # --- taking away ------------------------------------------------------------------------------------------------
 
     def take_away(self, addon: Addon, actor: Actor) -> "asyncio.Task[None]":
@@ -211,9 +248,11 @@ class AddonWork:
                 async with self.background.lock(app_id):
                     pass
             await self.failpoints.reach("addon-going")
-            await self.provider(addon).set_aside(await self.order(addon))
+            await self.provider(addon).set_aside(await self.order(await self.store.addon(addon.id)))
             await self.store.move_addon(addon.id, AddonState.DEPROVISIONING, AddonState.DEPROVISIONED)
-        self.say(addon.app_id, f"Add-on {addon.name} is destroyed; its data is kept for `paas addons:undestroy`")
+        theirs = self.catalogue.service_of(addon.service).kind is Kind.PARTNER
+        kept = "" if theirs else "; its data is kept for `paas addons:undestroy`"
+        self.say(addon.app_id, f"Add-on {addon.name} is destroyed{kept}")
 
     # --- mending ----------------------------------------------------------------------------------------------------
 

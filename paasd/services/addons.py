@@ -7,25 +7,27 @@ import asyncio
 import random
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import structlog
 
 from paasd.domain.access import Actor
-from paasd.domain.addon import Addon, AddonState, Attachment, Service, check_addon_name, check_attachment_name
-from paasd.domain.addon_catalogue import Catalogue, free_attachment_name, generate_addon_name
+from paasd.domain.addon import Addon, AddonState, Attachment, Kind, Service, check_addon_name
+from paasd.domain.addon_catalogue import Catalogue, generate_addon_name
 from paasd.domain.app import App
 from paasd.domain.errors import Ambiguous, ConfirmationRequired, Conflict, InvalidParams, NotFound
 from paasd.ports import Access, AddonProvider, Condition, Order, Store
+from paasd.services.addon_checks import attachment_name, require_options, require_provider, require_room
 from paasd.services.addon_work import AddonWork
 from paasd.services.background import attempt
 
 log = structlog.get_logger(__name__)
 
 SECRET_BYTES = 32
-ADDONS_OF_APP = 100
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,9 @@ class Addons:
         return sorted((one for one in await self.store.addons() if one.alive), key=lambda one: one.name)
 
     async def destroyed(self) -> Sequence[Addon]:
-        """Those whose data is kept, oldest first."""
-        return [one for one in await self.store.addons() if one.state is AddonState.DEPROVISIONED]
+        """Those whose data is kept, oldest first: a partner has none of it any more."""
+        gone = [one for one in await self.store.addons() if one.state is AddonState.DEPROVISIONED]
+        return [one for one in gone if self.catalogue.service_of(one.service).kind is not Kind.PARTNER]
 
     async def attachments(self, *, app_id: str | None = None, addon_id: str | None = None) -> Sequence[Attachment]:
         """Those that there are, oldest first."""
@@ -66,7 +69,7 @@ class Addons:
         service or plan where that is the app's only one. NotFound; InvalidParams where it could be several."""
         if app is not None:
             for one in await self.attachments(app_id=app.id):
-                if name_or_id in (one.name, f"{one.name}_URL"):
+                if name_or_id in (one.name, f"{one.name}_URL", *one.values):
                     return await self.store.addon(one.addon_id)
         try:
             return await self.store.addon(name_or_id)
@@ -74,7 +77,7 @@ class Addons:
             if app is None:
                 raise
         own = await self.of(app)
-        services = {one.id: self.catalogue.service(one.service) for one in own}
+        services = {one.id: self.catalogue.service_of(one.service) for one in own}
         matching = [one for one in own if name_or_id in (one.plan, services[one.id].name, *services[one.id].aliases)]
         if len(matching) > 1:
             names = ", ".join(one.name for one in matching)
@@ -92,7 +95,7 @@ class Addons:
         """By id; with an app also by its name or config var, or by the add-on's name. NotFound."""
         addons = {one.id: one.name for one in await self.all()}
         for one in await self.attachments(app_id=app.id if app else None):
-            called = (one.name, f"{one.name}_URL", addons.get(one.addon_id)) if app else ()
+            called = (one.name, f"{one.name}_URL", *one.values, addons.get(one.addon_id)) if app else ()
             if name_or_id == one.id or name_or_id in called:
                 return one
         raise NotFound("Couldn't find that add-on attachment; see `heroku addons`.", resource="add_on attachment")
@@ -124,24 +127,32 @@ class Addons:
     # --- changing ---------------------------------------------------------------------------------------------------
 
     async def create(
-        self, actor: Actor, app: App, plan: str, *, name: str | None = None, attach_as: str | None = None
+        self,
+        actor: Actor,
+        app: App,
+        plan: str,
+        *,
+        name: str | None = None,
+        attach_as: str | None = None,
+        options: Mapping[str, str] = NONE,
     ) -> Addon:
         """Recorded as `provisioning`; the rest goes on by itself, and ends in a release that has its config vars.
 
-        NotFound for an unknown plan; InvalidParams for names; Conflict where such a thing can't be had here.
+        `options` are for a partner. NotFound for an unknown plan; InvalidParams for names and options; Conflict where
+        such a thing can't be had here.
         """
         service, chosen = self.catalogue.plan(plan)
         if name is not None:
             check_addon_name(name)
-        if len(await self.of(app)) >= ADDONS_OF_APP:
-            raise InvalidParams(f"An app may have {ADDONS_OF_APP} add-ons; destroy one first.", resource="add_on")
+        require_room(app, service, await self.of(app))
+        require_options(service, options)
         attached = await self._attachment_name(app, service, attach_as)
-        await self._require_provider(service)
+        await require_provider(self.work.providers.get(service.provider), service)
         now = datetime.now(UTC)
         called = name or await self._free_name(service)
         addon = Addon(
             str(uuid.uuid4()), called, app.id, service.name, chosen.name, service.provider, called,
-            AddonState.PROVISIONING, now, now, secrets.token_hex(SECRET_BYTES),
+            AddonState.PROVISIONING, now, now, secrets.token_hex(SECRET_BYTES), options=options,
         )  # fmt: skip
         first = Attachment(str(uuid.uuid4()), addon.id, app.id, attached, now, now)
         recorded = await self.work.background.finish(f"record {called}", self.store.insert_addon(addon, first))
@@ -167,7 +178,9 @@ class Addons:
                 return one
         async with self.work.background.lock(addon.id):
             replaced = await self._replaced(app, addon, name, confirm)
-            service = self.catalogue.service(addon.service)
+            service = self.catalogue.service_of(addon.service)
+            if not service.shared and app.id != addon.app_id:
+                raise InvalidParams(f"{addon.service} does not let other apps use its add-ons.", resource="add_on")
             chosen = name if replaced is not None and name else await self._attachment_name(app, service, name)
             now = datetime.now(UTC)
             made = Attachment(str(uuid.uuid4()), addon.id, app.id, chosen, now, now)
@@ -224,7 +237,7 @@ class Addons:
     async def upgrade(self, actor: Actor, addon: Addon, plan: str) -> Addon:
         """The bounds of another plan of its service, in force when this returns. InvalidParams where it won't fit."""
         self._require_up(addon)
-        chosen = self.catalogue.sibling(self.catalogue.service(addon.service), plan)
+        chosen = self.catalogue.sibling(self.catalogue.service_of(addon.service), plan)
         if chosen.name == addon.plan:
             raise InvalidParams(f"{addon.name} has the plan {addon.plan} already.", resource="add_on")
         return await self.work.background.finish(f"resize {addon.name}", self._upgrade(actor, addon.id, chosen.name))
@@ -232,9 +245,10 @@ class Addons:
     async def _upgrade(self, actor: Actor, addon_id: str, plan: str) -> Addon:
         async with self.work.background.lock(addon_id):
             wanted = replace(await self.store.addon(addon_id), plan=plan)
-            await self.provider(wanted).resize(await self.order(wanted))
-            await self.store.save_addon(wanted)
+            told_anew = await self.work.resize(wanted)
         self.work.say(wanted.app_id, f"Change plan of {wanted.name} to {plan} by user {actor.email}")
+        if told_anew:
+            await self.work.following.converge_all(addon_id, actor)
         return await self.store.addon(addon_id)
 
     async def rotate(self, actor: Actor, addon: Addon) -> Addon:
@@ -318,7 +332,7 @@ class Addons:
         """A destroyed one again, with its data, attached to its app or another. NotFound when its data is gone."""
         addon = await self._find_destroyed(name_or_id)
         app = app or await self._owner(addon)
-        service = self.catalogue.service(addon.service)
+        service = self.catalogue.service_of(addon.service)
         async with self.work.background.lock(addon.id):
             name = await self._attachment_name(app, service, attach_as or await self._former_name(app, addon))
             await self.work.provider(addon).bring_back(await self.order(addon))
@@ -352,33 +366,8 @@ class Addons:
         return found[-1]
 
     async def _attachment_name(self, app: App, service: Service, wanted: str | None) -> str:
-        own = await self.store.own_config(app.id)
-        attached = {one.name for one in await self.attachments(app_id=app.id)}
-        if wanted is None:
-            set_by_hand = {name.removesuffix("_URL") for name in own if name.endswith("_URL")}
-            return free_attachment_name(service, attached | set_by_hand, self.dice)
-        check_attachment_name(wanted)
-        if wanted in attached:
-            raise InvalidParams(
-                f"{app.name} has an add-on attached as {wanted} already; choose another name with --as.",
-                resource="add_on attachment",
-            )
-        if f"{wanted}_URL" in own:
-            raise InvalidParams(
-                f"{app.name} has a config var {wanted}_URL of its own; unset it, or choose another name with --as.",
-                resource="add_on attachment",
-            )
-        return wanted
-
-    async def _require_provider(self, service: Service) -> None:
-        provider = self.work.providers.get(service.provider)
-        problem = (
-            f"no provider {service.provider!r} is set up; see addons.provider in paasd.yaml"
-            if provider is None
-            else await provider.problem(service.kind)
-        )
-        if problem is not None:
-            raise Conflict(f"{service.human_name} can't be had here: {problem.rstrip('.')}.", resource="add_on_service")
+        attached = await self.attachments(app_id=app.id)
+        return await attachment_name(self.store, app, service, attached, wanted, self.dice)
 
     async def _free_name(self, service: Service) -> str:
         taken = {one.name for one in await self.all()}

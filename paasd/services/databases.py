@@ -22,7 +22,7 @@ class Databases:
     async def find(self, kind: Kind, name_or_id: str) -> Addon:
         """A living add-on of that kind. NotFound."""
         addon = await self.store.addon(name_or_id)
-        if not addon.alive or self.work.catalogue.service(addon.service).kind is not kind:
+        if not addon.alive or self.work.catalogue.service_of(addon.service).kind is not kind:
             raise NotFound(f"Couldn't find that {WORDS[kind]}; `heroku addons` lists yours.", resource="add_on")
         return addon
 

@@ -10,26 +10,30 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from paasd.adapters.docker_addons import DockerAddons
+from paasd.adapters.partner_addons import PartnerAddons
 from paasd.adapters.process_addon_server import Programs
 from paasd.adapters.process_addons import EmbeddedAddons
 from paasd.adapters.shared_addons import SharedAddons
+from paasd.adapters.web_fetch import WebFetch
 from paasd.domain.addon import Kind, Plan
 from paasd.ports import Access, AddonProvider, Order
 from tests.contracts.engines import docker, eventually, make_home, remove_home, require_docker
 from tests.contracts.own_postgres import OwnPostgres
+from tests.keeper import Keeper, ask
 
 MEGABYTE = 1024 * 1024
 SEARCH_PATH = f"{os.environ['PATH']}:/usr/sbin:/usr/bin"
 PLANS = {
     Kind.POSTGRESQL: Plan("p1", "heroku-postgresql:essential-0", "Essential 0", 256 * MEGABYTE, 1024 * MEGABYTE, 20),
     Kind.REDIS: Plan("r1", "heroku-redis:mini", "Mini", 32 * MEGABYTE, None, 20),
+    Kind.PARTNER: Plan("k1", "keeper:large", "Large"),
 }
 
 
@@ -63,10 +67,10 @@ class AddonBench:
         return made
 
     async def provisioned(self, *apps: str) -> Order:
-        """One that answers."""
+        """One that answers; of a partner's with what it gave, as the ledger has it then."""
         order = self.order(*apps)
-        await self.provider.provision(order)
-        return order
+        made = await self.provider.provision(order)
+        return order if made is None else replace(order, resource=made.resource, values=made.values)
 
     async def tool(self, order: Order, *argv: str, given: bytes = b"") -> tuple[int, bytes]:
         """(exit code, output) of one of its programs."""
@@ -90,13 +94,20 @@ class AddonBench:
 
     async def put(self, order: Order, value: str) -> None:
         """A row, committed."""
-        if self.kind is Kind.POSTGRESQL:
+        if self.kind is Kind.PARTNER:
+            url, token = order.values["URL"], order.values["TOKEN"]
+            assert (await asyncio.to_thread(ask, "PUT", f"{url}/values/{value}", token, b"kept"))[0] == 204
+        elif self.kind is Kind.POSTGRESQL:
             await self.say(order, f"CREATE TABLE IF NOT EXISTS kept (v text); INSERT INTO kept VALUES ('{value}');")
         else:
             assert await self.say(order, f"SADD kept {value}") == "1"
 
     async def rows(self, order: Order) -> list[str]:
         """All that was put."""
+        if self.kind is Kind.PARTNER:
+            status, said = await asyncio.to_thread(ask, "GET", f"{order.values['URL']}/values", order.values["TOKEN"])
+            assert status == 200, said
+            return sorted(json.loads(said))
         if self.kind is Kind.POSTGRESQL:
             return sorted((await self.say(order, "SELECT v FROM kept;")).split())
         return sorted((await self.say(order, "SMEMBERS kept")).split())
@@ -108,6 +119,8 @@ class AddonBench:
 
 def lets_in(kind: Kind, access: Access) -> bool:
     """By real clients where this host has them."""
+    if kind is Kind.PARTNER:
+        return ask("GET", f"{access.config['URL']}/values", access.config["TOKEN"])[0] == 200
     if kind is Kind.POSTGRESQL:
         words = ["psql", "-qAtX", access.url, "-c", "SELECT 1"]
         environment = {"PATH": os.environ["PATH"], "PGCONNECT_TIMEOUT": "5"}
@@ -220,6 +233,33 @@ async def shared_bench(kind: Kind) -> AsyncIterator[AddonBench]:
             await asyncio.to_thread(server.stop, signal.SIGQUIT)
 
 
+@asynccontextmanager
+async def partner_bench(kind: Kind) -> AsyncIterator[AddonBench]:
+    """A third party, which is a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="paasd-") as name:
+        keeper = Keeper(Path(name))
+        manifest = keeper.manifest()
+
+        def again() -> PartnerAddons:
+            return PartnerAddons(manifest, WebFetch(("127.0.0.0/8",)), "http://127.0.0.1:9", b"k" * 32)
+
+        async def kill(_: Order) -> None:
+            await asyncio.to_thread(keeper.kill)
+
+        async def restart() -> None:
+            await asyncio.to_thread(keeper.start)
+
+        async def traces() -> list[str]:
+            return list(keeper.resources())
+
+        await restart()
+        try:
+            async with again() as provider:
+                yield AddonBench(provider, kind, kill, traces, again, restart=restart)
+        finally:
+            keeper.kill()
+
+
 def require(kind: Kind) -> None:
     """Skip where the OS's package is missing, fail where PAASD_REQUIRE names the kind."""
     problem = Programs(SEARCH_PATH).problem(kind)
@@ -233,4 +273,5 @@ PROVIDERS: dict[str, Callable[[Kind], AbstractAsyncContextManager[AddonBench]]] 
     "container": container_bench,
     "embedded": embedded_bench,
     "shared": shared_bench,
+    "partner": partner_bench,
 }

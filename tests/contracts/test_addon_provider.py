@@ -1,4 +1,5 @@
-"""What every provider of add-ons keeps, over PostgreSQL and Redis."""
+"""What every provider of add-ons keeps, over PostgreSQL and Redis, and over a third party's service as far as
+Heroku's partner API goes: it knows no passwords of ours, no programs, and nothing that is kept for later."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from paasd.domain.addon import Kind
-from paasd.domain.errors import InvalidParams, NotFound
+from paasd.domain.errors import InvalidParams, NotFound, Unavailable
 from paasd.ports import Order, Watched
 from tests.contracts.addon_benches import PROVIDERS, AddonBench
 
@@ -20,7 +21,10 @@ CASES = [
     for name in PROVIDERS
     for kind in (Kind.POSTGRESQL, Kind.REDIS)
     if (name, kind) != ("shared", Kind.REDIS)  # it has none, and says so: tests/paasd/adapters/test_shared_addons.py
+    and name != "partner"
 ]
+PARTNER = pytest.param("partner", Kind.PARTNER, id="partner")
+with_partners = pytest.mark.parametrize(("name", "kind"), [*CASES, PARTNER])
 everywhere = pytest.mark.parametrize(("name", "kind"), CASES)
 
 
@@ -110,6 +114,45 @@ async def test_it_ends_in_order_though_somebody_is_connected(bench: AddonBench) 
     assert await bench.rows(order) == ["kept"]
 
 
+@pytest.mark.parametrize(("name", "kind"), [PARTNER])
+async def test_the_life_of_a_partner_s(bench: AddonBench) -> None:
+    provider = bench.provider
+    assert await provider.problem(bench.kind) is None
+    order = await bench.provisioned()
+    access = await provider.access(order, order.apps[0])
+    assert order.values["TOKEN"] not in repr(order) + repr(access)
+    assert await bench.is_let_in(access)
+    await bench.put(order, "first")
+    again = await provider.provision(order)
+    assert again is not None and (again.resource, again.values) == (order.resource, order.values)
+    assert (await provider.condition(order)).up
+    await bench.kill(order)
+    for asked in (provider.resize(order), provider.purge(order), provider.provision(order)):
+        with pytest.raises(Unavailable):
+            await asked
+    await bench.restart()
+    await provider.mend([order])
+    assert (await bench.rows(order), await provider.access(order, order.apps[0])) == (["first"], access)
+    await provider.link(order, order.apps[0])
+    await provider.unlink(order, order.apps[0])
+    for refused in (
+        provider.rotate(order),
+        provider.hang_up(order),
+        provider.reset(order),
+        provider.tool(order, ["sh"]),
+    ):
+        with pytest.raises(InvalidParams, match="Keeper"):
+            await refused
+    assert await bench.rows(order) == ["first"]
+    await provider.set_aside(order)
+    await provider.set_aside(order)
+    assert (await bench.traces(), await bench.is_let_in(access), list(await provider.kept())) == ([], False, [])
+    with pytest.raises(NotFound):
+        await provider.bring_back(order)
+    await provider.purge(order)
+    await bench.again().purge(order)
+
+
 async def reached(bench: AddonBench, order: Order) -> bool:
     try:
         return (await bench.provider.condition(order)).up
@@ -159,7 +202,7 @@ async def test_the_plan_is_put_in_force(bench: AddonBench) -> None:
     assert await bench.rows(larger) == ["kept"]
 
 
-@everywhere
+@with_partners
 @pytest.mark.slow
 async def test_two_are_strangers(bench: AddonBench) -> None:
     provider = bench.provider
@@ -169,6 +212,11 @@ async def test_two_are_strangers(bench: AddonBench) -> None:
     assert (await bench.rows(first), await bench.rows(second)) == (["first"], ["second"])
     theirs = await provider.access(second, second.apps[0])
     mine = await provider.access(first, first.apps[0])
+    if bench.kind is Kind.PARTNER:
+        assert mine.config != theirs.config
+        with pytest.raises(NotFound):
+            await provider.access(first, second.apps[0])
+        return
     crossed = replace(theirs, url=theirs.url.replace(second.secret, first.secret))
     assert await bench.is_let_in(theirs)  # so it would be seen
     assert not await bench.is_let_in(crossed)
@@ -225,10 +273,10 @@ async def test_its_tools_speak_on_pipes(bench: AddonBench) -> None:
     assert await bench.rows(order) == ["first"]
 
 
-@everywhere
+@with_partners
 @pytest.mark.slow
 async def test_cut_off_at_any_moment_it_is_finished_or_gone(bench: AddonBench) -> None:
-    for seconds in (0.05, 0.2, 0.4, 0.8, 1.6):
+    for seconds in (0.0, 0.002, 0.005) if bench.kind is Kind.PARTNER else (0.05, 0.2, 0.4, 0.8, 1.6):
         order = bench.order()
         task = asyncio.ensure_future(bench.provider.provision(order))
         done, _ = await asyncio.wait({task}, timeout=seconds)
@@ -240,6 +288,7 @@ async def test_cut_off_at_any_moment_it_is_finished_or_gone(bench: AddonBench) -
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await bench.traces() == [], seconds
-    await bench.provider.provision(order)
+    made = await bench.provider.provision(order)
+    order = order if made is None else replace(order, resource=made.resource, values=made.values)
     await bench.put(order, "first")
     assert await bench.rows(order) == ["first"]

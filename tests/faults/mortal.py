@@ -25,6 +25,7 @@ from paasd.api.server import make_api
 from paasd.api.ssh import SshDoor
 from paasd.domain.disk import DiskRules
 from paasd.domain.errors import PaasError
+from paasd.services.addon_partners import Partners
 from paasd.services.audit import Audit
 from paasd.services.authorizations import Authorizations
 from paasd.services.databases import Databases
@@ -123,6 +124,7 @@ class MortalDaemon:
         transfers = Transfers(world.store, FileDumps(home), WebFetch(), databases.reach, world.background)
         parts = ApiParts(
             access=world.access, addons=world.addons, databases=databases, transfers=transfers,
+            partners=Partners(world.store, world.addons.work),
             schedules=Schedules(world.store, transfers, databases.living),
             authorizations=Authorizations(world.store), audit=Audit(world.store),
             maintenance=world.maintenance,

@@ -33,7 +33,6 @@ THIRD = """
 READS = ("certs:auto",)  # answered as truthfully as `certs`, though its name begins as below
 LATER: Mapping[str, str] = {  # by the beginning of a name
     "domains:update": "it chooses a certificate, and those of your own are not built yet",
-    "addons:open": "an add-on here has no page of its own",
     "certs:": "certificates of your own are not built yet; `*.localhost` has its own (`paas ca`)",
     "pg:calls": "pg_stat_statements is not loaded",
     "pg:fdwsql": "the CLI itself refuses it for Essential plans",
@@ -42,6 +41,7 @@ LATER: Mapping[str, str] = {  # by the beginning of a name
 }
 DIFFERS: Mapping[str, str] = {
     "addons:destroy": "the data is kept for 7 days (`paas addons:undestroy`)",
+    "addons:open": "a page of paasd's own, or the partner's dashboard; the address is good for 2 to 3 hours",
     "addons:upgrade": "a plan is bounds of memory, disk and connections; all are free",
     "apps:open": "prints the address where there is no browser",
     "buildpacks:add": "the next build goes by them, unless the source has a Dockerfile",

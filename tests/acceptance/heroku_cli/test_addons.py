@@ -1,5 +1,7 @@
 """Add-ons: a real PostgreSQL in a container, created, shared, changed and destroyed with the official CLI."""
 
+import urllib.request
+
 import pytest
 
 from tests.acceptance.heroku_cli.conftest import Terminal
@@ -26,6 +28,11 @@ def test_an_add_on_from_its_creation_to_its_end(heroku: Terminal, shop: Shop) ->
     listed = heroku("addons")
     assert "heroku-postgresql (orders)" in listed and "as DATABASE" in listed and "created" in listed
     assert f"{shop.name}::DATABASE" in heroku("addons:info", "DATABASE")
+
+    page = heroku("addons:open", "DATABASE", "--show-url").strip()
+    with urllib.request.urlopen(page, timeout=10) as reply:
+        text = reply.read().decode()
+    assert "orders" in text and f"{shop.name}::DATABASE" in text and "postgres://" not in text
 
     other = Shop(shop.daemon, shop.shell, "till")
     heroku("apps:create", other.name, "--no-remote")

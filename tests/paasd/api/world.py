@@ -28,6 +28,7 @@ from paasd.domain.dyno import Dyno, Limits
 from paasd.domain.release import Build, BuildStatus, Commit, ProcessTypes, Release
 from paasd.ports import Outputs
 from paasd.services.access import Access
+from paasd.services.addon_partners import Partners
 from paasd.services.addon_work import AddonWork
 from paasd.services.addons import Addons
 from paasd.services.apps import Apps
@@ -194,6 +195,7 @@ def make_parts(
         authorizations=Authorizations(store),
         audit=Audit(store),
         addons=Addons(store, work),
+        partners=Partners(store, work, [], b"s" * 32),
         databases=databases,
         transfers=transfers,
         schedules=Schedules(store, transfers, databases.living),
