@@ -284,7 +284,9 @@ def _options(body: dict[str, object]) -> dict[str, str]:
     """What a partner is given: `heroku addons:create acme:basic -- --zone=east`."""
     given = body.get("config") or {}
     if not isinstance(given, dict) or not all(isinstance(value, str | int | float) for value in given.values()):
-        raise InvalidParams("config must be an object of names and texts; leave it out.", resource="add_on")
+        raise InvalidParams(
+            "Nothing can be set by a config that is no object of names and texts; leave it out.", resource="add_on"
+        )
     shown = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
     if len(shown) > OPTIONS or any(len(name) + len(value) > OPTION_CHARACTERS for name, value in shown.items()):
         raise InvalidParams(f"An add-on has {OPTIONS} options of {OPTION_CHARACTERS} characters at most; say less.")

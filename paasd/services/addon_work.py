@@ -14,7 +14,7 @@ import structlog
 from paasd.domain.access import Actor
 from paasd.domain.addon import Addon, AddonState, Attachment, Kind
 from paasd.domain.addon_catalogue import Catalogue
-from paasd.domain.errors import NotFound, PaasError, Unavailable
+from paasd.domain.errors import NotFound, PaasError, ProviderFailed, Unavailable
 from paasd.failpoints import Failpoints
 from paasd.ports import AddonProvider, Order, Provided, Store
 from paasd.services.addon_releases import SOURCE, AddonReleases
@@ -53,6 +53,7 @@ class AddonWork:
     told: dict[str, asyncio.Event] = field(default_factory=dict)
     following: AddonReleases = field(init=False)
     _cleared: set[str] = field(default_factory=set)
+    _refused: dict[str, str] = field(default_factory=dict)  # why one can't be taken away, as it was said
 
     def __post_init__(self) -> None:
         self.following = AddonReleases(
@@ -248,11 +249,22 @@ class AddonWork:
                 async with self.background.lock(app_id):
                     pass
             await self.failpoints.reach("addon-going")
-            await self.provider(addon).set_aside(await self.order(await self.store.addon(addon.id)))
+            await self._set_aside(await self.store.addon(addon.id))
             await self.store.move_addon(addon.id, AddonState.DEPROVISIONING, AddonState.DEPROVISIONED)
         theirs = self.catalogue.service_of(addon.service).kind is Kind.PARTNER
         kept = "" if theirs else "; its data is kept for `paas addons:undestroy`"
         self.say(addon.app_id, f"Add-on {addon.name} is destroyed{kept}")
+
+    async def _set_aside(self, addon: Addon) -> None:
+        try:
+            await self.provider(addon).set_aside(await self.order(addon))
+        except (Unavailable, ProviderFailed) as error:
+            if self._refused.get(addon.id) != error.message:  # it is tried again in each round
+                self._refused[addon.id] = error.message
+                self.say(addon.app_id, f"Add-on {addon.name} can't be destroyed yet: {error.message}")
+                log.warning("add-on not destroyed yet", addon=addon.name, reason=error.message)
+            raise
+        self._refused.pop(addon.id, None)
 
     # --- mending ----------------------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ class FirstAddons:
     async def _missing(self, app: App, wanted: Sequence[WantedAddon], output: Write) -> list[WantedAddon]:
         """Those to be created, their plans looked up before any is made."""
         own = await self.addons.store.own_config(app.id)
-        plans = {one.id: self.addons.catalogue.service(one.service) for one in await self.addons.of(app)}
+        plans = {one.id: self.addons.catalogue.service_of(one.service) for one in await self.addons.of(app)}
         held = [(one.name, plans[one.addon_id]) for one in await self.addons.attachments(app_id=app.id)]
         missing = []
         for one in wanted:

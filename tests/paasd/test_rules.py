@@ -1,11 +1,12 @@
 """What is set arrives where it is obeyed."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from paasd.domain.disk import MEGABYTE
-from paasd.rules import boot_rules, build_rules, catalogue, disk_rules
+from paasd.rules import boot_rules, build_rules, catalogue, disk_rules, partners
 from paasd.settings import BuildSettings, DiskSettings, DynoSettings, Settings, SettingsError, load
 
 
@@ -44,6 +45,57 @@ def test_add_ons_are_had_from_where_the_settings_say(tmp_path: Path) -> None:
     assert [name for name, plan in plans.items() if plan.default] == ["heroku-redis:huge"]
     huge, mini = plans["heroku-redis:huge"], plans["heroku-redis:mini"]
     assert (huge.memory, huge.disk, huge.connections, mini.memory) == (900 * MEGABYTE, None, None, 30 * MEGABYTE)
+
+
+def test_partners_are_services_by_their_manifests(tmp_path: Path) -> None:
+    """Named from the home, or in whole; their plans in place of the manifest's."""
+    given = json.loads((Path(__file__).parents[2] / "examples/addon-partner/addon-manifest.json").read_text())
+    (tmp_path / "keeper.json").write_text(json.dumps(given))
+    (tmp_path / "acme.json").write_text(json.dumps({**given, "id": "acme"}).replace("KEEPER", "ACME"))
+    file = tmp_path / "paasd.yaml"
+    file.write_text(
+        f"addons: {{partners: [keeper.json, {{manifest: {tmp_path}/acme.json, plans: [big], client_secret: s}}]}}\n"
+    )
+    settings = load({"home": str(tmp_path)}, file)
+    known = catalogue(settings, "container")
+    keeper, acme = known.service("keeper"), known.service("acme")
+    assert (keeper.provider, keeper.variable, keeper.suffixes) == ("partner:keeper", "KEEPER", ("URL", "TOKEN"))
+    assert [plan.name for plan in keeper.plans] == ["keeper:small", "keeper:large"]
+    assert ([plan.name for plan in acme.plans], acme.variable) == (["acme:big"], "ACME")
+    assert [one.secret for one in partners(settings)] == [given["api"]["password"], "s"]
+    assert "client_secret" not in repr(settings.addons.partners)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, r"can't be read \(No such file"),
+        ("{", "it is not JSON"),
+        ("[" * 100_000, "it is not JSON"),
+        ('{"id": "acme", "api": {"password": "s3cret"}}', "api.production must be"),
+        ('{"id": "heroku-redis", "api": 7}', "api must be"),
+    ],
+)
+def test_a_manifest_that_is_none_is_a_sentence_without_secrets(tmp_path: Path, text: str | None, words: str) -> None:
+    if text is not None:
+        (tmp_path / "acme.json").write_text(text)
+    file = tmp_path / "paasd.yaml"
+    file.write_text("addons: {partners: [acme.json]}\n")
+    with pytest.raises(SettingsError, match=words) as caught:
+        catalogue(load({"home": str(tmp_path)}, file), "container")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_two_services_of_one_name_are_refused(tmp_path: Path) -> None:
+    given = (Path(__file__).parents[2] / "examples/addon-partner/addon-manifest.json").read_text()
+    (tmp_path / "a.json").write_text(given)
+    file = tmp_path / "paasd.yaml"
+    file.write_text("addons: {partners: [a.json, a.json]}\n")
+    with pytest.raises(SettingsError, match="'keeper', a service that there is already"):
+        catalogue(load({"home": str(tmp_path)}, file), "container")
+    (tmp_path / "a.json").write_text(given.replace('"keeper"', '"redis"'))
+    with pytest.raises(SettingsError, match="'redis', a service that there is already"):
+        catalogue(load({"home": str(tmp_path)}, file), "container")
 
 
 def test_an_add_on_service_that_there_is_not_is_a_sentence(tmp_path: Path) -> None:

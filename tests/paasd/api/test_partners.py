@@ -16,6 +16,7 @@ from paasd.domain.addon_catalogue import Catalogue, partner_service
 from paasd.domain.partner import CODE, issue
 from paasd.services.addon_work import AddonRules
 from tests.keeper import PASSWORD, SALT, Keeper, ask, until
+from tests.paasd.api.test_logs import session
 from tests.paasd.api.world import World
 
 LOCAL = ("127.0.0.0/8",)
@@ -212,6 +213,8 @@ async def test_a_partner_that_is_away_is_asked_again(world: World, keeper: Keepe
     await world.call("DELETE", f"/apps/shop/addons/{made['id']}")
     await settled(world, made)
     assert (await world.store.addon(made["id"])).state is AddonState.DEPROVISIONING
+    said = (await world.ask("GET", await session(world, {}))).raw.decode()
+    assert f"Add-on {made['name']} can't be destroyed yet: Keeper is away: 127.0.0.1 can't be reached" in said
     await asyncio.to_thread(keeper.start)
     await world.parts.addons.work.mend()
     await settled(world, made)
