@@ -11,6 +11,7 @@ from pathlib import Path
 
 GROUP = "docker/buildkit"  # below which the engine's BuildKit makes a group for each step, but under systemd's driver
 ROOT = Path("/sys/fs/cgroup")
+HANDED_DOWN = "+memory +pids +cpu"
 PERIOD = 100_000  # microseconds
 
 
@@ -54,8 +55,12 @@ class BuildBounds:
                 continue
 
     def _make(self, path: Path, wanted: str) -> None:
-        """Before the engine's first build there is no such group; one that is there it takes as it is."""
+        """Before the engine's first build there is no such group; one that is there it takes as it is. A group of
+        version 2 has only what the ones above it hand down."""
         try:
+            for above in (path.parent.parent.parent, path.parent.parent):
+                if (above / "cgroup.controllers").exists():
+                    (above / "cgroup.subtree_control").write_text(HANDED_DOWN)
             path.parent.mkdir(exist_ok=True)
             path.write_text(wanted)
         except OSError:

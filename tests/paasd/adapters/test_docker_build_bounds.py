@@ -1,7 +1,10 @@
 """What BuildKit may take, as its control group says it; and, on a real engine, that a build does not get more."""
 
 import os
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,54 @@ def test_second_version_of_control_groups(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").touch()
     files = {path.name: text for path, text in BuildBounds(1 << 30, 100).files(tmp_path).items()}
     assert files == {"memory.max": "1073741824", "pids.max": "100", "cpu.max": "max 100000"}
+
+
+SECOND = Path("/sys/fs/cgroup")
+CONTROLLERS = (SECOND / "cgroup.controllers").read_text().split() if (SECOND / "cgroup.controllers").exists() else []
+FORKS = """
+import os, sys, time
+for made in range(100):
+    try:
+        if os.fork() == 0:
+            time.sleep(60)
+    except OSError:
+        break
+print(made)
+"""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not {"memory", "pids", "cpu"} <= set(CONTROLLERS) or (SECOND / "docker").exists(),
+    reason="no hierarchy of cgroup v2 with its controllers that is ours alone (.ci/cgroup-v2 has one)",
+)
+def test_second_version_bounds_what_a_step_starts() -> None:
+    """Before the engine's first build, on the kernel's own hierarchy, with a step's group as the engine makes it.
+
+    Bites: without the controllers handed down there is no memory.max to write, and the first build is not bounded.
+    """
+    bounds = BuildBounds(256 << 20, 20, 0.5)
+    step = SECOND / GROUP / "step"
+    (SECOND / "docker").mkdir()
+    try:
+        bounds.set()
+        assert bounds.problem() is None
+        step.mkdir()
+        command = f'echo $$ > {step}/cgroup.procs; exec "$0" -c "$1"'
+        words = ["sh", "-c", command, sys.executable, FORKS]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as forking:
+            assert forking.stdout is not None
+            assert int(forking.stdout.readline()) < 20
+            (step / "cgroup.kill").write_text("1")
+        eats = f'echo $$ > {step}/cgroup.procs; exec "$0" -c "bytearray(1 << 30)"'
+        assert subprocess.run(["sh", "-c", eats, sys.executable], timeout=60).returncode == -signal.SIGKILL
+        assert "oom_kill 1\n" in (SECOND / GROUP / "memory.events").read_text()
+    finally:
+        for place in filter(Path.exists, (step, SECOND / GROUP, SECOND / "docker")):
+            for _ in range(100):
+                if "populated 0" in (place / "cgroup.events").read_text():
+                    break
+                time.sleep(0.05)
+            place.rmdir()
 
 
 def test_an_engine_that_keeps_its_builds_elsewhere_is_told(tmp_path: Path) -> None:
