@@ -25,6 +25,8 @@ MEGABYTE = 1024 * 1024
 DEFAULT_MEMORY = 512 * MEGABYTE
 LEAST_MEMORY = 128 * MEGABYTE
 USERS = {Kind.POSTGRESQL: "postgres", Kind.REDIS: "redis"}  # what the OS's packages have made
+OWN_USERS = range(960_000_000, 1_960_000_000)
+USERS_OF_HOME = 50_000
 PACKAGES = {Kind.POSTGRESQL: "postgresql", Kind.REDIS: "redis-server"}
 TOOLS = {Kind.POSTGRESQL: ("psql", "pg_dump", "pg_restore"), Kind.REDIS: ("redis-cli",)}
 # PostgreSQL ends at once at SIGINT, in order; at SIGTERM it waits for all who are connected.
@@ -70,12 +72,17 @@ def _newest_first() -> list[Path]:
 
 
 def user_of(kind: Kind) -> tuple[int, int] | None:
-    """(uid, gid) that its servers run as where the daemon is root; None: there is no such user."""
+    """(uid, gid) of the OS's packages for it; None: there is no such user."""
     try:
         entry = pwd.getpwnam(USERS[kind])
     except KeyError:
         return None
     return entry.pw_uid, entry.pw_gid
+
+
+def first_user(home: str) -> int:
+    """Of the numbers of users that this home's add-ons have, each its own; they have no names. Dynos' are below."""
+    return OWN_USERS.start + int(home, 16) % (len(OWN_USERS) // USERS_OF_HOME) * USERS_OF_HOME
 
 
 def free_port(taken: Collection[int]) -> int:

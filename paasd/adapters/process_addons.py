@@ -26,6 +26,7 @@ from paasd.adapters.process_addon_server import (
     access,
     environment,
     first_files,
+    first_user,
     initdb_words,
     memory_of,
     place_words,
@@ -66,6 +67,7 @@ class EmbeddedAddons:
         self._bwrap = bwrap
         self._launcher = Launcher()
         self._runner = Runner(Isolation(None, False, None), home, place)
+        self._first_user = first_user(home)
         self._turns: dict[str, asyncio.Lock] = {}
         self._held: dict[str, Child] = {}  # the servers' supervisors, by the add-ons' ids
         self._ended: asyncio.Queue[str] = asyncio.Queue()
@@ -96,7 +98,7 @@ class EmbeddedAddons:
         async with self._turn(order) as folder:
             before = folder.whole.exists()
             try:
-                folder.make(order)
+                folder.make(order, self._first_user)
                 await self._run(order, folder)
                 folder.whole.touch()
             except BaseException:
@@ -258,6 +260,7 @@ class EmbeddedAddons:
             folder.put(first_files(order, folder.data, port))
             if order.kind is Kind.POSTGRESQL and not (folder.data / "cluster").exists():
                 await self._init(folder)
+            folder.own()
             await self._launch(order, folder, server_words(self._programs, order, folder.data, port))
         try:
             async with asyncio.timeout(READY_SECONDS):
@@ -270,7 +273,10 @@ class EmbeddedAddons:
         new = folder.data / "cluster.new"
         await asyncio.to_thread(shutil.rmtree, new, ignore_errors=True)
         words = initdb_words(self._programs, folder.data)
+        # initdb wants a user that has a name; the server does not.
+        folder.own(user_of(folder.kind) if os.geteuid() == 0 else None)
         await self._clients().run(words, BARE, user=user_of(folder.kind), writable=[folder.data])
+        await asyncio.to_thread(folder.own_all, new)
         new.rename(folder.data / "cluster")
 
     async def _launch(self, order: Order, folder: AddonFolder, words: list[str]) -> None:
@@ -280,7 +286,7 @@ class EmbeddedAddons:
             env=BARE,
             cwd=folder.data,
             view=View([folder.data], [], None),
-            user=user_of(order.kind) if os.geteuid() == 0 else None,
+            user=folder.user,
             limits=Limits(memory=memory_of(order), pids=PIDS, open_files=OPEN_FILES),
         )
         wanted["final"]["argv"] = words
@@ -316,7 +322,7 @@ class EmbeddedAddons:
             argv, given = ["redis-cli", "--user", "paasd", "--no-auth-warning"], "\n".join(words) + "\n"
         whole = [self._programs.need(order.kind, argv[0]), *place_words(argv[0], argv[1:], port)]
         env = {**BARE, **environment(order, port, folder.ours())}
-        said = await self._clients().run(whole, env, given=given, user=user_of(order.kind))
+        said = await self._clients().run(whole, env, given=given, user=folder.user)
         if order.kind is Kind.REDIS:
             redis_words.check(said)
         return said

@@ -2,12 +2,17 @@
 Heroku's partner API goes: it knows no passwords of ours, no programs, and nothing that is kept for later."""
 
 import asyncio
+import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
+from paasd.adapters.process_addon_server import user_of
+from paasd.adapters.process_addons import EmbeddedAddons
+from paasd.adapters.process_dynos import write_json
 from paasd.domain.addon import Kind
 from paasd.domain.errors import InvalidParams, NotFound, Unavailable
 from paasd.ports import Order, Watched
@@ -97,6 +102,30 @@ async def test_the_end_of_a_server_is_told_at_once(bench: AddonBench) -> None:
             await provider.mend([order])
             assert (await provider.condition(order)).up
             await endings.aclose()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives servers users of their own")
+@pytest.mark.parametrize("kind", [Kind.POSTGRESQL, Kind.REDIS])
+async def test_each_server_of_this_machine_has_a_user_of_its_own(kind: Kind) -> None:
+    """And one that was made before goes on as the packages' user. Bites: `_launch` as `user_of(order.kind)`."""
+    async with asyncio.timeout(150), PROVIDERS["embedded"](kind) as bench:
+        first, second = await bench.provisioned(), await bench.provisioned()
+        assert isinstance(bench.provider, EmbeddedAddons)
+        folders = [bench.provider._folder(order) for order in (first, second)]
+        owners = [{path.stat().st_uid for path in folder.data.rglob("*")} for folder in folders]
+        assert [len(each) for each in owners] == [1, 1] and owners[0] != owners[1]
+        for folder, [owner] in zip(folders, owners, strict=True):
+            ran = json.loads((folder.path / "run.json").read_text())
+            assert os.stat(f"/proc/{ran['child']}").st_uid == owner > 960_000_000  # noqa: PTH116
+        await bench.put(first, "kept")
+
+        made = folders[0].need()
+        await bench.provider.set_aside(first)
+        write_json(folders[0].path / "addon.json", {name: made[name] for name in made if name != "user"})
+        folders[0].own_all(folders[0].data)  # as it was before each had its own
+        await bench.provider.bring_back(first)
+        assert await bench.rows(first) == ["kept"]
+        assert folders[0].data.stat().st_uid == (user_of(kind) or (None,))[0]
 
 
 @everywhere
