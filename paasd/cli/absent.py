@@ -1,4 +1,6 @@
-"""`certs` and `pipelines`: what there is none of yet is listed as Heroku lists none."""
+"""`certs` and `pipelines`: what there is none of yet is listed as Heroku lists none. Of what is not here at all it is
+said what to do instead.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,22 @@ from paasd.cli.client import path
 from paasd.cli.session import PaasCommand, Session, app_options, json_option
 
 SECTION = "Apps"
+CERTIFICATES = (
+    "there are no certificates of your own yet: names under the platform's own domain have one (`paas ca`), for others "
+    "let a proxy in front end TLS"
+)
+PIPELINES = "there are no pipelines: push the same commit to each app instead"
+INSTEAD = {  # by the topic, what stands before the colon
+    "certs": CERTIFICATES,
+    "ci": "there is no CI: run the tests where the code is, and push what passed",
+    "local": "use `heroku local`, which needs no server",
+    "pipelines": PIPELINES,
+    "reviewapps": PIPELINES,
+    "spaces": "there are no spaces: every app runs on this machine",
+    "status": "see `paas router status`, and `paasd doctor` for what is missing",
+    "teams": "there are no teams: let others work on an app with `paas access:add`",
+    "members": "there are no teams: let others work on an app with `paas access:add`",
+}
 
 
 @click.command(cls=PaasCommand, name="certs", section=SECTION, example="paas certs")

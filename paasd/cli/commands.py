@@ -101,7 +101,7 @@ def run() -> None:
         error.show()
         code = error.exit_code
     except click.ClickException as error:
-        error.show()
+        print_error(error.format_message())
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)

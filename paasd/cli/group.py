@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import click
 
+from paasd.cli.absent import INSTEAD
 from paasd.cli.session import PaasCommand
 
 SECTIONS = ("Connect", "Apps", "Releases", "Config", "Add-ons", "Data", "Running", "Access", "Machine")
@@ -86,6 +87,9 @@ class PaasGroup(click.Group):
     def _unknown(self, word: str) -> NoReturn:
         import difflib
 
+        topic = word.partition(":")[0]
+        if topic in INSTEAD:
+            raise click.UsageError(f"{word} is not a paas command: {INSTEAD[topic]}.")
         known = [*self.commands, *self._aliases]
         close = difflib.get_close_matches(word, known, n=1, cutoff=ALIKE)
         meant = f"did you mean `paas {close[0]}`? " if close else ""

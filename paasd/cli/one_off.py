@@ -25,6 +25,22 @@ OPTIONS = (
 )
 
 
+OURS = ("-a", "--app", "-r", "--remote")
+
+
+class RunCommand(PaasCommand):
+    """One that takes a command. What follows the first word is the command's, but for -a and -r at the very end, as
+    the heroku CLI has it (`run bash -a shop`); behind `--` all of it is."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" not in args:
+            if len(args) > 2 and args[-2] in OURS:
+                args = [*args[-2:], *args[:-2]]
+            elif len(args) > 1 and args[-1].startswith(("--app=", "--remote=")):
+                args = [args[-1], *args[:-1]]
+        return super().parse_args(ctx, args)
+
+
 def dyno_options(command: Callable[..., None]) -> Callable[..., None]:
     """-s and -e of a one-off dyno."""
     for option in reversed(OPTIONS):
@@ -32,7 +48,7 @@ def dyno_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command(cls=PaasCommand, name="run", section=SECTION, example="paas run bash", context_settings=ARGUMENTS)
+@click.command(cls=RunCommand, name="run", section=SECTION, example="paas run bash", context_settings=ARGUMENTS)
 @click.option("-x", "--exit-code", is_flag=True, expose_value=False, help="As it is anyway: end with its status.")
 @dyno_options
 @click.option("--no-tty", is_flag=True, help="No terminal, also where there is one.")
@@ -44,7 +60,7 @@ def run(session: Session, app: str, size: str | None, env: str | None, no_tty: b
 
 
 @click.command(
-    cls=PaasCommand,
+    cls=RunCommand,
     name="run:inside",
     section=SECTION,
     example="paas run:inside web.1 bash",
@@ -61,7 +77,7 @@ def run_inside(session: Session, app: str, no_tty: bool, dyno: str, command: tup
 
 
 @click.command(
-    cls=PaasCommand,
+    cls=RunCommand,
     name="run:detached",
     section=SECTION,
     example="paas run:detached ./nightly",
@@ -86,7 +102,7 @@ def run_detached(
         click.echo(f"Its output is in the log: paas logs -a {app} --dyno {dyno['name']}", err=True)
 
 
-@click.command(cls=PaasCommand, name="console", section=SECTION, example="paas console", context_settings=WORDS)
+@click.command(cls=RunCommand, name="console", section=SECTION, example="paas console", context_settings=WORDS)
 @click.option("--no-tty", is_flag=True, help="No terminal, also where there is one.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @app_options
@@ -95,7 +111,7 @@ def console(session: Session, app: str, no_tty: bool, command: tuple[str, ...]) 
     _attached(session, app, path("apps", app, "dynos"), ("console", *command), no_tty)
 
 
-@click.command(cls=PaasCommand, name="rake", section=SECTION, example="paas rake db:migrate", context_settings=WORDS)
+@click.command(cls=RunCommand, name="rake", section=SECTION, example="paas rake db:migrate", context_settings=WORDS)
 @click.option("--no-tty", is_flag=True, help="No terminal, also where there is one.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @app_options
@@ -147,7 +163,8 @@ def _variables(given: str | None) -> dict[str, str]:
 
 
 def _line(command: tuple[str, ...]) -> str:
-    """One word is a shell's line as it is; several are words, each as it was typed."""
+    """One word is a shell's line as it is; several are words, each as it was typed. `--` says where they begin."""
+    command = command[1:] if command[:1] == ("--",) else command
     if not "".join(command).strip():
         raise CliError("There is no command to run: name one, such as bash.")
     return command[0] if len(command) == 1 else shlex.join(command)

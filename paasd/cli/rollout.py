@@ -125,6 +125,7 @@ def _failure(api: Api, app: str, release: Release) -> str:
     version = release["version"]
     details = api.get(path("apps", app, "releases", str(version)) + "?extended=true")
     reason = (details.get("extended") or {}).get("failure") or "release command failed"
+    reason = reason.partition("; see `heroku releases:output")[0]  # it is named at the end
     recent: list[Release] = api.get(path("apps", app, "releases"), range_="version ..; max=50, order=desc")
     current = next((r["version"] for r in recent if r.get("current")), None)
     still = f"your app still runs v{current}" if current is not None else "nothing of your app was changed"

@@ -7,6 +7,7 @@ import select
 import struct
 import termios
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,11 @@ def test_a_command_in_a_dyno_of_its_own_and_inside_another(daemon: Daemon, user:
     assert said.splitlines()[-2:] == [str(1024**3), "1, two words"]  # bites: the size left out of a one-off's spec
     said = shell.run("paas", "run", "-x", "-s", "Standard-2X", "-e", "A=1;B=two words", "--", memory)
     assert said.splitlines()[-2:] == [str(1024**3), "1, two words"]
+    away = replace(shell, cwd=Path("/"))  # what follows a command's first word is the command's, but for the app
+    assert away.run("paas", "run", "echo from $DYNO", "-a", "runner").splitlines()[-1].startswith("from run.")
+    said = away.run("paas", "run:inside", "-a", "runner", "web.1", "--", "echo", "two  words")
+    assert said.splitlines()[-1] == "two  words"
+    assert shell.run("paas", "run", "--", "printf", "%s ", "-a", "runner").splitlines()[-1] == "-a runner "
     assert "There is no size 'huge'" in shell.run("paas", "run", "-s", "huge", "true", ok=False)
     assert "No such option '--siz'" in shell.run("paas", "run", "--siz", "huge", "true", ok=False)
     assert "is written NAME=VALUE" in shell.run("paas", "run", "-e", "A", "true", ok=False)

@@ -68,6 +68,23 @@ def test_nothing_alike(paas: Run, typed: str) -> None:
     assert "did you mean" not in ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("typed", "instead"),
+    [
+        ("certs:add", "there are no certificates of your own yet"),
+        ("pipelines:create", "push the same commit to each app instead."),
+        ("teams", "`paas access:add`"),
+        ("spaces:create", "every app runs on this machine"),
+        ("local:version", "use `heroku local`"),
+    ],
+)
+def test_what_heroku_has_and_paas_has_not(paas: Run, typed: str, instead: str) -> None:
+    """Bites: without INSTEAD `pipelines:create` is taken for `apps:create`."""
+    ran = paas(typed, "x")
+    assert ran.returncode == 2 and f"{typed} is not a paas command: " in ran.stderr
+    assert instead in ran.stderr and "did you mean" not in ran.stderr
+
+
 def test_alone_it_tells_what_there_is(paas: Run) -> None:
     """Bites: click's own way, by which help is an error of one who typed nothing."""
     alone = paas()
