@@ -28,10 +28,13 @@ async def create_session(request: web.Request) -> web.Response:
     app = await find_app(request)
     dyno = text_of(body, "dyno") or text_of(body, "dyno_name") or text_of(body, "type")
     since, release = _since_of(text_of(body, "since")), _release_of(body.get("release"))
+    tail = flag_of(body, "tail") or False
+    if release is not None and not tail:  # one may wait for what is still to come
+        await request.app[PARTS].ledger.release(app, str(release))
     whole = since is not None or release is not None
     query = LogQuery(
         lines=None if whole and body.get("lines") is None else _lines_of(body.get("lines")),
-        tail=flag_of(body, "tail") or False,
+        tail=tail,
         source=text_of(body, "source") or None,
         dyno=dyno or None,
         grep=text_of(body, "grep") or None,
