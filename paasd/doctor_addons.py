@@ -22,12 +22,14 @@ REMEDIES = {
 async def addon_orphans(settings: Settings, home: Home) -> list[tuple[str, str]]:
     """(what is kept, the remedy) for each provider that keeps what the ledger does not know; those that do not answer
     are left out."""
-    known = addons_in_ledger(home.path)
     own = (service.provider for service in settings.addons.services.values())
-    found = []
+    found: list[tuple[str, str]] = []
+    known = addons_in_ledger(home.path)
+    if known is None:
+        return found  # of a ledger that can't be read, or is from before there were add-ons, nothing is known
     for name in dict.fromkeys([default_provider(settings, home), *own, *known.values()]):
         try:
-            unknown = sorted(set(await kept_by(str(name), settings, home)) - known.keys())
+            unknown = await unknown_of(str(name), settings, home)
         except (PaasError, ValueError):
             continue
         if unknown:
@@ -36,6 +38,15 @@ async def addon_orphans(settings: Settings, home: Home) -> list[tuple[str, str]]
             shown = f"{', '.join(unknown[:SHOWN])}{more}"
             found.append((f"{name} keeps data of add-ons that the ledger does not know: {shown}", remedy))
     return found
+
+
+async def unknown_of(name: str, settings: Settings, home: Home) -> Sequence[str]:
+    """The ids of those kept by a provider that no row knows."""
+    kept = set(await kept_by(name, settings, home))
+    known = addons_in_ledger(home.path)  # only now: a row comes before what is kept
+    unknown = kept - known.keys() if known is not None else set()
+    # Asked once more: what was purged meanwhile is in neither.
+    return sorted(unknown & set(await kept_by(name, settings, home))) if unknown else []
 
 
 async def kept_by(name: str, settings: Settings, home: Home) -> Sequence[str]:

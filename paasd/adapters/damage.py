@@ -94,14 +94,14 @@ def builds_unknown_to_ledger(home: Path) -> dict[str, int]:
     return found
 
 
-def addons_in_ledger(home: Path) -> dict[str, str]:
-    """Add-on id -> the provider that it is had from, ended ones too; empty without a ledger that has the table."""
-    if not (home / STORE).exists():
-        return {}
+def addons_in_ledger(home: Path) -> dict[str, str] | None:
+    """Add-on id -> the provider that it is had from, ended ones too; None where that can't be read."""
     uri = f"{(home / STORE).absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as connection, suppress(sqlite3.DatabaseError):
-        return {str(row[0]): str(row[1]) for row in connection.execute("SELECT id, provider FROM addons")}
-    return {}
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as connection:
+            return {str(row[0]): str(row[1]) for row in connection.execute("SELECT id, provider FROM addons")}
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return None
 
 
 def repair_store(home: Path) -> list[str]:

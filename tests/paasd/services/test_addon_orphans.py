@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from paasd import doctor_addons
 from paasd.adapters.migrate import migrate
 from paasd.doctor import addon_findings
 from paasd.domain.errors import Unavailable
@@ -60,3 +61,33 @@ async def test_the_doctor_says_it_with_what_to_do(home: Home) -> None:
     [found] = await addon_findings(settings)
     assert not found.ok and stray in found.detail and f"{home.path}/addons/{stray}" in found.remedy
     assert (home.path / "addons" / stray).is_dir()
+
+
+@pytest.mark.parametrize("harm", ["damaged", "gone"])
+async def test_the_doctor_says_nothing_of_them_by_a_ledger_that_it_cannot_read(home: Home, harm: str) -> None:
+    """Bites: `addons_in_ledger` that takes such a ledger for an empty one: all add-ons' data was to be removed then."""
+    settings = Settings(home=home.path, search_path=os.environ["PATH"], engine="process")
+    home.id()
+    home.keep_engine("process")
+    (home.path / "addons" / str(uuid.uuid4())).mkdir(parents=True)
+    if harm == "damaged":
+        home.store.write_bytes(b"no database at all " * 1000)
+    assert await addon_findings(settings) == []
+
+
+async def test_the_doctor_asks_the_ledger_last(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bites: rows read before the provider is asked: what is created, or purged, at that moment was to be removed."""
+    settings = Settings(home=home.path, search_path=os.environ["PATH"], engine="process")
+    home.id()
+    home.keep_engine("process")
+    migrate(home.store)
+    rows: dict[str, str] = {}
+    asked = [["new", "purged"], ["new"]]
+
+    async def kept_by(*_: object) -> list[str]:
+        rows["new"] = "embedded"
+        return asked.pop(0)
+
+    monkeypatch.setattr(doctor_addons, "kept_by", kept_by)
+    monkeypatch.setattr(doctor_addons, "addons_in_ledger", lambda _: dict(rows))
+    assert await addon_findings(settings) == []
