@@ -32,6 +32,8 @@ from paasd.domain.addon import Addon, Attachment
 from paasd.domain.app import App
 from paasd.domain.errors import InvalidParams, NotFound
 
+CHANGES = (Permission.OPERATE, Scope.WRITE)
+SECRETS = (Permission.OPERATE, Scope.READ_PROTECTED)
 OPTIONS, OPTION_CHARACTERS = 50, 1000
 ATTRIBUTES = ("id", "name", "created_at", "updated_at")
 NO_ADDON = "Couldn't find that add-on; see `heroku addons`."
@@ -84,7 +86,7 @@ async def show(request: web.Request) -> web.Response:
 async def show_config(request: web.Request) -> web.Response:
     """Its password stands in it. A partner's is as its manifest names it."""
     parts = request.app[PARTS]
-    addon = request[PARTNER] if PARTNER in request else await _find(request, Permission.OPERATE)
+    addon = request[PARTNER] if PARTNER in request else await _find(request, *SECRETS)
     if parts.partners.manifest(addon) is not None:
         return reply(request, config_resource(parts.partners.config(addon)))
     return reply(request, config_resource((await parts.addons.access(addon)).variables))
@@ -109,7 +111,7 @@ async def create(request: web.Request) -> web.Response:
 
 async def update(request: web.Request) -> web.Response:
     """Its plan, in force when this answers, or its name."""
-    addon, body = await _find(request), await read_object(request)
+    addon, body = await _find(request, *CHANGES), await read_object(request)
     name, plan = text_of(body, "name"), identity_of(body, "plan") if body.get("plan") else None
     addons = request.app[PARTS].addons
     if plan is not None:
@@ -123,7 +125,7 @@ async def update(request: web.Request) -> web.Response:
 
 
 async def destroy(request: web.Request) -> web.Response:
-    addon, body = await _find(request), await read_object(request)
+    addon, body = await _find(request, *CHANGES), await read_object(request)
     force = flag_of(body, "force") or False
     note(request, addon=[addon.name, None])
     gone = await request.app[PARTS].addons.destroy(request[ACTOR], addon, force=force)
@@ -134,10 +136,13 @@ async def undestroy(request: web.Request) -> web.Response:
     """Ours alone: a destroyed one again, on its app or another."""
     app, body = await find_app(request), await read_object(request)
     name = identity_of(body, "addon")
-    former = next((one for one in await request.app[PARTS].addons.destroyed() if name in (one.id, one.name)), None)
-    if former is not None and former.app_id != app.id and not request[ACCOUNT].admin:
+    addons = request.app[PARTS].addons
+    named = [one for one in await addons.destroyed() if name in (one.id, one.name)]
+    former = [one for one in named if one.app_id == app.id] or (named if request[ACCOUNT].admin else [])
+    if named and not former:
         raise NotFound(NO_ADDON, resource="add_on")
-    addon = await request.app[PARTS].addons.undestroy(request[ACTOR], name, app, attach_as=text_of(body, "name"))
+    wanted = former[-1].id if former else name
+    addon = await addons.undestroy(request[ACTOR], wanted, app, attach_as=text_of(body, "name"))
     note(request, addon=[None, addon.name])
     return reply(request, await show_addon(request, addon), status=201)
 
@@ -228,11 +233,13 @@ async def _named(
     app_name, separator, attachment = name.partition("::")
     if separator:
         app, name = await parts.apps.find(app_name), attachment
+        await parts.access.admit(request[ACCOUNT], request[TOKEN], app, Permission.VIEW, Scope.READ)
     try:
         addon = await parts.addons.find(name, app)
     except NotFound:
         addon = await parts.addons.find_failed(name)
-    await _admit_to(request, addon.app_id, permission, scope, "add_on", NO_ADDON, of=app)
+    lent = app is not None and any(one.app_id == app.id for one in await parts.addons.attachments(addon_id=addon.id))
+    await _admit_to(request, addon.app_id, permission, scope, "add_on", NO_ADDON, of=app if lent else None)
     if addon.failure is not None:
         raise InvalidParams(f"{addon.name} could not be provisioned: {addon.failure}", resource="add_on")
     return addon
@@ -248,8 +255,8 @@ async def _admit_to(
     *,
     of: App | None = None,
 ) -> None:
-    """Raises NotFound in the words of what was asked for, Forbidden. `of`: an app that the caller came by; who may see
-    that may see what is attached to it."""
+    """Raises NotFound in the words of what was asked for, Forbidden. `of`: an app that it is attached to, and that the
+    caller came by; who may see that may see what is attached to it."""
     parts = request.app[PARTS]
     try:
         app = await parts.apps.find(app_id)

@@ -52,7 +52,6 @@ ACCOUNT_ROUTES: Mapping[Scope, str] = {
         GET /addons
         GET /addons/{addon}
         GET /addons/{addon}/addon-attachments
-        GET /addons/{addon}/config
         GET /addon-attachments
         GET /addon-attachments/{attachment}
         GET /pipelines
@@ -83,6 +82,7 @@ ACCOUNT_ROUTES: Mapping[Scope, str] = {
         POST /spaces
     """,
     Scope.READ_PROTECTED: """
+        GET /addons/{addon}/config
         GET /client/v11/databases/{database}
         GET /client/v11/databases/{database}/links
         GET /client/v11/databases/{database}/transfer-schedules

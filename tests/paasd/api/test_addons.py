@@ -234,3 +234,70 @@ async def test_what_has_that_name_already_keeps_it(world: World) -> None:
     made = await world.call("POST", "/addon-attachments", body)
     assert (made.status, made.json["name"]) == (201, "DATABASE")
     assert len(await world.get("/apps/shop/addon-attachments")) == 1
+
+
+async def account(world: World, name: str = "bob") -> dict[str, str]:
+    """The headers of an account that owns the app "bobs"."""
+    other = await world.call("POST", "/paasd/accounts", {"email": f"{name}@example.org"})
+    headers = {"Authorization": f"Bearer {other.json['token']}", "Accept": ACCEPT}
+    assert (await world.ask("POST", "/apps", json={"name": f"{name}s"}, headers=headers)).status == 201
+    return headers
+
+
+async def test_by_an_app_of_ones_own_nobody_reaches_another_s(world: World) -> None:
+    """Bites: `_named` that takes what is not attached to the app in the path for something of that app."""
+    await world.create()
+    addon, bob = await created(world), await account(world)
+    for name in (addon["id"], addon["name"], "shop::DATABASE", "shop::heroku-postgresql"):
+        for method, body in (("GET", None), ("PATCH", {"name": "mine"}), ("DELETE", {})):
+            answer = await world.ask(method, f"/apps/bobs/addons/{name}", json=body, headers=bob)
+            assert answer.status == 404, (method, name)
+        named = {"addon": name, "app": "bobs"}
+        answer = await world.ask("POST", "/actions/addons/resolve", json=named, headers=bob)
+        assert answer.status == 404, name
+    await created(world)  # several of a service: nor are their names told
+    answer = await world.ask("GET", "/apps/bobs/addons/shop::heroku-postgresql", headers=bob)
+    assert answer.status == 404 and addon["name"] not in answer.json["message"]
+    assert await world.get(f"/addons/{addon['id']}") == addon
+
+
+async def test_whoever_is_lent_one_sees_it_and_leaves_it_as_it_is(world: World) -> None:
+    """Bites: `update` and `destroy` that need no permission on the app that it belongs to."""
+    await world.create()
+    addon, bob = await created(world), await account(world)
+    lent = {"addon": addon["name"], "app": "bobs", "name": "ORDERS"}
+    assert (await world.call("POST", "/addon-attachments", lent)).status == 201
+    for name in (addon["id"], "ORDERS"):
+        assert (await world.ask("GET", f"/apps/bobs/addons/{name}", headers=bob)).json["id"] == addon["id"]
+        for method, body in (("PATCH", {"name": "mine"}), ("PATCH", {"plan": "small"}), ("DELETE", {"force": True})):
+            answer = await world.ask(method, f"/apps/bobs/addons/{name}", json=body, headers=bob)
+            assert answer.status == 404, (method, name)
+    assert (await world.get(f"/addons/{addon['id']}"))["name"] == addon["name"]
+
+
+async def test_another_s_data_is_not_had_again_by_its_name(world: World) -> None:
+    """Bites: an older one of that name judged, and the newest brought back."""
+    await world.create()
+    bob = await account(world)
+    old = await created(world, "bobs")
+    addon = await created(world)
+    for path, name in (("/apps/bobs", old["name"]), ("/apps/shop", addon["name"])):
+        assert (await world.call("PATCH", f"{path}/addons/{name}", {"name": "orders"})).status == 200
+        gone = await world.call("DELETE", f"{path}/addons/orders")
+        await world.parts.addons.wait(await world.parts.addons.find(gone.json["id"]))
+    path = "/apps/bobs/addons/actions/undestroy"
+    for name, status in ((addon["id"], 404), ("orders", 201)):
+        answer = await world.ask("POST", path, json={"addon": name}, headers=bob)
+        assert answer.status == status, (name, answer.json)
+    assert answer.json["id"] == old["id"]
+
+
+async def test_its_password_needs_a_scope_that_reaches_secrets(world: World) -> None:
+    """As config vars do. Bites: GET /addons/{addon}/config among what the scope `read` reaches."""
+    await world.create()
+    addon = await created(world)
+    for scope, status in (("read", 403), ("read-protected", 200)):
+        made = await world.call("POST", "/oauth/authorizations", {"description": scope, "scope": [scope]})
+        headers = {"Authorization": f"Bearer {made.json['access_token']['token']}", "Accept": ACCEPT}
+        answer = await world.ask("GET", f"/addons/{addon['id']}/config", headers=headers)
+        assert answer.status == status, scope
