@@ -11,6 +11,7 @@ from paasd.domain.errors import InvalidParams
 EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,188}[A-Za-z0-9])?")
 PASSWORD_CHARACTERS = range(10, 257)
 NAME_CHARACTERS = 100
+SHOWN_OF_TOKEN = 64  # characters of its name, in a line of the log
 
 
 class Scope(StrEnum):
@@ -122,6 +123,12 @@ class Actor:
     email: str
     token: str
     address: str
+
+    @property
+    def shown(self) -> str:
+        """ "ann@example.org (laptop)", as a line of the log names person and token."""
+        token = "".join(letter if letter.isprintable() else " " for letter in self.token[:SHOWN_OF_TOKEN]).strip()
+        return f"{self.email} ({token})" if token else self.email
 
 
 def check_email(text: str) -> str:

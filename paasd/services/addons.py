@@ -156,7 +156,7 @@ class Addons:
         )  # fmt: skip
         first = Attachment(str(uuid.uuid4()), addon.id, app.id, attached, now, now)
         recorded = await self.work.background.finish(f"record {called}", self.store.insert_addon(addon, first))
-        self.work.say(app.id, f"Create {called} ({chosen.name}) add-on by user {actor.email}")
+        self.work.say(app.id, f"Create {called} ({chosen.name}) add-on by user {actor.shown}")
         self.work.begin(recorded, actor)
         return recorded
 
@@ -185,7 +185,7 @@ class Addons:
             now = datetime.now(UTC)
             made = Attachment(str(uuid.uuid4()), addon.id, app.id, chosen, now, now)
             await self.store.insert_attachment(made, replacing=replaced.id if replaced is not None else None)
-            self.work.say(app.id, f"Attach {addon.name} as {chosen} by user {actor.email}")
+            self.work.say(app.id, f"Attach {addon.name} as {chosen} by user {actor.shown}")
             await self.work.let_in(addon)
         await self.work.following.converge(app, actor)
         return made
@@ -223,7 +223,7 @@ class Addons:
                 resource="add_on attachment",
             )
         await self.store.end_attachment(attachment.id)
-        self.work.say(app.id, f"Detach {attachment.name} ({addon.name}) by user {actor.email}")
+        self.work.say(app.id, f"Detach {attachment.name} ({addon.name}) by user {actor.shown}")
         await self.work.following.converge(app, actor)
 
     async def rename(self, actor: Actor, addon: Addon, name: str) -> Addon:
@@ -231,7 +231,7 @@ class Addons:
         check_addon_name(name)
         async with self.work.background.lock(addon.id):
             await self.store.save_addon(replace(await self.store.addon(addon.id), name=name))
-        self.work.say(addon.app_id, f"Rename {addon.name} to {name} by user {actor.email}")
+        self.work.say(addon.app_id, f"Rename {addon.name} to {name} by user {actor.shown}")
         return await self.store.addon(addon.id)
 
     async def upgrade(self, actor: Actor, addon: Addon, plan: str) -> Addon:
@@ -246,7 +246,7 @@ class Addons:
         async with self.work.background.lock(addon_id):
             wanted = replace(await self.store.addon(addon_id), plan=plan)
             told_anew = await self.work.resize(wanted)
-        self.work.say(wanted.app_id, f"Change plan of {wanted.name} to {plan} by user {actor.email}")
+        self.work.say(wanted.app_id, f"Change plan of {wanted.name} to {plan} by user {actor.shown}")
         if told_anew:
             await self.work.following.converge_all(addon_id, actor)
         return await self.store.addon(addon_id)
@@ -266,7 +266,7 @@ class Addons:
                 addon = replace(addon, next_secret=secrets.token_hex(SECRET_BYTES))
                 await self.store.save_addon(addon)
             addon = await self.work.finish_rotation(addon)
-        self.work.say(addon.app_id, f"Rotate the password of {addon.name} by user {actor.email}")
+        self.work.say(addon.app_id, f"Rotate the password of {addon.name} by user {actor.shown}")
         await self.work.following.converge_all(addon_id, actor)
         return addon
 
@@ -292,7 +292,7 @@ class Addons:
             return await self.store.addon(addon.id)
         async with self.work.background.lock(addon.id):
             await self._mark_going(addon)
-        self.work.say(addon.app_id, f"Destroy {addon.name} add-on by user {actor.email}")
+        self.work.say(addon.app_id, f"Destroy {addon.name} add-on by user {actor.shown}")
         self.work.take_away(addon, actor)
         return await self.store.addon(addon.id)
 
@@ -340,7 +340,7 @@ class Addons:
             if not await self.store.move_addon(addon.id, AddonState.DEPROVISIONED, AddonState.PROVISIONED):
                 raise Conflict(f"{addon.name} has changed meanwhile; look at it again.", resource="add_on")
             await self.work.finish(await self.work.attach_again(await self.store.addon(addon.id), name))
-        self.work.say(app.id, f"Undestroy {addon.name} add-on by user {actor.email}")
+        self.work.say(app.id, f"Undestroy {addon.name} add-on by user {actor.shown}")
         await self.work.following.converge(app, actor)
         return await self.store.addon(addon.id)
 

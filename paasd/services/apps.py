@@ -54,7 +54,7 @@ class Apps:
         except PaasError:
             await self.sources.delete(app.id)
             raise
-        self.logs.note(app.id, "api", f"Initial release by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Initial release by user {actor.shown}", source="app")
         await self._publish(app)
         return app
 
@@ -98,7 +98,7 @@ class Apps:
         check_app_name(name)
         async with self.releases.turn(app):
             renamed = await self.background.finish(f"rename {app.name}", self.store.rename_app(app.id, name))
-        self.logs.note(app.id, "api", f"Renamed from {app.name} to {name} by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Renamed from {app.name} to {name} by user {actor.shown}", source="app")
         await self._publish(renamed)
         return renamed
 
@@ -106,7 +106,7 @@ class Apps:
         """Another owner; what the new one might do as a collaborator is included in that."""
         given = await self.store.give_app(app.id, recipient.id)
         await self.store.delete_collaborator(app.id, recipient.id)
-        self.logs.note(app.id, "api", f"Given to {recipient.email} by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Given to {recipient.email} by user {actor.shown}", source="app")
         return given
 
     async def set_maintenance(self, actor: Actor, app: App, on: bool) -> App:

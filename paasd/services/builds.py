@@ -159,7 +159,7 @@ class Builds:
         """A pending build that is ours to end: `fail` it, or `build` it, and discard it from `live`."""
         self.live.add(build.id)  # before it can be seen: recovery fails pending builds that nobody owns
         await self._store.insert_build(build)
-        self._logs.note(build.app_id, "api", f"Build started by user {build.actor.email}", source="app")
+        self._logs.note(build.app_id, "api", f"Build started by user {build.actor.shown}", source="app")
 
     async def _kept_build(self, push: Push, build: Build, holder: Holder, commit: Source, output: Write) -> Build:
         kept = await self._outputs.open(push.app.id, ("builds", build.id))

@@ -43,7 +43,7 @@ class Domains:
         now = datetime.now(UTC)
         domain = Domain(str(uuid.uuid4()), app.id, hostname, now, now)
         await self.store.insert_domain(domain)
-        self.logs.note(app.id, "api", f"Add {hostname} domain by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Add {hostname} domain by user {actor.shown}", source="app")
         await self._publish(app)
         return domain
 
@@ -61,7 +61,7 @@ class Domains:
     async def remove(self, actor: Actor, app: App, domain: Domain) -> None:
         """Served no more when this returns, and free for anybody."""
         await self.store.delete_domain(domain.id)
-        self.logs.note(app.id, "api", f"Remove {domain.hostname} domain by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Remove {domain.hostname} domain by user {actor.shown}", source="app")
         await self._publish(app)
 
     def _free(self, hostname: str) -> str:

@@ -108,7 +108,7 @@ class Drains:
             drain = Drain(drain_id, app.id, f"d.{uuid.uuid4()}", url, self.logs.last(app.id), now, now)
             await self.store.insert_drain(drain)
             self._begin(drain)
-        self.logs.note(app.id, "api", f"Add drain to {drain.host} by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Add drain to {drain.host} by user {actor.shown}", source="app")
         self.woken.set()
         return drain
 
@@ -116,7 +116,7 @@ class Drains:
         """What was not sent yet is not."""
         await self.store.delete_drain(drain.id)
         await self._end(drain.id)
-        self.logs.note(app.id, "api", f"Remove drain to {drain.host} by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Remove drain to {drain.host} by user {actor.shown}", source="app")
 
     async def keep(self) -> None:
         """For ever: a flow for each drain there is, none for others, and how far each is."""

@@ -100,7 +100,7 @@ class Dynos:
         await self.engine.dynos(app.id)  # one that is away refuses the whole call here, and nothing of it is kept
         await self.store.set_formation(app.id, wanted)
         text = ", ".join(f"{entry.type}@{entry.quantity}:{entry.size}" for entry in wanted)
-        self.logs.note(app.id, "api", f"Scaled to {text} by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Scaled to {text} by user {actor.shown}", source="app")
         await self.mending.converge(app)
         if asked:
             self.background.spawn(f"resize dynos of {app.name}", self.mending.resize(app))

@@ -63,7 +63,7 @@ async def switch(store: Store, routing: Routing, logs: AppLogs, actor: Actor, ap
         raise
     how = f" (requests wait {kept.pause:g} seconds)" if on and kept.pause else ""
     end = f" until {kept.until:%Y-%m-%dT%H:%M:%SZ}" if on and kept.until else ""
-    logs.note(app.id, "api", f"Maintenance mode {'on' if on else 'off'}{how}{end} by user {actor.email}", source="app")
+    logs.note(app.id, "api", f"Maintenance mode {'on' if on else 'off'}{how}{end} by user {actor.shown}", source="app")
     return changed
 
 
@@ -110,7 +110,7 @@ class Maintenance:
             await self.store.set_maintenance(app.id, app.maintenance, replace(app.upkeep, bypass=key))
         await self.routing.publish_maintenance(app.id)
         expires = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
-        self.logs.note(app.id, "api", f"Maintenance bypass link made by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Maintenance bypass link made by user {actor.shown}", source="app")
         return Bypass(f"{BYPASS_PATH}{bypass_token(key, app.id, int(expires.timestamp()))}{path}", expires)
 
     async def pages(self, app: App) -> Sequence[Page]:
@@ -122,14 +122,14 @@ class Maintenance:
         page = Page(kind, check_page(body), len(body), datetime.now(UTC))
         await self.store.set_page(app.id, page, body)
         await self._publish(app)
-        self.logs.note(app.id, "api", f"Set {kind.value} page by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Set {kind.value} page by user {actor.shown}", source="app")
         return page
 
     async def clear_page(self, actor: Actor, app: App, kind: PageKind) -> None:
         """Take away what was uploaded; none: fine."""
         await self.store.delete_page(app.id, kind, uploaded=True)
         await self._publish(app)
-        self.logs.note(app.id, "api", f"Clear {kind.value} page by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Clear {kind.value} page by user {actor.shown}", source="app")
 
     async def end_due(self) -> None:
         """What has come to its end by itself: the router has seen to it already, this makes the ledger say so too."""

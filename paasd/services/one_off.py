@@ -237,7 +237,7 @@ class OneOffs:
         return replace(spec, env={**spec.env, **env})
 
     def _note_start(self, app: App, name: str, command: str, actor: Actor) -> None:
-        self._logs.note(app.id, name, f"Starting process with command `{command}` by user {actor.email}")
+        self._logs.note(app.id, name, f"Starting process with command `{command}` by user {actor.shown}")
 
     def _keep(self, offer: AnyOffer) -> AnyOffer:
         self._forget_old()

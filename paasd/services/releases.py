@@ -217,8 +217,8 @@ class Releases:
                 # An engine that is away refuses the whole call here, rather than fail a release already recorded.
                 await self._hands.engine.create_network(app.id)
             release = await self._record_in_turn(new, deadline)
-            version, email = release.version, release.actor.email
-            self._hands.logs.note(app.id, "api", f"Release v{version} created by user {email}", release=version)
+            version, who = release.version, release.actor.shown
+            self._hands.logs.note(app.id, "api", f"Release v{version} created by user {who}", release=version)
             if release.status is Status.PENDING:
                 kept = await self._hands.release_phase.open(app, release) if release.has_output else None
                 self.live.add(release.id)

@@ -80,7 +80,7 @@ class Webhooks:
         needed = {"url": wish.get("url"), "include": wish.get("include")}
         webhook = await self._wished(blank, {**wish, **needed})
         await self.store.put_webhook(webhook)
-        self.logs.note(app.id, "api", f"Add webhook to {_host(webhook)} by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Add webhook to {_host(webhook)} by user {actor.shown}", source="app")
         self.woken.set()
         return webhook
 
@@ -94,7 +94,7 @@ class Webhooks:
     async def remove(self, actor: Actor, app: App, webhook: Webhook) -> None:
         """What was not delivered yet is not."""
         await self.store.delete_webhook(webhook.id)
-        self.logs.note(app.id, "api", f"Remove webhook to {_host(webhook)} by user {actor.email}", source="app")
+        self.logs.note(app.id, "api", f"Remove webhook to {_host(webhook)} by user {actor.shown}", source="app")
 
     async def deliveries(self, app: App) -> Sequence[Delivery]:
         """The newest 1,000, by number."""

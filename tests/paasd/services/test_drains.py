@@ -114,7 +114,7 @@ async def test_every_line_in_order_as_it_comes(
         here.lines(3000)
         await until(lambda: len(own(receiver)) == 3000)
         assert own(receiver) == here.sent[1:]
-        assert receiver.texts[0] == "Add drain to 127.0.0.1 by user ann@example.org"
+        assert receiver.texts[0] == "Add drain to 127.0.0.1 by user ann@example.org (owner)"
         here.logs.note(shop.id, "router", "at=info")
         here.logs.note(shop.id, "release.1", "migrated", source="app")
         await until(lambda: receiver.seen("migrated"))

@@ -43,7 +43,8 @@ async def test_scaling_starts_and_stops_at_once_and_lasts(world: World) -> None:
     await world.dynos.scale(world.actor, app, {"worker": 1})
     await world.settled(app)
     assert await world.running(app) == ["web.1 v2", "worker.1 v2"]
-    assert "app[api]: Scaled to web@1:Standard-1X, worker@1:Standard-1X by user ann@example.org" in world.lines(app)
+    said = "app[api]: Scaled to web@1:Standard-1X, worker@1:Standard-1X by user ann@example.org (owner)"
+    assert said in world.lines(app)
     await world.push(app, "web: serve\nworker: hang")
     await world.settled(app)
     assert await world.running(app) == ["web.1 v3", "worker.1 v3"]
