@@ -95,15 +95,19 @@ class AddonReleases:
         As on Heroku its dynos then start anew, whether they get well or not.
         """
 
+        drafted: NewRelease | None = None
+
         async def draft() -> NewRelease | None:
+            nonlocal drafted
             served = await self.store.current_release(app.id)
             if served is None or served.artifact is None:
                 return None
             new = renewal(served, await self.store.attached_now(app.id), actor)
-            return replace(new, formation=await self.releases.formation(app, served)) if new is not None else None
+            drafted = replace(new, formation=await self.releases.formation(app, served)) if new is not None else None
+            return drafted
 
         done = (await self.releases.begin_as_drafted(app, draft)).release
-        if done.status is Status.SUCCEEDED:
+        if drafted is not None:
             words = f"{done.description}: the old password is refused, so the dynos start anew with v{done.version}"
             self.logs.note(app.id, "api", words, source=SOURCE)
             await attempt(f"start {app.name} anew", self.start(app))

@@ -222,7 +222,8 @@ class AddonWork:
     async def resize(self, addon: Addon) -> bool:
         """Put its plan in force and record it. Whether a partner gave other config vars with it."""
         made = await self.provider(addon).resize(await self.order(addon))
-        await self.store.save_addon(addon)
+        async with self.background.lock(f"values of {addon.id}"):  # it may have told us others while it was asked
+            await self.store.save_addon(replace(await self.store.addon(addon.id), plan=addon.plan))
         await self.note(addon.id, made)
         if made is None or made.values.items() <= addon.values.items():
             return False
@@ -322,11 +323,16 @@ class AddonWork:
         if addon.state is not AddonState.PROVISIONED:
             return
         if addon.attached_as is not None:
-            await self.provider(addon).bring_back(await self.order(addon))
+            await self.bring_back(addon)
             addon = await self.attach_again(addon, addon.attached_as)
         if addon.next_secret is not None:
             addon = await self.finish_rotation(addon)
         await self.let_in(addon)
+
+    async def bring_back(self, addon: Addon) -> None:
+        """Its server runs again, with its data; where no more comes of it, the next round sets it aside again."""
+        self._cleared.discard(addon.id)
+        await self.provider(addon).bring_back(await self.order(addon))
 
     async def attach_again(self, addon: Addon, name: str) -> Addon:
         """One that was brought back, to its owner, unless it is already; then it is as any other."""

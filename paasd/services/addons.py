@@ -285,12 +285,13 @@ class Addons:
             )
         if addon.state is AddonState.PROVISIONING:
             await self._stop_provisioning(addon)
-            addon = await self.store.addon(addon.id)
-        if addon.state is AddonState.PROVISIONING:
-            async with self.work.background.lock(addon.id):
-                await self.work.fail(addon, "Destroyed while it was being provisioned.")
-            return await self.store.addon(addon.id)
         async with self.work.background.lock(addon.id):
+            addon = await self.store.addon(addon.id)  # it may have come up, or ended, meanwhile
+            if addon.state is AddonState.PROVISIONING:
+                await self.work.fail(addon, "Destroyed while it was being provisioned.")
+                addon = await self.store.addon(addon.id)
+            if not addon.alive:
+                return addon
             await self._mark_going(addon)
         self.work.say(addon.app_id, f"Destroy {addon.name} add-on by user {actor.shown}")
         self.work.take_away(addon, actor)
@@ -334,8 +335,9 @@ class Addons:
         app = app or await self._owner(addon)
         service = self.catalogue.service_of(addon.service)
         async with self.work.background.lock(addon.id):
+            addon = await self._find_destroyed(addon.id)  # nobody else had it again meanwhile
             name = await self._attachment_name(app, service, attach_as or await self._former_name(app, addon))
-            await self.work.provider(addon).bring_back(await self.order(addon))
+            await self.work.bring_back(addon)
             await self.store.save_addon(replace(addon, app_id=app.id, attached_as=name))
             if not await self.store.move_addon(addon.id, AddonState.DEPROVISIONED, AddonState.PROVISIONED):
                 raise Conflict(f"{addon.name} has changed meanwhile; look at it again.", resource="add_on")
