@@ -29,33 +29,38 @@ class FirstAddons:
         if not wanted or any(one.eligible_for_rollback for one in await self.addons.store.releases(app.id)):
             return
         try:
-            missing = await self._missing(app, wanted, output)
+            there, missing = await self._look(app, wanted, output)
             begun = [await self._create(actor, app, one, output) for one in missing]
         except PaasError as error:
             raise DeployFailed(f"app.json: {error.message.rstrip('.')}; {REMEDY}.") from error
-        for addon in begun:
+        for addon in [*(one for one in there if one.state is AddonState.PROVISIONING), *begun]:
+            self.addons.work.begin(addon, actor)
             await self._await(addon)
 
-    async def _missing(self, app: App, wanted: Sequence[WantedAddon], output: Write) -> list[WantedAddon]:
-        """Those to be created, their plans looked up before any is made."""
+    async def _look(
+        self, app: App, wanted: Sequence[WantedAddon], output: Write
+    ) -> tuple[list[Addon], list[WantedAddon]]:
+        """Those that the app has, and those to be created, their plans looked up before any is made."""
         own = await self.addons.store.own_config(app.id)
-        plans = {one.id: self.addons.catalogue.service_of(one.service) for one in await self.addons.of(app)}
-        held = [(one.name, plans[one.addon_id]) for one in await self.addons.attachments(app_id=app.id)]
-        missing = []
+        living = {one.id: one for one in await self.addons.of(app)}
+        attached = await self.addons.attachments(app_id=app.id)
+        held = [(one.name, living[one.addon_id]) for one in attached if one.addon_id in living]
+        there, missing = [], []
         for one in wanted:
             service = await self._service(one, output)
             if service is None:
                 continue
             _, plan = self.addons.catalogue.plan(one.plan)
-            found = [each for each in held if each[1].id == service.id and one.attach_as in (None, each[0])]
+            found = [each for each in held if each[1].service == service.name and one.attach_as in (None, each[0])]
             variable = f"{one.attach_as or service.variable}_URL"
             if found:
                 held.remove(found[0])
+                there.append(found[0][1])
             elif variable in own:
                 await output(f"-----> {variable} is set: {one.plan} of app.json is not created\n".encode())
             else:
                 missing.append(replace(one, plan=plan.name))
-        return missing
+        return there, missing
 
     async def _service(self, one: WantedAddon, output: Write) -> Service | None:
         name = one.plan.partition(":")[0]

@@ -1,12 +1,13 @@
 """app.json's add-ons at an app's first deploy: there before its release phase, once, and said where they can't be."""
 
+import asyncio
 import json
 
 import pytest
 
 from paasd.domain.app import App
 from paasd.domain.errors import BuildFailed, DeployFailed, ProviderFailed
-from tests.paasd.services.world import World
+from tests.paasd.services.world import World, until
 
 RELEASES = "web: serve\nrelease: migrate"
 
@@ -46,6 +47,22 @@ async def test_what_the_app_has_is_not_made_again(world: World) -> None:
     said = await world.push(app, **app_json("heroku-postgresql", "redis"))
     assert await names(world, app) == ["DATABASE heroku-postgresql:mini"]
     assert "REDIS_URL is set: redis of app.json is not created" in said
+
+
+async def test_what_is_still_on_its_way_is_waited_for(world: World) -> None:
+    """Created by hand a moment ago, or by a push that was given up. Bites: `provide` that waits for its own alone."""
+    app = await world.create()
+    gate = world.outside.provider.gates.hold("provision")
+    await world.addons.create(world.actor, app, "heroku-postgresql:mini")
+    await gate.reached.wait()
+    pushing = asyncio.create_task(world.push(app, RELEASES, **app_json("heroku-postgresql")))
+    await until(lambda: any("Build succeeded" in line for line in world.lines(app)))
+    await asyncio.wait([pushing], timeout=0.3)
+    assert not pushing.done()
+    gate.opened.set()
+    await pushing
+    assert "DATABASE_URL" in (await world.store.releases(app.id))[-1].config
+    assert await names(world, app) == ["DATABASE heroku-postgresql:mini"]
 
 
 async def test_a_service_that_there_is_not_is_said(world: World) -> None:
