@@ -10,7 +10,7 @@ class FakeProbe:
     def __init__(self, engine: FakeEngine) -> None:
         self._engine = engine
 
-    async def check(self, address: str, port: int, path: str | None) -> ProbeResult:
+    async def check(self, address: str, port: int, path: str | None, content: str | None = None) -> ProbeResult:
         await self._engine.gates.at("probe")
         self._engine.probed.append(path)
         if self._engine.refusals and self._engine.refusals.pop(0):

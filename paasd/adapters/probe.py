@@ -7,6 +7,7 @@ import re
 from paasd.ports import REFUSED, ProbeResult
 
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
+PAGE_BYTES = 1024 * 1024
 REASONS = {
     errno.ECONNREFUSED: REFUSED,
     errno.EHOSTUNREACH: "no route to it",
@@ -28,17 +29,21 @@ class NetworkProbe:
         self._patience = patience
         self._step = step
 
-    async def check(self, address: str, port: int, path: str | None) -> ProbeResult:
-        """TCP accept, or HTTP 2xx/3xx at `path`."""
+    async def check(self, address: str, port: int, path: str | None, content: str | None = None) -> ProbeResult:
+        """TCP accept, or HTTP 2xx/3xx at `path`; `content` has to be in the first PAGE_BYTES of what is answered."""
         writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(self._timeout):
                 reader, writer = await self._connect(address, port)
                 if path is None:
                     return ProbeResult(True)
-                writer.write(_request(port, path))
+                # To HTTP/1.0 nothing is answered in chunks, whose sizes would be within the text.
+                writer.write(_request(port, "GET", path, "1.1" if content is None else "1.0"))
                 await writer.drain()
-                return _judge(await reader.readline())
+                result = _judge(await reader.readline())
+                if content is not None and result.healthy and not await _holds(reader, content.encode()):
+                    return ProbeResult(False, f"its page does not hold {content[:60]!a}")
+                return result
         except TimeoutError:
             return ProbeResult(False, "timed out")
         except OSError as error:
@@ -50,12 +55,15 @@ class NetworkProbe:
                 writer.transport.abort()  # nothing more to say, and the dyno need not wait for a polite end
 
     async def answers(self, address: str, port: int) -> bool:
-        """Whether anything at all is answered to a request for `/`: what listens need not be what answers."""
+        """Whether anything at all is answered to `HEAD /`: what listens need not be what answers.
+
+        HEAD, as the page is of no interest, and whoever counts visits counts those that get one.
+        """
         writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(self._answer_timeout):
                 reader, writer = await self._connect(address, port)
-                writer.write(_request(port, "/"))
+                writer.write(_request(port, "HEAD", "/"))
                 await writer.drain()
                 return bool(await reader.read(1))
         except OSError:  # TimeoutError is one
@@ -76,10 +84,19 @@ class NetworkProbe:
             await asyncio.sleep(self._step)
 
 
-def _request(port: int, path: str) -> bytes:
+async def _holds(reader: asyncio.StreamReader, content: bytes) -> bool:
+    page = b""
+    while len(page) < PAGE_BYTES and (more := await reader.read(PAGE_BYTES - len(page))):
+        page += more
+        if content in page.partition(b"\r\n\r\n")[2]:
+            return True
+    return False
+
+
+def _request(port: int, method: str, path: str, version: str = "1.1") -> bytes:
     # The host is the one name that apps with a list of allowed hosts most likely know.
     host = f"Host: localhost:{port}\r\nUser-Agent: paasd-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-    return f"GET {path} HTTP/1.1\r\n{host}".encode()
+    return f"{method} {path} HTTP/{version}\r\n{host}".encode()
 
 
 def _judge(line: bytes) -> ProbeResult:

@@ -214,6 +214,8 @@ def processes_json(processes: ProcessTypes) -> Values:
         document["quantities"] = dict(processes.quantities)
     if processes.postdeploy is not None:
         document["postdeploy"] = processes.postdeploy
+    if processes.health_contents:
+        document["health_contents"] = dict(processes.health_contents)
     return document
 
 
@@ -254,6 +256,7 @@ def _to_processes(document: Mapping[str, Any]) -> ProcessTypes:
         document["health_paths"],
         document.get("quantities", {}),
         document.get("postdeploy"),
+        document.get("health_contents", {}),
     )
 
 

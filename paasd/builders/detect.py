@@ -111,7 +111,12 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
             *recipe.reasons,
             *([recipe.fallback_reason] if fell_back else []),
         ),
-        warnings=(*unused, *missing(source, app), *recipe.warnings),
+        warnings=(
+            *unused,
+            *missing(source, app),
+            *(f"app.json: {words}." for words in app.unheeded),
+            *recipe.warnings,
+        ),
         slug=recipe.slug,
         learns=recipe.learns,
         app=app,

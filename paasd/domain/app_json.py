@@ -10,6 +10,8 @@ from paasd.domain.errors import BuildFailed
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 ADDONS_MAX = 20
+CONTENT_MAX = 1000
+CHECKED = ("path", "content", "type", "name", "description")  # of a health check
 PLAN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(:[A-Za-z0-9][A-Za-z0-9._-]{0,62})?")
 
 
@@ -34,7 +36,10 @@ class WantedAddon:
 
 @dataclass(frozen=True, slots=True)
 class AppJson:
-    """What is used of app.json. `formation`: process type -> quantity; `build`: config vars a build may see."""
+    """What is used of app.json. `formation`: process type -> quantity; `build`: config vars a build may see.
+
+    `health_contents` are texts that the page at a health path must hold. `unheeded` says what it has that is not used.
+    """
 
     health_paths: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, EnvEntry] = field(default_factory=dict)
@@ -44,6 +49,8 @@ class AppJson:
     build: tuple[str, ...] = ()
     buildpacks: tuple[str, ...] = ()
     addons: tuple[WantedAddon, ...] = ()
+    health_contents: Mapping[str, str] = field(default_factory=dict)
+    unheeded: tuple[str, ...] = ()
 
 
 def parse_app_json(text: str | None) -> AppJson:
@@ -58,15 +65,19 @@ def parse_app_json(text: str | None) -> AppJson:
     if not isinstance(document, dict):
         raise BuildFailed("app.json can't be read: write an object.")
     scripts = _section(document, "scripts", "of commands")
+    checks = _section(document, "healthchecks", "of process types")
+    paths = _health_paths(checks)
     return AppJson(
-        health_paths=_health_paths(_section(document, "healthchecks", "of process types")),
+        health_paths=paths,
+        health_contents={kind: content for kind in paths if (content := _content(kind, checks[kind]))},
+        unheeded=_unheeded(document, checks),
         env={_name(name): _env(name, value) for name, value in _section(document, "env", "of config vars").items()},
         formation={kind: _quantity(kind, one) for kind, one in _section(document, "formation", "of types").items()},
         predeploy=_command(scripts, "predeploy"),
         postdeploy=_command(scripts, "postdeploy"),
         build=tuple(_name(name) for name in _list(document, "build")),
         buildpacks=tuple(_buildpack(one) for one in _list(document, "buildpacks")),
-        addons=_addons(_list(document, "addons")),
+        addons=_addons(_one_or_list(document, "addons")),
     )
 
 
@@ -82,6 +93,12 @@ def _list(document: Mapping[str, object], key: str) -> Sequence[object]:
     if not isinstance(found, list):
         raise BuildFailed(f'app.json can\'t be read: write "{key}" as a list.')
     return found
+
+
+def _one_or_list(document: Mapping[str, object], key: str) -> Sequence[object]:
+    """As apps of long ago have it: {"addons": "sentry"}."""
+    found = document.get(key)
+    return [found] if isinstance(found, str) else _list(document, key)
 
 
 def _name(name: object) -> str:
@@ -162,7 +179,8 @@ def _health_paths(checks: Mapping[str, object]) -> dict[str, str]:
     """The first entry with a path counts: `{"web": [{"type": "startup", "path": "/ok"}]}`."""
     paths: dict[str, str] = {}
     for process_type, entries in checks.items():
-        path = _first_path(entries)
+        entry = _http_check(entries)
+        path = None if entry is None else str(entry.get("path", "/"))
         if path is None:
             continue
         if not path.startswith("/") or any(ord(character) <= 32 or ord(character) == 127 for character in path):
@@ -173,9 +191,34 @@ def _health_paths(checks: Mapping[str, object]) -> dict[str, str]:
     return paths
 
 
-def _first_path(entries: object) -> str | None:
-    candidates = entries if isinstance(entries, list) else [entries]
-    for entry in candidates:
-        if isinstance(entry, dict) and isinstance(entry.get("path"), str):
-            return str(entry["path"])
+def _http_check(entries: object) -> Mapping[str, object] | None:
+    """The one that asks for a page: it has a path, or a content, which is looked for in the page at /."""
+    for entry in entries if isinstance(entries, list) else [entries]:
+        if isinstance(entry, dict) and isinstance(entry.get("path", entry.get("content")), str):
+            return entry
     return None
+
+
+def _content(kind: str, entries: object) -> str | None:
+    content = (_http_check(entries) or {}).get("content")
+    if content is not None and (not isinstance(content, str) or len(content) > CONTENT_MAX):
+        raise BuildFailed(
+            f"app.json: the content that the health check of {kind[:63]!a} looks for must be a text of at most "
+            f"{CONTENT_MAX} characters."
+        )
+    return content
+
+
+def _unheeded(document: Mapping[str, object], checks: Mapping[str, object]) -> tuple[str, ...]:
+    """What others run of app.json and is not run here: whoever pushes it is to know."""
+    found = []
+    if document.get("cron"):
+        found.append('"cron" is not run here yet: have a process type that keeps the time')
+    entries = [one for each in checks.values() for one in (each if isinstance(each, list) else [each])]
+    beside = sorted({key for one in entries if isinstance(one, dict) for key in one if key not in CHECKED})
+    if beside:
+        found.append(f"of a health check path and content count, not {', '.join(beside)[:200]!a}")
+    sized = [one for one in _section(document, "formation", "of types").values() if isinstance(one, dict)]
+    if any("size" in one for one in sized):
+        found.append("sizes of the formation are those of `ps:type`, not its own")
+    return tuple(found)

@@ -57,7 +57,7 @@ def read_manifest(
         commands = dict(fallback)
     if not commands:
         raise BuildFailed(f"No process types found: {advice}")
-    return ProcessTypes(commands, release, app.health_paths, app.formation, app.postdeploy)
+    return ProcessTypes(commands, release, app.health_paths, app.formation, app.postdeploy, app.health_contents)
 
 
 def default_formation(processes: ProcessTypes, wanted: Mapping[str, int]) -> dict[str, int]:

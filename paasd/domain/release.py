@@ -80,7 +80,8 @@ class Commit:
 class ProcessTypes:
     """What an artifact can run. A command of None means the image's own command.
 
-    `commands` excludes `release`; `health_paths` maps a process type to the HTTP path its dynos are probed at;
+    `commands` excludes `release`; `health_paths` maps a process type to the HTTP path its dynos are probed at, and
+    `health_contents` to a text that its page must hold;
     `quantities` are those of app.json's formation, for types nobody scaled; `postdeploy` follows the first deploy.
     """
 
@@ -89,6 +90,7 @@ class ProcessTypes:
     health_paths: Mapping[str, str] = field(default_factory=dict)
     quantities: Mapping[str, int] = field(default_factory=dict)
     postdeploy: str | None = None
+    health_contents: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,12 @@ class ProbeResult:
 class Probe(Protocol):
     """Asks a dyno whether it serves."""
 
-    async def check(self, address: str, port: int, path: str | None) -> ProbeResult:
-        """TCP accept, or HTTP 2xx/3xx at `path`. Never raises for the dyno's faults."""
+    async def check(self, address: str, port: int, path: str | None, content: str | None = None) -> ProbeResult:
+        """TCP accept, or HTTP 2xx/3xx at `path`, with a page that holds `content` where that is given.
+
+        Never raises for the dyno's faults."""
         ...
 
     async def answers(self, address: str, port: int) -> bool:
-        """Whether anything at all is answered to a request for `/`, within seconds. Never raises for its faults."""
+        """Whether anything at all is answered to `HEAD /`, within seconds. Never raises for its faults."""
         ...

@@ -94,37 +94,37 @@ class Boot:
         try:
             async with asyncio.TaskGroup() as group:
                 for dyno in dynos:
-                    group.create_task(self._await_one(dyno, release.processes.health_paths.get(dyno.type)))
+                    group.create_task(self._await_one(dyno, *checks_of(release, dyno)))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         for dyno in dynos:
             self.logs.note(dyno.app_id, dyno.name, "State changed from starting to up")
 
-    async def _await_one(self, dyno: Dyno, path: str | None) -> None:
+    async def _await_one(self, dyno: Dyno, path: str | None, content: str | None) -> None:
         try:
             async with asyncio.timeout(self.rules.timeout), asyncio.TaskGroup() as group:
                 watcher = group.create_task(self._fail_when_it_ends(dyno))
                 if dyno.port is None:
                     await asyncio.sleep(self.rules.steady)
                 else:
-                    await self._probe_until_steady(dyno, path)
+                    await self._probe_until_steady(dyno, path, content)
                     if path is None:
                         await self._await_answer(dyno)
                 watcher.cancel()
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         except TimeoutError:
-            reason = await self._why_not_bound(dyno, path)
+            reason = await self._why_not_bound(dyno, path, content)
             self.logs.note(dyno.app_id, dyno.name, f"Error R10 (Boot timeout) -> {reason}")
             raise DynoUnhealthy(reason + await self._last_lines(dyno)) from None
 
-    async def _probe_until_steady(self, dyno: Dyno, path: str | None) -> None:
+    async def _probe_until_steady(self, dyno: Dyno, path: str | None, content: str | None) -> None:
         """Returns after the first success and `confirmations` more in a row. Intervals count from check to check."""
         loop = asyncio.get_running_loop()
         successes = 0
         while successes <= self.rules.confirmations:
             began = loop.time()
-            result = await self._probe(dyno, path)
+            result = await self._probe(dyno, path, content)
             successes = successes + 1 if result.healthy else 0
             if successes == 1:
                 await self.failpoints.reach("health")
@@ -138,10 +138,10 @@ class Boot:
         if dyno.address is None or dyno.port is None or not await self.probe.answers(dyno.address, dyno.port):
             await asyncio.sleep(self.rules.steady)
 
-    async def _probe(self, dyno: Dyno, path: str | None) -> ProbeResult:
+    async def _probe(self, dyno: Dyno, path: str | None, content: str | None) -> ProbeResult:
         if dyno.address is None or dyno.port is None:
             return ProbeResult(False, "it has no address")
-        return await self.probe.check(dyno.address, dyno.port, path)
+        return await self.probe.check(dyno.address, dyno.port, path, content)
 
     async def _fail_when_it_ends(self, dyno: Dyno) -> None:
         try:
@@ -154,13 +154,13 @@ class Boot:
             + await self._last_lines(dyno)
         )
 
-    async def _why_not_bound(self, dyno: Dyno, path: str | None) -> str:
+    async def _why_not_bound(self, dyno: Dyno, path: str | None, content: str | None) -> str:
         port, seconds = dyno.port, f"{self.rules.timeout:g}"
         wanted = dyno.told or self.rules.port
         listening = await self.engine.listeners(dyno.id)
         at_port = {address for address, number in listening if number == wanted}
         if at_port:
-            detail = (await self._probe(dyno, path)).detail
+            detail = (await self._probe(dyno, path, content)).detail
             if at_port <= LOOPBACK or detail == REFUSED:  # what listens to all of IPv4 refuses nothing
                 only = " for IPv6 only" if all(":" in address for address in at_port) else ""
                 return (
@@ -185,6 +185,12 @@ class Boot:
         except (TimeoutError, NotFound):
             pass  # a dyno that still runs never ends its log: what came is enough
         return "".join(f"\n       {dyno.name}: {line}" for line in lines)
+
+
+def checks_of(release: Release, dyno: Dyno) -> tuple[str | None, str | None]:
+    """The path that a dyno is asked for, and what its page must hold."""
+    processes = release.processes
+    return processes.health_paths.get(dyno.type), processes.health_contents.get(dyno.type)
 
 
 def environment(app: App, release: Release, dyno_name: str, port: int) -> dict[str, str]:

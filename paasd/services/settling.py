@@ -13,6 +13,7 @@ from paasd.domain.push import DEPLOYED_BRANCHES
 from paasd.domain.release import BuildStatus, Release, Stage, Status
 from paasd.ports import Artifact, Sources, Write
 from paasd.services.background import attempt
+from paasd.services.boot import checks_of
 from paasd.services.builds import Builds
 from paasd.services.deploy import Stagehands, retire
 from paasd.services.first_deploy import postdeploy_is_due, run_postdeploy
@@ -132,8 +133,9 @@ class Settling:
                 return False
             if dyno.port is None:
                 continue
-            path = release.processes.health_paths.get(dyno.type)
-            if dyno.address is None or not (await self._hands.boot.probe.check(dyno.address, dyno.port, path)).healthy:
+            path, content = checks_of(release, dyno)
+            check = self._hands.boot.probe.check
+            if dyno.address is None or not (await check(dyno.address, dyno.port, path, content)).healthy:
                 return False
         return True
 

@@ -76,6 +76,16 @@ async def test_other_answers_are_not_healthy(answer: bytes, detail: str) -> None
     assert (result.healthy, result.detail) == (False, detail)
 
 
+async def test_a_page_has_to_hold_what_is_looked_for() -> None:
+    """Bites: the status alone judged; or a text that only a header holds."""
+    page = b"HTTP/1.1 200 OK\r\nX-Says: no hello\r\n\r\n" + b" " * 100_000 + b"hello of \xc3\xa4pp"
+    for content, wanted in (("hello of äpp", True), ("no hello", False), ("hello of b", False)):
+        async with serving(page) as port:
+            result = await NetworkProbe(timeout=1.0).check("127.0.0.1", port, "/", content)
+        assert result.healthy is wanted, result
+        assert wanted or "its page does not hold" in result.detail
+
+
 async def test_silence_ends_at_the_deadline() -> None:
     async with serving(None) as port:
         result = await NetworkProbe(timeout=0.1).check("127.0.0.1", port, "/")

@@ -261,7 +261,7 @@ class FakeSources:
 class FakeProbe:
     """Every dyno serves."""
 
-    async def check(self, address: str, port: int, path: str | None) -> ProbeResult:
+    async def check(self, address: str, port: int, path: str | None, content: str | None = None) -> ProbeResult:
         return ProbeResult(True)
 
     async def answers(self, address: str, port: int) -> bool:

@@ -22,6 +22,26 @@ def test_health_paths_of_app_json(text: str, paths: dict[str, str]) -> None:
     assert parse_app_json(text).health_paths == paths
 
 
+def test_what_a_page_must_hold_is_looked_for_at_the_path_or_at_the_top() -> None:
+    found = parse_app_json('{"healthchecks": {"web": [{"content": "hi"}], "x": {"path": "/a", "content": "b"}}}')
+    assert (found.health_paths, found.health_contents) == ({"web": "/", "x": "/a"}, {"web": "hi", "x": "b"})
+
+
+def test_one_add_on_need_not_be_a_list() -> None:
+    """As httpbin has it."""
+    assert parse_app_json('{"addons": "sentry"}').addons == (WantedAddon("sentry"),)
+
+
+def test_what_is_not_heeded_is_said() -> None:
+    """Bites: an app whose cron is believed to run."""
+    found = parse_app_json(
+        """{"cron": [{"command": "x", "schedule": "@daily"}], "formation": {"web": {"quantity": 1, "size": "2x"}},
+        "healthchecks": {"web": [{"path": "/", "name": "a", "timeout": 5, "httpHeaders": []}]}}"""
+    ).unheeded
+    assert [words.split(" ")[0] for words in found] == ['"cron"', "of", "sizes"]
+    assert "httpHeaders, timeout" in found[1]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -30,6 +50,7 @@ def test_health_paths_of_app_json(text: str, paths: dict[str, str]) -> None:
         ('{"healthchecks": []}', 'write "healthchecks" as an object of process types'),
         ('{"healthchecks": {"web": [{"path": "ok"}]}}', "of 'web' must start with /"),
         ('{"healthchecks": {"web": [{"path": "/a b"}]}}', "hold no spaces"),
+        ('{"healthchecks": {"web": [{"path": "/", "content": 7}]}}', "'web' looks for must be a text"),
         ('{"healthchecks": {"web": [{"path": "/a\\r\\nX: 1"}]}}', "hold no spaces"),
         ('{"healthchecks": {"web": [{"path": "/\\u007f"}]}}', "hold no spaces"),
         ('{"addons": {"plan": "heroku-postgresql"}}', 'write "addons" as a list'),
@@ -69,6 +90,7 @@ def test_everything_it_may_say() -> None:
             WantedAddon("redis"), WantedAddon("heroku-postgresql:essential-0", "DB", ("version",)),
             WantedAddon("heroku-postgresql"),
         ),
+        unheeded=("sizes of the formation are those of `ps:type`, not its own",),
     )  # fmt: skip
 
 

@@ -257,7 +257,7 @@ def wire(
     hands = Stagehands(store, engine, routing, starter, phase, logs, background, DEPLOY)
     releases = Releases(hands, wait=wait)
     disk = Disk(store, engine, outputs, LocalDisks(), background, "/", DiskRules(100, 100, 0, 0))
-    builds = Builds(store, sources, engine, outputs, releases, logs, BuildRules(parallel=parallel), disk=disk)
+    builds = Builds(store, sources, engine, outputs, releases, logs, BuildRules(parallel=parallel))
     providers = {FakeProvider.name: outside.provider}
     rules = AddonRules(deadline=3.0, retry=0.01)
     work = AddonWork(store, releases, logs, background, providers, fake_catalogue(), rules)
