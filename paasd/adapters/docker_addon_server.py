@@ -13,7 +13,7 @@ from typing import Any
 from paasd.adapters import redis_words
 from paasd.adapters.docker_addon_links import NOWHERE
 from paasd.adapters.docker_api import DockerSettings
-from paasd.adapters.postgres_words import ALLOWED
+from paasd.adapters.postgres_words import ALLOWED, OF_STATISTICS, STATISTICS
 from paasd.adapters.self_signed import self_signed
 from paasd.domain.addon import Kind
 from paasd.ports import Order
@@ -38,12 +38,16 @@ fi
 bin=/usr/lib/postgresql/$(cat cluster/PG_VERSION)/bin
 limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes || echo max)
 case $limit in max|?????????????*) limit=536870912 ;; esac
-exec "$bin/postgres" -D cluster -c "shared_buffers=$((limit / 4096))kB" -c hba_file="$DATA/hba.conf" \
+if [ -e "${bin%/bin}/lib/<statistics>.so" ]; then set -- <of statistics>; fi
+exec "$bin/postgres" -D cluster "$@" -c "shared_buffers=$((limit / 4096))kB" -c hba_file="$DATA/hba.conf" \
   -c ssl=on -c ssl_cert_file="$DATA/server.crt" -c ssl_key_file="$DATA/server.key" \
   -c listen_addresses='*' -c unix_socket_directories=/run/postgresql -c max_connections=510 -c jit=off \
   -c password_encryption=scram-sha-256 -c max_wal_size=256MB -c logging_collector=off -c log_line_prefix='%m ' \
   -c <allowed>
 """.replace("<allowed>", "=".join(ALLOWED))
+START_POSTGRESQL = START_POSTGRESQL.replace("<statistics>", STATISTICS).replace(
+    "<of statistics>", " ".join(f"-c {name}={value}" for name, value in OF_STATISTICS.items())
+)
 START_REDIS = r"""umask 077; cd "$DATA"
 exec redis-server "$DATA/redis.conf"
 """

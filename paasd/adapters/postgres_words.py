@@ -14,10 +14,13 @@ from paasd.ports import Condition, Order
 SCRAM_ROUNDS = 4096
 # Those that the owner of a database may make; the heroku CLI asks for them by the setting that Heroku's servers have.
 EXTENSIONS = (
-    "btree_gin,btree_gist,citext,cube,dict_int,fuzzystrmatch,hstore,intarray,isn,lo,ltree,pg_trgm,pgcrypto,plpgsql,seg,"
-    "tablefunc,tcn,tsm_system_rows,tsm_system_time,unaccent,uuid-ossp"
+    "btree_gin,btree_gist,citext,cube,dict_int,fuzzystrmatch,hstore,intarray,isn,lo,ltree,pg_stat_statements,pg_trgm,pgcrypto,plpgsql,"
+    "seg,tablefunc,tcn,tsm_system_rows,tsm_system_time,unaccent,uuid-ossp"
 )
 ALLOWED = ("rds.allowed_extensions", EXTENSIONS)
+# Has to be there when the server starts, where it is at all; what passwords stand in is not counted.
+STATISTICS = "pg_stat_statements"
+OF_STATISTICS = {"shared_preload_libraries": STATISTICS, f"{STATISTICS}.track_utility": "off"}
 # Said to psql. What is in <> is filled in.
 FACTS = """
 SELECT json_build_object(

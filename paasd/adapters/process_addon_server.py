@@ -12,7 +12,7 @@ from pathlib import Path
 from random import SystemRandom
 
 from paasd.adapters import redis_words
-from paasd.adapters.postgres_words import ALLOWED, database_of, role_of
+from paasd.adapters.postgres_words import ALLOWED, OF_STATISTICS, STATISTICS, database_of, role_of
 from paasd.adapters.self_signed import self_signed
 from paasd.domain.addon import Kind
 from paasd.domain.errors import ProviderFailed, Unavailable
@@ -143,6 +143,8 @@ def server_words(programs: Programs, order: Order, data: Path, port: int) -> lis
         "log_line_prefix": "%m ",
         **dict([ALLOWED]),
     }
+    if (POSTGRESQL / version / "lib" / f"{STATISTICS}.so").exists():
+        settings |= OF_STATISTICS
     words = [programs.need(Kind.POSTGRESQL, "postgres", version), "-D", str(data / "cluster")]
     return [*words, *(word for name, value in settings.items() for word in ("-c", f"{name}={value}"))]
 

@@ -82,6 +82,8 @@ def test_paas(daemon: Daemon, shell: Shell) -> None:
 
     sql(shell, "stall", "CREATE TABLE kept (v text); INSERT INTO kept VALUES ('one');")
     assert "one" in sql(shell, "stall", "SELECT v FROM kept;")
+    sql(shell, "stall", "CREATE EXTENSION pg_stat_statements;")  # as `heroku pg:outliers` asks for
+    assert "INSERT INTO kept" in sql(shell, "stall", "SELECT query FROM pg_stat_statements;")
     code, text = shell.attempt("paas", "pg:psql", *at, answer="SELECT v FROM kept;\nSELECT nothing;\n")
     assert code == 3 and "one" in text and "nothing" in text  # psql's own status
     assert shell.attempt("paas", "pg:psql", *at, "-c", "SELECT nothing;")[0] == 1
@@ -158,6 +160,10 @@ def test_the_official_cli(daemon: Daemon, shell: Shell) -> None:
     sql(shell, "shop", "CREATE TABLE kept (v text); INSERT INTO kept VALUES ('one');", program="heroku")
     assert "one" in sql(shell, "shop", "SELECT v FROM kept;", program="heroku")
     assert "pid" in heroku("pg:ps", "--verbose")
+    assert "CREATE EXTENSION pg_stat_statements" in heroku("pg:outliers", ok=False)
+    sql(shell, "shop", "CREATE EXTENSION pg_stat_statements;", program="heroku")
+    sql(shell, "shop", "SELECT v FROM kept;", program="heroku")
+    assert "FROM kept" in heroku("pg:outliers") and "FROM kept" in heroku("pg:calls")
     heroku("pg:kill", "999999")
     heroku("pg:killall")
     assert "default" in heroku("pg:credentials")

@@ -34,12 +34,12 @@ READS = ("certs:auto",)  # answered as truthfully as `certs`, though its name be
 LATER: Mapping[str, str] = {  # by the beginning of a name
     "domains:update": "it chooses a certificate, and those of your own are not built yet",
     "certs:": "certificates of your own are not built yet; `*.localhost` has its own (`paas ca`)",
-    "pg:calls": "pg_stat_statements is not loaded",
     "pg:fdwsql": "the CLI itself refuses it for Essential plans",
-    "pg:outliers": "pg_stat_statements is not loaded",
     "pipelines:": "pipelines are not built yet",
 }
 DIFFERS: Mapping[str, str] = {
+    "pg:calls": "after `CREATE EXTENSION pg_stat_statements`, as the CLI says",
+    "pg:outliers": "after `CREATE EXTENSION pg_stat_statements`, as the CLI says; `--reset` is refused",
     "addons:destroy": "the data is kept for 7 days (`paas addons:undestroy`)",
     "addons:open": "a page of paasd's own, or the partner's dashboard; the address is good for 2 to 3 hours",
     "addons:upgrade": "a plan is bounds of memory, disk and connections; all are free",

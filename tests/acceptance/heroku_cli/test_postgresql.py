@@ -1,9 +1,12 @@
 """pg:* of the official CLI against a PostgreSQL in a container: no port of it is published, a local psql reaches it."""
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
+from paasd.adapters.docker_addon_server import SERVERS
+from paasd.domain.addon import Kind
 from tests.acceptance.heroku_cli.conftest import Terminal
 from tests.acceptance.shop import Shop
 from tests.daemon import wait_until
@@ -46,6 +49,18 @@ def test_a_database(heroku: Terminal, shop: Shop, database: str) -> None:
     assert "tea" in heroku("pg:psql", "-c", "select what from sold")
     heroku("pg:reset", "--confirm", shop.name)
     assert "does not exist" in heroku("pg:psql", "-c", "select what from sold", code=1)
+
+
+@pytest.mark.parametrize("query", ["pg:calls", "pg:outliers"])
+def test_what_it_asks_of_statistics(heroku: Terminal, database: str, query: str) -> None:
+    control = "/usr/share/postgresql/15/extension/pg_stat_statements.control"
+    look = ["docker", "run", "--rm", "--entrypoint", "grep", SERVERS[Kind.POSTGRESQL].image, "-q", "trusted", control]
+    if subprocess.run(look, check=False).returncode != 0:
+        pytest.skip("the image was made before this, or is a registry's: deploy/setup/base-images --rebuild postgresql")
+    assert database
+    heroku("pg:psql", "-c", "create extension if not exists pg_stat_statements")
+    heroku("pg:psql", "-c", "select count(*) from pg_class")
+    assert "pg_class" in heroku(query)
 
 
 @pytest.mark.parametrize("query", QUERIES)
