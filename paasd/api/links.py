@@ -66,7 +66,10 @@ class Links:
 
     def dump_of(self, url: str) -> str | None:
         """The backup that this URL, from `dump`, opens; None for any other URL."""
-        given = URL(url)
+        try:
+            given = URL(url)
+        except ValueError:
+            return None
         transfer_id, signature = given.path.rpartition("/")[2], given.query.get(SIGNATURE, "")
         ours = given.authority == URL(self.public_url).authority and given.path == dump_path(transfer_id)
         return transfer_id if ours and self.opens(dump_path(transfer_id), signature) else None

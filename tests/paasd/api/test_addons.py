@@ -301,3 +301,13 @@ async def test_its_password_needs_a_scope_that_reaches_secrets(world: World) -> 
         headers = {"Authorization": f"Bearer {made.json['access_token']['token']}", "Accept": ACCEPT}
         answer = await world.ask("GET", f"/addons/{addon['id']}/config", headers=headers)
         assert answer.status == status, scope
+
+
+async def test_a_restore_of_what_is_no_url(world: World) -> None:
+    """Bites: `dump_of` that leaves yarl's ValueError to whoever asks."""
+    await world.create()
+    addon = await created(world)
+    for url in ("http://[", "http://a:b/x", "http://a:99999999/x", "//", "nothing"):
+        path = f"/client/v11/databases/{addon['id']}/restores"
+        status, kind, message = await refused(world, "POST", path, {"backup_url": url})
+        assert (status, kind) == (422, "invalid_params"), (url, message)
