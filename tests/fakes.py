@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from paasd.domain.stack import Stacks
 from paasd.ports import Artifact, BuildSpec, Change, EngineInfo, ProbeResult, Shell, Size, Tally, Terminal, Write
 from tests.fake_commands import ANYWHERE, COMMANDS, SERVES, Behaviour
 from tests.fake_shell import FakeShell
+from tests.fake_terminal import FakeTerminal
 from tests.gates import Gates
 
 LAST_LINES = 1500
@@ -211,7 +213,13 @@ class FakeEngine:
     async def attach(self, spec: DynoSpec) -> Terminal:
         await self._at("attach")
         self._start(spec)
-        return FakeTerminal(self, self._running[spec.id])
+        running = self._running[spec.id]
+
+        async def close() -> None:
+            self._end(running, Exit(137, signal=9))
+            self._remove(running)
+
+        return FakeTerminal(self.gates, self.chunks(running), functools.partial(self.wait, spec.id), close)
 
     async def converse(self, spec: DynoSpec, *, size: Size | None) -> Shell:
         await self._at("converse")
@@ -384,23 +392,3 @@ class FakeEngine:
 def tree_size(directory: Path) -> int:
     """Bytes of all files below a directory."""
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-
-
-class FakeTerminal:
-    """An attached dyno of a FakeEngine."""
-
-    def __init__(self, engine: FakeEngine, running: Running) -> None:
-        self._engine = engine
-        self._running = running
-
-    async def output(self) -> AsyncIterator[bytes]:
-        await self._engine.gates.at("output")
-        async for _, chunk in self._engine.chunks(self._running):
-            yield chunk
-
-    async def wait(self) -> Exit:
-        return await self._engine.wait(self._running.dyno.id)
-
-    async def close(self) -> None:
-        self._engine._end(self._running, Exit(137, signal=9))
-        self._engine._remove(self._running)

@@ -1,7 +1,6 @@
-"""What is Docker's own among the engine's promises: walls round a dyno, two homes on one engine, an absent engine."""
+"""What is Docker's own among the engine's promises: walls round a dyno, two homes on one engine."""
 
 import asyncio
-import contextlib
 import json
 import os
 import sys
@@ -15,10 +14,9 @@ from typing import Any
 import pytest
 
 from paasd.adapters.docker_api import DockerSettings
-from paasd.adapters.docker_engine import DockerEngine
 from paasd.adapters.probe import NetworkProbe
 from paasd.domain.dyno import DynoKind, Exit, Limits
-from paasd.domain.errors import Conflict, DynoUnhealthy, EngineUnavailable
+from paasd.domain.errors import Conflict, DynoUnhealthy
 from paasd.ports import BuildSpec, Change
 from tests.contracts.engines import SERVE, SLEEP, STACK, Bench, docker, docker_bench, eventually, remove_home
 
@@ -282,112 +280,8 @@ async def test_forty_apps_have_a_network_each(bench: Bench) -> None:
     assert all(subnet.startswith("10.213.") and subnet.endswith("/26") for subnet in subnets)
 
 
-# --- an engine that is away -------------------------------------------------------------------------------------------
-
-
-async def test_an_absent_engine_is_named_and_what_to_do(tmp_path: Path) -> None:
-    socket = tmp_path / "docker.sock"
-    async with DockerEngine("none", DockerSettings(host=f"unix://{socket}")) as engine:
-        for ask in (engine.info, engine.dynos, lambda: engine.wait("x"), lambda: engine.create_network("x")):
-            with pytest.raises(EngineUnavailable, match=r"docker\.sock; start it, or run `paasd doctor`"):
-                await ask()
-        with pytest.raises(EngineUnavailable):
-            await anext(engine.changes())
-
-
-async def test_an_engine_that_says_nothing_is_given_up(tmp_path: Path) -> None:
-    path = tmp_path / "docker.sock"
-    gone = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await gone.wait()
-        writer.close()
-
-    server = await asyncio.start_unix_server(serve, path)
-    async with server, DockerEngine("none", DockerSettings(host=f"unix://{path}", call_timeout=1)) as engine:
-        with pytest.raises(EngineUnavailable, match="did not answer in time"):
-            await engine.info()
-        gone.set()
-
-
-async def test_an_engine_that_answers_nonsense_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "docker.sock"
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\nhello")
-        writer.close()
-
-    server = await asyncio.start_unix_server(serve, path)
-    async with server, DockerEngine("none", DockerSettings(host=f"unix://{path}")) as engine:
-        with pytest.raises(EngineUnavailable):
-            await engine.info()
-
-
-async def test_an_engine_over_ssh_is_refused_with_a_reason() -> None:
-    async with DockerEngine("none", DockerSettings(host="ssh://me@elsewhere")) as engine:
-        with pytest.raises(EngineUnavailable, match="SSH"):
-            await engine.info()
-
-
 def test_cleaning_up_a_home_that_has_nothing_is_fine() -> None:
     remove_home("nobody")
-
-
-class Line:
-    """A socket before the engine's own, that can be cut."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._ends: list[asyncio.StreamWriter] = []
-        self._server: asyncio.Server | None = None
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_unix_server(self._serve, self.path)
-
-    async def cut(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for end in self._ends:
-            end.transport.abort()
-        self._ends.clear()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_engine, to_engine = await asyncio.open_unix_connection("/var/run/docker.sock")
-        self._ends += [writer, to_engine]
-        await asyncio.gather(pump(reader, to_engine), pump(from_engine, writer))
-
-
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-
-
-async def test_an_engine_that_went_away_is_used_again_when_it_is_back(tmp_path: Path) -> None:
-    line = Line(tmp_path / "docker.sock")
-    await line.open()
-    async with docker_bench(DockerSettings(host=f"unix://{line.path}", call_timeout=20)) as bench:
-        spec = bench.spec(SLEEP)
-        await bench.engine.start(spec)
-        changes = bench.engine.changes()
-        following = asyncio.create_task(collect(changes))
-        waiting = asyncio.create_task(bench.engine.wait(spec.id))
-        await bench.engine.start(bench.spec(SLEEP))
-        await line.cut()
-        with pytest.raises(EngineUnavailable, match="start it, or run `paasd doctor`"):
-            await bench.engine.start(bench.spec(SLEEP))
-        with pytest.raises(EngineUnavailable):
-            await bench.engine.dynos()
-        with pytest.raises(EngineUnavailable):
-            await waiting
-        assert set(await following) <= {Change(bench.app_id, spec.name)}  # it ended, without an error
-        await line.open()
-        assert len(await bench.engine.dynos()) == 2
-        await bench.engine.start(bench.spec(SLEEP))
-    await line.cut()
 
 
 async def test_a_process_killed_for_memory_is_told_though_its_dyno_goes_on(bench: Bench) -> None:
@@ -406,7 +300,3 @@ async def test_a_process_killed_for_memory_is_told_though_its_dyno_goes_on(bench
             break
     [dyno] = await bench.engine.dynos()
     assert dyno.running and dyno.exit is None
-
-
-async def collect(items: AsyncIterator[Change]) -> list[Change]:
-    return [item async for item in items]
