@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from paasd.api.login_page import STYLE
 
 MORE = """
+body { grid-template-columns: minmax(0, 40rem); justify-content: center; }
 main { max-width: 40rem; }
 h1 { overflow-wrap: anywhere; }
 h2 { font-size: .8rem; letter-spacing: .06em; text-transform: uppercase; color: var(--soft); margin: 1.75rem 0 .25rem; }

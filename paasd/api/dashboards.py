@@ -12,6 +12,7 @@ from paasd.domain.addon import Addon, AddonState, Kind
 from paasd.domain.app import App
 from paasd.domain.errors import Forbidden, NotFound, PaasError
 
+MEGABYTE = 1024**2
 OVER = "This address has expired or was never valid; run addons:open again."
 COMMANDS = {
     Kind.POSTGRESQL: ("paas pg:info {name} -a {app}", "paas pg:psql {name} -a {app}", "paas pg:backups -a {app}"),
@@ -64,6 +65,8 @@ async def _own(request: web.Request, addon: Addon, app: App, seen: list[App]) ->
         else:
             look, word = ("up", "up") if condition.up else ("down", "down")
             remark, facts = condition.detail or remark, dict(condition.facts)
+            if condition.used is not None:
+                facts["Data"] = f"{condition.used / MEGABYTE:.1f} MB"
     visible = {one.id: one.name for one in [app, *seen]}
     attached = [one for one in await parts.addons.attachments(addon_id=addon.id) if one.app_id in visible]
     general = {

@@ -20,6 +20,7 @@ CODE, ACCESS, REFRESH = "code", "access", "refresh"
 SECONDS = {CODE: 300, ACCESS: 8 * 3600, REFRESH: 10 * 365 * 86400}  # that each is good for, as at Heroku
 PREFIX = "addon"
 VALUE_CHARACTERS = 32 * 1024
+LABEL_CHARACTERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def parse_manifest(given: object, plans: tuple[str, ...] = (), secret: str | Non
     base = _url(urls.get("base_url"), "api.production.base_url").rstrip("/")
     return Manifest(
         id=name,
-        name=str(whole.get("name") or name.replace("-", " ").title())[:100],
+        name=_label(whole, name),
         resources=base if urlsplit(base).path else f"{base}{RESOURCES}",
         sso_url=_url(urls["sso_url"], "api.production.sso_url") if urls.get("sso_url") else None,
         variables=variables,
@@ -96,6 +97,14 @@ def _text(of: Mapping[str, Any], name: str, form: "re.Pattern[str]", such: str) 
     value = of.get(name)
     if not isinstance(value, str) or form.fullmatch(value) is None:
         raise ValueError(f"{name} must be {such}")
+    return value
+
+
+def _label(of: Mapping[str, Any], slug: str) -> str:
+    """What people see."""
+    value = of.get("name") or slug.replace("-", " ").title()
+    if not isinstance(value, str) or not value.isprintable() or len(value) > LABEL_CHARACTERS:
+        raise ValueError(f"the name of {slug} must be a line of up to {LABEL_CHARACTERS} characters")
     return value
 
 
@@ -137,7 +146,7 @@ def _plans(given: object) -> tuple[tuple[str, str], ...]:
     for one in given:
         plan = one if isinstance(one, dict) else {"id": one}
         slug = _text(plan, "id", PLAN, 'lower-case letters, digits and dashes, such as "basic"')
-        found[slug] = str(plan.get("name") or slug.replace("-", " ").title())[:100]
+        found[slug] = _label(plan, slug)
     return tuple(found.items())
 
 
@@ -149,9 +158,14 @@ def read_values(manifest: Manifest, config: object) -> Mapping[str, str]:
     for name, value in config.items():
         if name not in manifest.variables:
             raise InvalidParams(f"The manifest of {manifest.id} does not name {str(name)[:100]!r}; add it there first.")
-        if not isinstance(value, str) or len(value) > VALUE_CHARACTERS or "\0" in value:
+        if not isinstance(value, str) or len(value) > VALUE_CHARACTERS or "\0" in value or _broken(value):
             raise InvalidParams(f"The value of {name} must be text of up to {VALUE_CHARACTERS} characters.")
     return {manifest.suffix(name): value for name, value in config.items()}
+
+
+def _broken(text: str) -> bool:
+    """Whether it has halves of characters, which JSON can write down."""
+    return any("\ud800" <= one <= "\udfff" for one in text)
 
 
 # --- what a partner has at our API ------------------------------------------------------------------------------------
@@ -176,7 +190,8 @@ def addon_of(key: bytes, purpose: str, token: str, now: float) -> str | None:
 
 
 def _sign(key: bytes, purpose: str, addon_id: str, until: int) -> str:
-    return hmac.new(key, f"addon {purpose}\n{addon_id}\n{until}".encode(), hashlib.sha256).hexdigest()
+    said = f"addon {purpose}\n{addon_id}\n{until}".encode("utf-8", "replace")  # what a header has may be no text
+    return hmac.new(key, said, hashlib.sha256).hexdigest()
 
 
 def sso_fields(

@@ -23,12 +23,14 @@ GRANTS = {"authorization_code": (CODE, "code"), "refresh_token": (REFRESH, "refr
 
 @dataclass(frozen=True, slots=True)
 class Partners:
-    """Use cases of partners. `key` signs their tokens, as the providers' codes."""
+    """Use cases of partners. `key` signs their tokens, as the providers' codes; `spent` are codes by when they were
+    used, as long as they would be good."""
 
     store: Store
     work: AddonWork
     manifests: Sequence[Manifest] = ()
     key: bytes = field(repr=False, default=b"")
+    spent: dict[str, float] = field(default_factory=dict, repr=False)
 
     def manifest(self, addon: Addon) -> Manifest | None:
         """Of the partner that has it; None for one of ours, and where the partner is not set up any more."""
@@ -46,12 +48,22 @@ class Partners:
         if addon is None or not hmac.compare_digest(wanted.encode(), secret.encode("utf-8", "replace")) or not wanted:
             raise Unauthorized("The code, the refresh token or the client_secret is wrong; see addons.partners.")
         now = time.time()
+        if grant == "authorization_code":
+            self._spend(given, now)
         return {
             "access_token": issue(self.key, ACCESS, addon.id, now),
             "refresh_token": issue(self.key, REFRESH, addon.id, now),
             "expires_in": SECONDS[ACCESS],
             "token_type": "Bearer",
         }
+
+    def _spend(self, code: str, now: float) -> None:
+        """Once. Raises Unauthorized."""
+        for old in [one for one, at in self.spent.items() if at < now - SECONDS[CODE]]:
+            del self.spent[old]
+        if code in self.spent:
+            raise Unauthorized("This code was used already; use the refresh token that it gave.")
+        self.spent[code] = now
 
     async def authenticate(self, token: str) -> Addon | None:
         """The add-on that an access token is for, while it lives."""

@@ -237,6 +237,7 @@ async def test_a_partner_s_token_opens_its_add_on_alone(world: World, keeper: Ke
     assert (await tokens(world, code, grant="password")).status == 422
     said = (await tokens(world, code)).json
     assert (said["token_type"], said["expires_in"]) == ("Bearer", 28800)
+    assert (await tokens(world, code)).status == 401  # once
     again = (await tokens(world, said["refresh_token"], grant="refresh_token")).json
     bearer = {"Authorization": f"Bearer {again['access_token']}"}
     base = f"/addons/{made['id']}"

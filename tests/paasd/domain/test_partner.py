@@ -66,6 +66,8 @@ def test_what_a_manifest_says() -> None:
         (given(requires="many_per_app"), "api.requires must be a list"),
         ({**GIVEN, "plans": ["../x"]}, "id must be lower-case"),
         ({**GIVEN, "plans": 7}, "plans must be a list"),
+        ({**GIVEN, "name": "Acme\n"}, "name of acme must be a line"),
+        ({**GIVEN, "plans": [{"id": "a", "name": "\ud800"}]}, "name of a must be a line"),
     ],
 )
 def test_what_is_no_manifest_is_a_sentence_without_secrets(wrong: object, words: str) -> None:
@@ -84,14 +86,29 @@ def test_a_token_is_for_one_thing_one_add_on_and_a_time() -> None:
     assert addon_of(KEY, ACCESS, token.replace("a-b-c", "a-b-d"), 1000.0) is None
     assert addon_of(KEY, ACCESS, token.replace(str(1000 + SECONDS[ACCESS]), "999999999"), 1000.0) is None
     assert addon_of(b"other", ACCESS, token, 1000.0) is None
-    for wrong in ("", "-", "addon-access-", "addon-access-x-y-z", "addon-access-x-9\u00b2-z", "t0ken"):
+    for wrong in (
+        "",
+        "-",
+        "addon-access-",
+        "addon-access-x-y-z",
+        "addon-access-x-9\u00b2-z",
+        "t0ken",
+        "addon-access-\udcff-9-z",
+    ):
         assert addon_of(KEY, ACCESS, wrong, 0.0) is None
 
 
 def test_config_vars_are_those_of_the_manifest() -> None:
     manifest = parse_manifest(GIVEN)
     assert read_values(manifest, {"ACME_URL": "u"}) == {"URL": "u"}
-    wrongs: tuple[object, ...] = ([], {"OTHER": "x"}, {"ACME_URL": 7}, {"ACME_URL": "x" * 40_000}, {"ACME_URL": "a\0"})
+    wrongs: tuple[object, ...] = (
+        [],
+        {"OTHER": "x"},
+        {"ACME_URL": 7},
+        {"ACME_URL": "x" * 40_000},
+        {"ACME_URL": "a\0"},
+        {"ACME_URL": "\ud800"},
+    )
     for wrong in wrongs:
         with pytest.raises(InvalidParams):
             read_values(manifest, wrong)
