@@ -280,7 +280,8 @@ def dyno_resource(dyno: Dyno, app: App, *, extended: bool = False) -> Resource:
     }
     if extended:
         where = {"az": None, "execution_plane": None, "fleet": None, "route": None}
-        resource["extended"] = {**where, "instance": dyno.id, "ip": dyno.address, "port": dyno.port}
+        reason = dyno.exit.describe() if dyno.exit is not None else None  # of ours: why it is down
+        resource["extended"] = {**where, "instance": dyno.id, "ip": dyno.address, "port": dyno.port, "reason": reason}
     return resource
 
 

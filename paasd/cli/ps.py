@@ -7,11 +7,13 @@ from typing import Any
 
 import click
 
-from paasd.cli import output, rollout
+from paasd.cli import output
 from paasd.cli.client import path
 from paasd.cli.errors import CliError
 from paasd.cli.output import Styled
 from paasd.cli.session import PaasCommand, Session, app_options, json_option
+
+RECENT = "version ..; max=200, order=desc"
 
 
 @click.command(cls=PaasCommand, name="ps", section="Running", example="paas ps")
@@ -20,7 +22,7 @@ from paasd.cli.session import PaasCommand, Session, app_options, json_option
 @app_options
 def ps(session: Session, app: str, types: tuple[str, ...], as_json: bool) -> None:
     """List the app's dynos."""
-    dynos = session.api.get_all(path("apps", app, "dynos"))
+    dynos = session.api.get_all(path("apps", app, "dynos") + "?extended=true")
     for wanted in types:
         if not any(dyno["type"] == wanted for dyno in dynos):
             raise CliError(f"No {wanted} dynos on {app}: `paas ps -a {app}` lists all there are.")
@@ -40,8 +42,8 @@ def ps(session: Session, app: str, types: tuple[str, ...], as_json: bool) -> Non
 @json_option
 @app_options
 def wait(session: Session, app: str, kind: str | None, with_run: bool, wait_interval: float, as_json: bool) -> None:
-    """Wait until every dyno runs the newest release."""
-    version = rollout.latest(session.api, app)["version"]
+    """Wait until every dyno runs the newest release (that has not failed)."""
+    version = _wanted(session, app)
     with output.action(f"Waiting for every dyno to be running v{version}") as step:
         while True:
             dynos = [
@@ -52,9 +54,15 @@ def wait(session: Session, app: str, kind: str | None, with_run: bool, wait_inte
             if len(running) == len(dynos):
                 break
             time.sleep(wait_interval)
+            version = _wanted(session, app)  # another may have come, or this one failed
         step.done(f"{len(running)} / {len(dynos)}, done")
     if as_json:
         output.print_json(dynos)
+
+
+def _wanted(session: Session, app: str) -> int:
+    recent = session.api.get(path("apps", app, "releases"), range_=RECENT)
+    return next((int(release["version"]) for release in recent if release.get("status") != "failed"), 0)
 
 
 def _show(dynos: list[dict[str, Any]]) -> None:
@@ -78,7 +86,9 @@ def _show(dynos: list[dict[str, Any]]) -> None:
 def _state(dyno: dict[str, Any]) -> list[str | Styled]:
     state = str(dyno["state"])
     style = {"up": output.GOOD, "crashed": output.BAD}.get(state, output.BUSY)
-    return [Styled(state, style), " ", Styled(output.ago(dyno["updated_at"]), output.DIM)]
+    reason = (dyno.get("extended") or {}).get("reason")
+    why = [f", {reason}"] if reason else []
+    return [Styled(state, style), " ", Styled(output.ago(dyno["updated_at"]), output.DIM), *why]
 
 
 def _order(dyno: dict[str, Any]) -> tuple[str, int, str]:

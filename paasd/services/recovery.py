@@ -315,9 +315,10 @@ class Recovery:
         await self._observe(app.id)
 
     async def _stop_unhealthy(self, app: App, dyno: Dyno) -> None:
-        found = [each for each in await self._hands.engine.dynos(app.id) if each.id == dyno.id]
-        self._note_crash(app, found[0] if found else dyno)  # before it is gone, or it is started at once
-        await self._hands.engine.stop(dyno.id, grace=0)
+        found = next((each for each in await self._hands.engine.dynos(app.id) if each.id == dyno.id), dyno)
+        self._note_crash(app, found)  # before it is gone, or it is started at once
+        if found.state is not DynoState.CRASHED:  # which stays to be seen until another is started in its place
+            await self._hands.engine.stop(dyno.id, grace=0)
         self._hands.routing.booting.discard(dyno.id)
 
     async def replace(self, app: App, dynos: Sequence[Dyno]) -> None:

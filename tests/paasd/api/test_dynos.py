@@ -1,8 +1,12 @@
 """Formation and dynos over the wire."""
 
+from dataclasses import replace
+
 import pytest
 
 from paasd.api.dynos import quantity_after
+from paasd.api.resources import dyno_resource
+from paasd.domain.dyno import Exit
 from paasd.domain.errors import InvalidParams
 from tests.paasd.api.world import World
 
@@ -73,7 +77,10 @@ async def test_dynos_of_the_served_release(world: World) -> None:
     [dyno] = await world.get("/apps/shop/dynos?extended=true")
     assert (dyno["name"], dyno["type"], dyno["state"], dyno["command"]) == ("web.1", "web", "up", "serve")
     assert dyno["release"] == {"id": release.id, "version": 2}
-    assert dyno["extended"]["port"] == 5000
+    assert (dyno["extended"]["port"], dyno["extended"]["reason"]) == (5000, None)
+    [up] = await world.engine.dynos()
+    down = dyno_resource(replace(up, exit=Exit(3)), app, extended=True)
+    assert down["extended"]["reason"] == "exited with status 3"
     shown = await world.get("/apps/shop/dynos/web.1")
     assert shown == await world.get(f"/apps/shop/dynos/{dyno['id']}")
     assert "extended" not in shown

@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 import pytest
 
-from paasd.domain.dyno import Exit
+from paasd.domain.dyno import DynoState, Exit
 from paasd.domain.errors import DeployFailed, PaasError
 from paasd.services.recovery import RecoveryRules
 from tests.paasd.services.world import DEADLINE, World, until
@@ -80,6 +81,26 @@ async def test_a_dyno_that_goes_on_crashing_backs_off_and_the_router_says_so(wor
     assert world.answer() == "H10"
     world.engine.commands["serve"] = world.engine.commands["sick"]  # runs, and accepts
     await until(lambda: world.answer() == "v2")
+
+
+async def test_one_that_ended_before_it_was_up_is_seen_as_crashed_until_the_next_is_started(world: World) -> None:
+    """Bites: such a one cleared away at once, and `ps` shows nothing for as long as the back-off lasts."""
+    app = await world.deployed()
+    await watching(world)
+    world.recovery._rules = replace(world.recovery._rules, backoff=60.0)
+    world.engine.commands["serve"] = world.engine.commands["crash"]
+    first = await world.dyno(app)
+    world.engine.die(first.id)  # started again at once, and the next one in a minute
+
+    async def another_crashed() -> bool:
+        dynos = await world.engine.dynos(app.id)
+        return [(dyno.state, dyno.id == first.id) for dyno in dynos] == [(DynoState.CRASHED, False)]
+
+    await until(another_crashed)
+    await world.recovery.reconcile()
+    assert await another_crashed()
+    assert (await world.engine.dynos(app.id))[0].exit is not None
+    assert world.answer() == "H10"
 
 
 def test_back_off_doubles_from_one_second_to_five_minutes() -> None:
