@@ -27,11 +27,11 @@ class EnvEntry:
 @dataclass(frozen=True, slots=True)
 class WantedAddon:
     """An add-on that the app wants: "heroku-postgresql" or "heroku-postgresql:essential-0", what it is to be attached
-    as ("DB"), and the names of the options that it is to have."""
+    as ("DB"), and the options that a partner is to be sent."""
 
     plan: str
     attach_as: str | None = None
-    options: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +170,9 @@ def _addon(entry: object) -> WantedAddon:
         raise BuildFailed(
             f'app.json: the add-on {plan} can\'t be attached as {str(name)[:60]!a}; write "as" in capitals.'
         )
-    if not isinstance(options, dict):
-        raise BuildFailed(f'app.json: write the options of the add-on {plan} as {{"name": "value"}}.')
-    return WantedAddon(plan, name, tuple(str(one)[:60] for one in options))
+    if not isinstance(options, dict) or not all(isinstance(value, str) for value in options.values()):
+        raise BuildFailed(f'app.json: write the options of the add-on {plan} as {{"name": "value"}}, each a string.')
+    return WantedAddon(plan, name, options)
 
 
 def _health_paths(checks: Mapping[str, object]) -> dict[str, str]:

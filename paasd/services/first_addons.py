@@ -1,10 +1,11 @@
 """The add-ons that app.json asks for: there before an app's first release, so that its release phase finds them."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from paasd.domain.access import Actor
-from paasd.domain.addon import Addon, AddonState, Service
+from paasd.domain.addon import Addon, AddonState, Kind, Service
 from paasd.domain.app import App
 from paasd.domain.app_json import WantedAddon
 from paasd.domain.errors import DeployFailed, NotFound, PaasError
@@ -33,7 +34,8 @@ class FirstAddons:
             begun = [await self._create(actor, app, one, output) for one in missing]
         except PaasError as error:
             raise DeployFailed(f"app.json: {error.message.rstrip('.')}; {REMEDY}.") from error
-        for addon in [*(one for one in there if one.state is AddonState.PROVISIONING), *begun]:
+        working = self.addons.work.working
+        for addon in [*(one for one in there if one.state is AddonState.PROVISIONING or one.id in working), *begun]:
             self.addons.work.begin(addon, actor)
             await self._await(addon)
 
@@ -72,15 +74,21 @@ class FirstAddons:
             return None
 
     async def _create(self, actor: Actor, app: App, one: WantedAddon, output: Write) -> Addon:
-        addon = await self.addons.create(actor, app, one.plan, attach_as=one.attach_as)
+        theirs = self.addons.catalogue.plan(one.plan)[0].kind is Kind.PARTNER
+        options = one.options if theirs else {}
+        addon = await self.addons.create(actor, app, one.plan, attach_as=one.attach_as, options=options)
         await output(f"-----> Creating {addon.name} ({one.plan}), which app.json asks for\n".encode())
-        if one.options:
-            words = f"options of {one.plan} in app.json are not known here: {', '.join(one.options)}"
+        if one.options and not theirs:
+            known = ", ".join(name[:60] for name in one.options)
+            words = f"options of {one.plan} in app.json are not known here: {known}"
             await output(f" !     {words}\n".encode())
         return addon
 
     async def _await(self, addon: Addon) -> None:
-        ended = await self.addons.wait(addon)
+        task = self.addons.work.working.get(addon.id)
+        if task is not None:
+            await asyncio.wait([task])  # a pusher that goes away need not: it goes on by itself
+        ended = await self.addons.store.addon(addon.id)
         if ended.state is not AddonState.PROVISIONED:
             why = (ended.failure or f"it is {ended.state.value}").rstrip(".")
             raise DeployFailed(f"The add-on {addon.name} ({addon.plan}) could not be provisioned: {why}; {REMEDY}.")

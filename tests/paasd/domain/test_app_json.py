@@ -60,6 +60,7 @@ def test_what_is_not_heeded_is_said() -> None:
         ('{"addons": ["a:b:c"]}', 'write each of "addons"'),
         ('{"addons": [{"plan": "redis", "as": "my-db"}]}', "redis can't be attached as 'my-db'"),
         ('{"addons": [{"plan": "redis", "options": []}]}', "write the options of the add-on redis"),
+        ('{"addons": [{"plan": "redis", "options": {"a": 7}}]}', "each a string"),
         ('{"addons": [{"plan": "redis", "as": "A"}, {"plan": "redis", "as": "A"}]}', "two add-ons .* as A"),
         ('{"addons": [' + '"redis",' * 20 + '"redis"]}', "more than 20"),
     ],
@@ -87,7 +88,7 @@ def test_everything_it_may_say() -> None:
         build=("TOKEN",),
         buildpacks=("heroku/python",),
         addons=(
-            WantedAddon("redis"), WantedAddon("heroku-postgresql:essential-0", "DB", ("version",)),
+            WantedAddon("redis"), WantedAddon("heroku-postgresql:essential-0", "DB", {"version": "15"}),
             WantedAddon("heroku-postgresql"),
         ),
         unheeded=("sizes of the formation are those of `ps:type`, not its own",),
