@@ -30,6 +30,12 @@ TOOL = (  # the same for each app that names that version, so that all of them s
     "RUN PATH=/opt/node/bin:$PATH NPM_CONFIG_UPDATE_NOTIFIER=false NPM_CONFIG_CACHE=/tmp/npm npm install --global "
     "--no-audit --no-fund --prefix /opt/pm {tool} && rm -rf /tmp/npm\n"
 )
+IN_IMAGES = "/app/"  # where the app is in images alone
+SLUG_TOOL = 'npm install --global --no-audit --no-fund --prefix "$DEPS/.pm" {tool}'
+SLUG_CACHES = {  # copies, as what is linked to pnpm's store would change its owner with it
+    "yarn": 'export YARN_CACHE_FOLDER="$CACHE/yarn" YARN_ENABLE_GLOBAL_CACHE=false && ',
+    "pnpm": 'export NPM_CONFIG_STORE_DIR="$CACHE/pnpm" NPM_CONFIG_PACKAGE_IMPORT_METHOD=copy && ',
+}
 ADVICE = 'add a "start" script to package.json, or a Procfile with a line such as `web: node server.js`.'
 
 
@@ -114,20 +120,26 @@ def _slug(
 ) -> SlugRecipe | None:
     """For engines without images, that have what Node brings. What is installed is a layer, that the app's folder
     refers to; where more is to be done with it (scripts write into it, pruning removes of it) it gets a copy."""
-    if manager.tool is not None:
+    if any(IN_IMAGES in one for one in (manager.install, manager.install_pruned, manager.prune)):
         return None
-    env = {"NODE_ENV": "production"}
+    env, made_with = {"NODE_ENV": "production"}, (f"node {version}",)
+    tool = SLUG_TOOL.format(tool=manager.tool)
+    tools, path = ((tool,), (".pm/bin",)) if manager.tool is not None else ((), ())
+    keeps = SLUG_CACHES.get(manager.name, "")
+    installs, commands = [keeps + one for one in installs], [keeps + one for one in commands]
     if manager.reads is None:
-        return SlugRecipe(commands=(*installs, *commands), env=env, static=serves)
+        return SlugRecipe(
+            *((), tools, (*installs, *commands), path), env=env, static=serves, made_with=made_with if tools else ()
+        )
     place = 'cp -a "$DEPS/node_modules" .' if commands else 'ln -s "$DEPS/node_modules" .'
     return SlugRecipe(
         depends_on=manager.reads,
-        dependencies=(f'cp -R . "$DEPS" && cd "$DEPS" && {" && ".join(installs)} && mkdir -p node_modules',),
+        dependencies=(*tools, f'cp -R . "$DEPS" && cd "$DEPS" && {" && ".join(installs)} && mkdir -p node_modules'),
         commands=(f"rm -rf node_modules && {place}", *commands),
-        path=("node_modules/.bin",),
+        path=(*path, "node_modules/.bin"),
         env=env,
         static=serves,
-        made_with=(f"node {version}",),
+        made_with=made_with,
     )
 
 

@@ -21,10 +21,10 @@ pytestmark = [
 ]
 
 
-def opened(shell: Shell, name: str) -> Path:
+def opened(shell: Shell, name: str, manager: str = "npm") -> Path:
     shell.run("paas", "apps:create", name)
     shell.run("paas", "git:remote", "-a", name)
-    shutil.copytree(ROOT / "examples" / "node-npm", shell.cwd, dirs_exist_ok=True)
+    shutil.copytree(ROOT / "examples" / f"node-{manager}", shell.cwd, dirs_exist_ok=True)
     return shell.cwd
 
 
@@ -71,3 +71,18 @@ def test_without_scripts_they_are_not_even_copied(daemon: Daemon, shell: Shell) 
     if os.geteuid() == 0:
         code, _ = shell.attempt("paas", "run", "--", "touch node_modules/ms/spoilt")
         assert code != 0, "a dyno wrote into what all releases share"
+
+
+@pytest.mark.parametrize("manager", ["yarn", "pnpm"])
+def test_other_managers_are_brought_by_npm(daemon: Daemon, shell: Shell, manager: str) -> None:
+    """Bites: a recipe for images alone (the push is told to use Docker); without pruning is-number is still there."""
+    name = f"by-{manager}"
+    place = opened(shell, name, manager)
+    assert f"installing with {manager} by" in pushed(shell, "One")
+    status, page = daemon.get(name)
+    assert status == 200 and "built with is-number: true, two days" in page
+    assert "is-number" not in shell.run("paas", "run", "--", "ls node_modules")
+    server = place / "server.js"
+    server.write_text(server.read_text().replace("two", "Two"))
+    assert "Using the dependencies of the build before" in pushed(shell, "Two")
+    assert "Two days" in daemon.get(name)[1]
