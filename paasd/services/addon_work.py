@@ -50,6 +50,7 @@ class AddonWork:
     rules: AddonRules = field(default_factory=AddonRules)
     failpoints: Failpoints = field(default_factory=Failpoints)
     working: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+    mending: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     told: dict[str, asyncio.Event] = field(default_factory=dict)
     following: AddonReleases = field(init=False)
     _cleared: set[str] = field(default_factory=set)
@@ -291,8 +292,24 @@ class AddonWork:
         """It runs, where it should. In its turn: after what is being done with it. NotFound."""
         async with self.background.lock(addon_id):
             addon = await self.store.addon(addon_id)
-            if addon.state is AddonState.PROVISIONED:
-                await self.provider(addon).mend([await self.order(addon)])
+            if addon.state is not AddonState.PROVISIONED:
+                return
+            work = self.provider(addon).mend([await self.order(addon)])
+            task = self.mending[addon_id] = self.background.spawn(f"mend {addon.name}", work)
+            try:
+                await asyncio.wait([task])
+            finally:
+                del self.mending[addon_id]
+                if not task.done():
+                    task.cancel()
+                    await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
+
+    def stop_mending(self, addon_id: str) -> None:
+        """One that is to go need not come up first, which may take minutes where it can't."""
+        if addon_id in self.mending:
+            self.mending[addon_id].cancel()
 
     async def _settle(self, addon: Addon) -> None:
         if addon.state is AddonState.PROVISIONING:

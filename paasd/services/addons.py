@@ -285,6 +285,7 @@ class Addons:
             )
         if addon.state is AddonState.PROVISIONING:
             await self._stop_provisioning(addon)
+        self.work.stop_mending(addon.id)
         async with self.work.background.lock(addon.id):
             addon = await self.store.addon(addon.id)  # it may have come up, or ended, meanwhile
             if addon.state is AddonState.PROVISIONING:

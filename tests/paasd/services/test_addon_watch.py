@@ -52,6 +52,22 @@ async def test_one_that_is_set_aside_stays_so(world: World, watch: AddonWatch) -
     world.background.lock(addon.id).release()
 
 
+async def test_one_that_does_not_come_up_can_be_destroyed_meanwhile(world: World, watch: AddonWatch) -> None:
+    """Bites: `destroy` without `stop_mending`: it waits for as long as its server is given to come up."""
+    addon = await created(world, await world.create())
+    provider = world.outside.provider
+    gate = provider.gates.hold("mend")
+    provider.kill(addon.id)
+    await gate.reached.wait()
+    async with asyncio.timeout(5):
+        await world.addons.wait(await world.addons.destroy(world.actor, addon))
+    assert (await world.store.addon(addon.id)).state is AddonState.DEPROVISIONED
+    assert not provider.held[addon.id].up and watch.work.mending == {}
+    other = await created(world, await world.create("blog"))
+    provider.kill(other.id)
+    await until(lambda: provider.held[other.id].up)  # who watches goes on
+
+
 async def test_what_ended_while_the_provider_was_away_is_found_when_it_is_back(world: World) -> None:
     """Bites: `watch` that takes no look at all once it listens."""
     addon = await created(world, await world.create())
