@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,8 @@ from urllib.parse import urlsplit
 from bench.apps_list import PublicApp, public_apps
 from bench.deploy import build_times
 from bench.page import table, title, verdict
-from tests.daemon import ROOT, Daemon, Shell, running, shell_for, wait_until
+from paasd.adapters.process_run import BASE_PATH
+from tests.daemon import BIN, ROOT, Daemon, Shell, running, shell_for, wait_until
 
 PUSH_SECONDS = 900.0
 LINE_GOAL = 1.5
@@ -33,7 +35,7 @@ NAMES = ("server.py", "app.py", "main.py", "web.py", "hello.py", "manage.py", "s
 ALIASES = {"node:18-slim": "node:20-slim", "node:18-alpine": "node:20-slim"}
 ADDON_SECONDS = 120.0
 BY_HAND = {
-    "requirements.txt": "uv venv -q /tmp/venv && VIRTUAL_ENV=/tmp/venv uv pip install -q {more} -r requirements.txt",
+    "requirements.txt": "uv venv -q ../venv && VIRTUAL_ENV=../venv uv pip install -q {more} -r requirements.txt",
     "package-lock.json": "npm ci --no-audit --no-fund",
 }
 
@@ -128,10 +130,9 @@ class Bench:
         found = SIZE.findall(said)
         row.size = float(found[-1]) if found else None
         row.boot = self.boot_seconds(app.app)
-        if self.engine == "docker":
-            row.hand = self.by_hand(app, shell)
-            python = (shell.cwd / "requirements.txt").is_file()
-            row.compiled = self.by_hand(app, shell, "--compile-bytecode") if python else row.hand
+        row.hand = self.by_hand(app, shell)
+        python = (shell.cwd / "requirements.txt").is_file()
+        row.compiled = self.by_hand(app, shell, "--compile-bytecode") if python else row.hand
         with self.shell(app, "-anew") as other:  # the index, and whatever stands before it, knows the packages now
             row.cold = self.build_seconds() if self.push(other, "First") is not None else None
             self.again(shell, row)  # before that app is cleared away, which keeps the engine busy
@@ -175,13 +176,15 @@ class Bench:
         return int(subprocess.run(words, capture_output=True, text=True).stdout or 0)
 
     def by_hand(self, app: PublicApp, shell: Shell, more: str = "") -> float | None:
-        """Seconds of its installer alone, with an empty cache, in the image that it runs in."""
+        """Seconds of its installer alone, with an empty cache, in the image that it runs in (or on this machine)."""
         command = next((BY_HAND[name] for name in BY_HAND if (shell.cwd / name).is_file()), None)
-        version = self.daemon.call("GET", f"/apps/{app.app}/releases")[1][-1]["version"]
-        image = f"paasd/{app.app}:v{version}"
         if command is None or app.base:
             return None
         command = command.replace("{more}", more)
+        if self.engine == "process":
+            return self.on_this_machine(shell, command)
+        version = self.daemon.call("GET", f"/apps/{app.app}/releases")[1][-1]["version"]
+        image = f"paasd/{app.app}:v{version}"
         inside = f"cp -r /app /tmp/by-hand && cd /tmp/by-hand && rm -rf node_modules && date +%s.%N && {command} >&2"
         mount = f"{uv_binary(self.root)}:/usr/local/bin/uv:ro"
         options = ["--rm", "--user", "root", "--env", "HOME=/tmp/home", "--env", "NPM_CONFIG_CACHE=/tmp/npm"]
@@ -190,6 +193,18 @@ class Bench:
         done = subprocess.run(words, capture_output=True, text=True, timeout=PUSH_SECONDS)
         times = done.stdout.split()
         return float(times[-1]) - float(times[0]) if done.returncode == 0 and len(times) == 2 else None
+
+    def on_this_machine(self, shell: Shell, command: str) -> float | None:
+        """The same beside the process engine, with the uv and the npm that it uses."""
+        search = f"{BIN}:{BASE_PATH}"
+        with tempfile.TemporaryDirectory(prefix="paasd-by-hand-") as place:
+            source = Path(place) / "app"
+            shutil.copytree(shell.cwd, source)
+            caches = {"UV_CACHE_DIR": f"{place}/uv", "NPM_CONFIG_CACHE": f"{place}/npm", "UV_SYSTEM_CERTS": "1"}
+            environment = {**os.environ, "HOME": place, "PATH": search, **caches}
+            began = time.monotonic()
+            done = subprocess.run(command, shell=True, cwd=source, env=environment, capture_output=True)
+            return time.monotonic() - began if done.returncode == 0 else None
 
     @contextlib.contextmanager
     def shell(self, app: PublicApp, suffix: str) -> Iterator[Shell]:
