@@ -311,7 +311,7 @@ def _check_service(request: web.Request, body: dict[str, object], has: str, reso
 
 async def show_addon(request: web.Request, addon: Addon, message: str = "") -> Resource:
     """As the wire has it; `message` is what its change has to say."""
-    addons, links = request.app[PARTS].addons, request.app[PARTS].links
+    addons = request.app[PARTS].addons
     return addon_resource(
         addon,
         addons.shown_state(addon),
@@ -321,7 +321,7 @@ async def show_addon(request: web.Request, addon: Addon, message: str = "") -> R
         await addons.attachments(addon_id=addon.id),
         expand=_listed(request, "Accept-Expansion"),
         message=message or addon.message,
-        web_url=links.dashboard(addon.id, request[ACCOUNT].id) if ACCOUNT in request else None,
+        web_url=_dashboard(request, addon),
     )
 
 
@@ -336,8 +336,15 @@ async def _attachment(request: web.Request, attachment: Attachment) -> Resource:
         parts.addons.catalogue.plan_of(addon.service, addon.plan),
         parts.addons.catalogue.service_of(addon.service).suffixes,
         include=_listed(request, "Accept-Inclusion"),
-        web_url=parts.links.dashboard(addon.id, request[ACCOUNT].id),
+        web_url=_dashboard(request, addon),
     )
+
+
+def _dashboard(request: web.Request, addon: Addon) -> str | None:
+    """What opens it, at its partner's too: None for a token that does not reach all that it shows."""
+    if TOKEN not in request or not request[TOKEN].covers(Scope.WRITE_PROTECTED):
+        return None
+    return request.app[PARTS].links.dashboard(addon.id, request[ACCOUNT].id)
 
 
 async def _owner(request: web.Request, addon: Addon) -> App | None:

@@ -176,7 +176,9 @@ def info(session: Session, app: str | None, addon: str, as_json: bool) -> None:
 @maybe_app_options
 def open_dashboard(session: Session, app: str | None, addon: str, show_url: bool, as_json: bool) -> None:
     """Open an add-on's page in a web browser: how it is, or its partner's dashboard."""
-    url = str(_resolve(session, app, addon)["web_url"])
+    url = _resolve(session, app, addon)["web_url"]
+    if url is None:
+        raise CliError("This token may not open it: that needs the scope write-protected; `paas login` gives all.")
     if as_json or show_url:
         output.print_json({"url": url}) if as_json else click.echo(url)
         return

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from paasd.domain.errors import ProviderFailed
 from tests.fake_addons import FakeProvider
 from tests.paasd.api.world import ACCEPT, World
@@ -244,6 +246,12 @@ async def account(world: World, name: str = "bob") -> dict[str, str]:
     return headers
 
 
+async def scoped(world: World, scope: str) -> dict[str, str]:
+    """The headers of a token of one scope."""
+    made = await world.call("POST", "/oauth/authorizations", {"description": scope, "scope": [scope]})
+    return {"Authorization": f"Bearer {made.json['access_token']['token']}", "Accept": ACCEPT}
+
+
 async def test_by_an_app_of_ones_own_nobody_reaches_another_s(world: World) -> None:
     """Bites: `_named` that takes what is not attached to the app in the path for something of that app."""
     await world.create()
@@ -297,10 +305,20 @@ async def test_its_password_needs_a_scope_that_reaches_secrets(world: World) -> 
     await world.create()
     addon = await created(world)
     for scope, status in (("read", 403), ("read-protected", 200)):
-        made = await world.call("POST", "/oauth/authorizations", {"description": scope, "scope": [scope]})
-        headers = {"Authorization": f"Bearer {made.json['access_token']['token']}", "Accept": ACCEPT}
-        answer = await world.ask("GET", f"/addons/{addon['id']}/config", headers=headers)
+        answer = await world.ask("GET", f"/addons/{addon['id']}/config", headers=await scoped(world, scope))
         assert answer.status == status, scope
+
+
+@pytest.mark.parametrize("scope", ["read", "write", "read-protected", "write-protected"])
+async def test_its_dashboard_is_for_those_who_may_change_secrets(world: World, scope: str) -> None:
+    """What opens it is good for its partner's dashboard. Bites: `web_url` whatever the token is for."""
+    await world.create()
+    addon, headers = await created(world), await scoped(world, scope)
+    [attached] = await world.get("/addon-attachments")
+    for path in (f"/addons/{addon['id']}", f"/apps/shop/addons/{addon['id']}", f"/addon-attachments/{attached['id']}"):
+        answer = await world.ask("GET", path, headers=headers)
+        assert answer.status == 200
+        assert (answer.json["web_url"] is not None) is (scope == "write-protected"), path
 
 
 async def test_a_restore_of_what_is_no_url(world: World) -> None:

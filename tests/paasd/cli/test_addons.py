@@ -103,3 +103,10 @@ def test_services_and_plans(paas: Run, wire: Wire) -> None:
     plan = {"name": "heroku-redis:mini", "human_name": "Mini", "description": "25 MB of memory", "default": True}
     wire.reply("GET", "/addon-services/redis/plans", [plan])
     assert "default  heroku-redis:mini  Mini  25 MB of memory" in paas("addons:plans", "redis").stdout
+
+
+def test_a_dashboard_that_the_token_does_not_open(paas: Run, wire: Wire) -> None:
+    """Bites: `web_url` printed though it is null."""
+    wire.reply("POST", "/actions/addons/resolve", [addon(web_url=None)])
+    ran = paas("addons:open", "orders", "-a", "shop", "--show-url")
+    assert (ran.returncode, ran.stdout) == (1, "") and "write-protected" in ran.stderr
