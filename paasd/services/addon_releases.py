@@ -149,7 +149,7 @@ def renewal(served: Release, now: AttachedNow, actor: Actor) -> NewRelease | Non
         one
         for one in served.attachments
         if (one.attachment, one.addon_id) in held
-        and any(served.config.get(name) != now.config.get(name, "") for name in one.variables)
+        and any(served.config.get(name) != now.config[name] for name in one.variables if name in now.config)
     ]
     if not dead:
         return None

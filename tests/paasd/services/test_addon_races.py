@@ -7,6 +7,7 @@ import pytest
 
 from paasd.domain.addon import AddonState
 from paasd.domain.errors import InvalidParams, NotFound
+from paasd.services.addon_releases import renewal
 from tests.paasd.services.test_addons import PG, created
 from tests.paasd.services.world import World, until
 
@@ -96,3 +97,22 @@ async def test_nothing_is_said_of_a_password_where_another_release_has_it(world:
     await created(world, app)
     await world.addons.work.following._renew(app, world.actor)
     assert not [line for line in world.lines(app) if "the old password is refused" in line]
+
+
+async def test_a_config_var_that_a_partner_took_away_renews_nothing(world: World) -> None:
+    """Where the release without it fails. Bites: `renewal` that takes it for a password that has changed: it would be
+    there again, and each round would try both releases anew."""
+    app = await world.deployed()
+    addon = await created(world, app)
+    [attached] = await world.addons.attachments(addon_id=addon.id)
+    url = attached.values["DATABASE_URL"]
+    await world.store.set_attachment_values({attached.id: {"DATABASE_URL": url, "DATABASE_TOKEN": "x"}})
+    await world.addons.work.following.converge(app, world.actor)
+    await world.settled(app)
+    served = await world.store.current_release(app.id)
+    assert served is not None and served.config["DATABASE_TOKEN"] == "x"
+    await world.store.set_attachment_values({attached.id: {"DATABASE_URL": url}})
+    assert renewal(served, await world.store.attached_now(app.id), world.actor) is None
+    await world.store.set_attachment_values({attached.id: {"DATABASE_URL": "other"}})
+    renewed = renewal(served, await world.store.attached_now(app.id), world.actor)
+    assert renewed is not None and renewed.config["DATABASE_URL"] == "other"
