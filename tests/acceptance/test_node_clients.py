@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.shop import Shop, open_shop
+from tests.acceptance.shop import HELLO, PROCFILE, Shop, open_shop
 from tests.conftest import CLIENTS, TOOLS
-from tests.daemon import Daemon, Shell
+from tests.daemon import Daemon, Shell, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -101,3 +101,34 @@ def test_heroku_builds_creates_a_build_of_a_folder(shop: Shop, older: Shell) -> 
     code, said = older.attempt(str(older.home / "bin" / "heroku8"), "builds:create", "-a", shop.name)
     assert (code != 0, shop.served()) == (True, f"v{before + 1}"), said
     assert "Procfile line 1 can't be read" in said
+
+
+def test_heroku_builds_cancels_a_build_and_purges_the_cache(shop: Shop, older: Shell) -> None:
+    """Bites: `DELETE /builds/ID` refused with the Accept header of its own that the plugin sends."""
+
+    def heroku(*command: str) -> str:
+        return older.run(str(older.home / "bin" / "heroku8"), *command, "-a", shop.name)
+
+    def pending() -> list[str]:
+        return [build["id"] for build in shop.call("GET", "/builds")[1] if build["status"] == "pending"]
+
+    slow = (HELLO / "Dockerfile").read_text() + "RUN sleep 120\n"
+    for name, text in (("Dockerfile", slow), ("Procfile", PROCFILE), ("server.py", (HELLO / "server.py").read_text())):
+        (older.cwd / name).write_text(text)
+    before = shop.served()
+    with subprocess.Popen(
+        ["paas", "deploy", "-a", shop.name],
+        cwd=older.cwd,
+        env=older.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as deploy:
+        wait_until(lambda: bool(pending()), 60, "the build did not begin")
+        [build] = pending()
+        assert f"Stopping build {build}... done" in heroku("builds:cancel")
+        said, _ = deploy.communicate(timeout=60)
+    assert deploy.returncode == 1 and "cancelled by" in said.lower()
+    assert "Can only cancel pending builds" in heroku("builds:cancel")  # and ends with 0, as it does with Heroku
+    assert shop.served() == before
+    assert "done" in heroku("builds:cache:purge", "--confirm", shop.name)

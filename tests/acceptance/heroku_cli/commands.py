@@ -101,6 +101,9 @@ def document() -> str:
         "Each was run against a real daemon, its output and exit code checked, and every connection it asked for was",
         "to this machine. `make heroku-cli-table` does that again, and makes this page.",
         "",
+        "Of the plugin heroku-builds, which this version can't load, `builds`, `builds:create`, `builds:info`,",
+        "`builds:output`, `builds:cancel` and `builds:cache:purge` are run with heroku 8.11.5 (`make other-clients`).",
+        "",
         "| Command | Works | Differs |",
         "|---|---|---|",
     ]
