@@ -82,7 +82,7 @@ async def provision(request: web.Request) -> web.Response:
             request.app[TASKS].add(task)
             task.add_done_callback(request.app[TASKS].discard)
         return web.json_response({"id": asked["uuid"], "message": "Keeper clears a shelf for you."}, status=202)
-    answer = {"id": asked["uuid"], "config": config_of(request, one), "message": "Keeper keeps what you put."}
+    answer = {"id": asked["uuid"], "config": config_of(one), "message": "Keeper keeps what you put."}
     return web.json_response(answer, status=201)
 
 
@@ -101,8 +101,7 @@ async def finish(asked: dict, one: dict) -> None:
         if asked["options"]["slow"] == "fail":
             async with session.post(f"{asked['callback_url']}/actions/deprovision", headers=headers):
                 return
-        values = {"KEEPER_URL": own_url(), "KEEPER_TOKEN": one["token"]}
-        config = {"config": [{"name": name, "value": value} for name, value in values.items()]}
+        config = {"config": [{"name": name, "value": value} for name, value in config_of(one).items()]}
         async with session.patch(f"{asked['callback_url']}/config", json=config, headers=headers) as reply:
             reply.raise_for_status()
         async with session.post(f"{asked['callback_url']}/actions/provision", headers=headers) as reply:
@@ -120,7 +119,7 @@ async def change_plan(request: web.Request) -> web.Response:
         return web.json_response({"message": f"{len(one['values'])} values are kept, of {bound}."}, status=422)
     one["plan"] = asked["plan"]
     shelf.save()
-    return web.json_response({"config": config_of(request, one), "message": f"Keeper keeps {bound} values now."})
+    return web.json_response({"config": config_of(one), "message": f"Keeper keeps {bound} values now."})
 
 
 async def deprovision(request: web.Request) -> web.Response:
@@ -138,7 +137,7 @@ def own_url() -> str:
     return f"{url.scheme}://{url.netloc}"
 
 
-def config_of(request: web.Request, one: dict) -> dict[str, str]:
+def config_of(one: dict) -> dict[str, str]:
     """What an app is given."""
     return {"KEEPER_URL": own_url(), "KEEPER_TOKEN": one["token"]}
 

@@ -97,14 +97,24 @@ def plans(session: Session, service: str, as_json: bool) -> None:
 @click.argument("plan", metavar="SERVICE:PLAN")
 @click.option("--as", "attach_as", metavar="NAME", help="What its config vars begin with (DATABASE).")
 @click.option("--name", metavar="NAME", help="What the add-on is called.")
+@click.option("-o", "--option", "options", multiple=True, metavar="NAME[=VALUE]", help="What its partner is told.")
 @click.option("--wait", is_flag=True, help="Until the app's release with it is recorded.")
 @json_option
 @app_options
 def create(
-    session: Session, app: str, plan: str, attach_as: str | None, name: str | None, wait: bool, as_json: bool
+    session: Session,
+    app: str,
+    plan: str,
+    attach_as: str | None,
+    name: str | None,
+    options: tuple[str, ...],
+    wait: bool,
+    as_json: bool,
 ) -> None:
     """Create an add-on and attach it to the app."""
-    body = {"plan": {"name": plan}, "attachment": {"name": attach_as}, "name": name}
+    body: dict[str, Any] = {"plan": {"name": plan}, "attachment": {"name": attach_as}, "name": name}
+    if options:
+        body["config"] = {each.partition("=")[0]: each.partition("=")[2] or True for each in options}
     with output.action("Creating ", Styled(plan, output.NAME), " on ", Styled(app, output.APP)) as step:
         made = session.api.post(path("apps", app, "addons"), body)
         step.done("free")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,13 @@ async def provisioned(store: Store, app: App, name: str = "postgresql-flat-1") -
 
 
 async def test_one_comes_back_as_it_was_and_by_its_name(store: Store, app: App) -> None:
-    addon = addon_of(app, values={"A": "b"}, next_secret="n3xt", attached_as="DATABASE")
+    theirs: dict[str, Any] = {
+        "values": {"A": "b"},
+        "resource": "res/1",
+        "options": {"zone": "east"},
+        "message": "Welcome.",
+    }
+    addon = addon_of(app, next_secret="n3xt", attached_as="DATABASE", **theirs)
     assert await store.insert_addon(addon, attachment_of(addon, app)) == addon
     assert await store.addon(addon.name) == await store.addon(addon.id) == addon
     assert await store.addons() == await store.addons(app.id) == [addon]

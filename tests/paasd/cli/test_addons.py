@@ -56,6 +56,8 @@ def test_create_and_wait(paas: Run, wire: Wire) -> None:
     assert ran.stderr == "Creating postgresql:mini on shop... free\nWaiting for orders... done\n"
     [asked] = wire.asked("POST", "/apps/shop/addons")
     assert asked.body == {"plan": {"name": "postgresql:mini"}, "attachment": {"name": "DATABASE"}, "name": "orders"}
+    paas("addons:create", "keeper:small", "-a", "shop", "-o", "zone=east", "--option", "slow")
+    assert wire.asked("POST", "/apps/shop/addons")[-1].body["config"] == {"zone": "east", "slow": True}
     ran = paas("addons:create", "postgresql:mini", "-a", "shop")
     assert "is being created" in ran.stdout and "paas addons:wait orders" in ran.stdout
 
@@ -80,6 +82,21 @@ def test_destroy_wants_the_app_s_name(paas: Run, wire: Wire) -> None:
     assert wire.asked("DELETE", "/apps/shop/addons/id-orders")[0].body == {"force": True}
     wire.reply("POST", "/apps/shop/addons/actions/undestroy", addon(), status=201)
     assert paas("addons:undestroy", "orders", "-a", "shop").stdout == "It is attached as DATABASE_URL\n"
+
+
+def test_a_partner_keeps_nothing(paas: Run, wire: Wire) -> None:
+    wire.reply("POST", "/actions/addons/resolve", [addon(provider_id="theirs-7")])
+    wire.reply("DELETE", "/apps/shop/addons/id-orders", addon(state="deprovisioning", provider_id="theirs-7"))
+    assert paas("addons:destroy", "DATABASE", "-a", "shop", "--confirm", "shop").stdout == ""
+
+
+def test_open(paas: Run, wire: Wire) -> None:
+    """Without a browser (there is none in tests) its address is of use all the same."""
+    url = "http://127.0.0.1:5500/dashboards/id-orders/me?cap=00"
+    wire.reply("POST", "/actions/addons/resolve", [addon(web_url=url)])
+    assert paas("addons:open", "DATABASE", "-a", "shop", "--show-url").stdout == f"{url}\n"
+    assert json.loads(paas("addons:open", "DATABASE", "-a", "shop", "--json").stdout) == {"url": url}
+    assert wire.asked("POST", "/actions/addons/resolve")[0].body == {"addon": "DATABASE", "app": "shop"}
 
 
 def test_attach_detach_rename_upgrade_and_info(paas: Run, wire: Wire) -> None:
