@@ -76,6 +76,7 @@ class AddonWatch:
     async def _mend(self, addon_id: str) -> None:
         try:
             await self.work.mend_one(addon_id)
+            await self.work.go_on(addon_id)
         except NotFound:
             self.endings.pop(addon_id, None)
 

@@ -306,6 +306,13 @@ class AddonWork:
         if not task.cancelled():
             task.result()
 
+    async def go_on(self, addon_id: str) -> None:
+        """What was begun with it and could not be done while it was down, and the releases of that. NotFound."""
+        async with self.background.lock(addon_id):
+            await self.finish(await self.store.addon(addon_id))
+        for app_id in dict.fromkeys(one.app_id for one in await self.store.attachments(addon_id=addon_id)):
+            await attempt("settle an app's add-ons", self.following.settle(app_id))
+
     def stop_mending(self, addon_id: str) -> None:
         """One that is to go need not come up first, which may take minutes where it can't."""
         if addon_id in self.mending:

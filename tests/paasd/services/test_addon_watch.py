@@ -52,6 +52,20 @@ async def test_one_that_is_set_aside_stays_so(world: World, watch: AddonWatch) -
     world.background.lock(addon.id).release()
 
 
+async def test_a_rotation_that_found_it_down_is_done_once_it_is_up(world: World, watch: AddonWatch) -> None:
+    """Bites: `_mend` without `go_on`: it is done in the next round, up to 30 seconds later."""
+    app, provider = await world.deployed(), world.outside.provider
+    addon = await created(world, app)
+    provider.gates.errors["rotate"] = Unavailable("It is not up.")
+    with pytest.raises(Unavailable):
+        await world.addons.rotate(world.actor, addon)
+    provider.gates.errors.clear()
+    provider.kill(addon.id)
+    await until(lambda: world.answer() == "v4")
+    rotated = await world.store.addon(addon.id)
+    assert rotated.secret != addon.secret and rotated.secret in (await world.apps.config(app))["DATABASE_URL"]
+
+
 async def test_one_that_does_not_come_up_can_be_destroyed_meanwhile(world: World, watch: AddonWatch) -> None:
     """Bites: `destroy` without `stop_mending`: it waits for as long as its server is given to come up."""
     addon = await created(world, await world.create())
