@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -51,6 +51,8 @@ def serve(config: Path | None, takeover: bool, **options: Any) -> None:
 
             configure(settings.log)
             (take_over if takeover else run)(settings, home)
+    except SettingsError as error:  # of what only the daemon can look up: a partner's manifest, an engine's name
+        refuse(error)
     except (HomeError, PaasError) as error:
         sys.exit(f"paasd: {error}")
 
@@ -250,8 +252,13 @@ def settings_or_exit(options: dict[str, Any], config: Path | None) -> Settings:
     try:
         return load(options, config)
     except SettingsError as error:
-        click.echo(f"paasd: {error}", err=True)
-        sys.exit(2)
+        refuse(error)
+
+
+def refuse(error: SettingsError) -> NoReturn:
+    """One sentence and exit code 2."""
+    click.echo(f"paasd: {error}", err=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,6 @@ TESTED_ELSEWHERE = {
     "paasd/adapters/process_shells.py": "tests/contracts/test_shells.py",
     "paasd/adapters/process_supervisor.py": "tests/paasd/adapters/test_process_engine.py",
     "paasd/adapters/process_tree.py": "tests/paasd/adapters/test_process_engine.py",
-    "paasd/adapters/process_zygote.py": "tests/paasd/adapters/test_process_engine.py",
     "paasd/domain/slug.py": "tests/paasd/adapters/test_process_build.py",
     "paasd/router_alone.py": "tests/paasd/test_main.py",
     "paasd/adapters/store_addons.py": "tests/contracts/test_store_addons.py",

@@ -30,7 +30,10 @@ def serve() -> int:
         except OSError:
             return 0
         while True:
-            asked, files, _, _ = socket.recv_fds(control, 16, FILES)
+            try:
+                asked, files, _, _ = socket.recv_fds(control, 16, FILES)
+            except ConnectionError:
+                return 0  # a daemon that ended before it had read our word
             if not asked:
                 return 0
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # it must not be reaped before we hold it

@@ -81,6 +81,19 @@ def test_serve_with_settings_that_can_not_be_meant(root: Path) -> None:
     assert not (root / "home").exists()
 
 
+@pytest.mark.parametrize(
+    ("addons", "words"),
+    [("partners: [absent.json]", "absent.json can't be read"), ("services: {mysql: {}}", "addons.services.mysql")],
+)
+def test_serve_with_add_ons_that_can_not_be_had(root: Path, addons: str, words: str) -> None:
+    """Bites: SettingsError left to the interpreter where the daemon finds it."""
+    config = root / "paasd.yaml"
+    config.write_text(f"engine: process\naddons: {{{addons}}}\n")
+    api, router = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    options = ("--config", str(config), "--api", api, "--router", router)
+    assert words in refused("serve", "--home", str(root / "home"), *options, code=2)
+
+
 def test_serve_where_no_home_can_be(root: Path) -> None:
     (root / "file").write_text("")
     assert "can't be made or used" in refused("serve", "--home", str(root / "file" / "home"))
