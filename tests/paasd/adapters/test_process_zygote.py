@@ -16,7 +16,7 @@ def test_a_daemon_that_ends_before_it_has_read_the_first_word() -> None:
     place = Path(paasd.__file__).parent.parent
     with theirs:
         command = [str(interpreter()), "-I", "-S", "-c", CODE, str(place), NAME]
-        zygote = subprocess.Popen(command, stdin=theirs, stderr=subprocess.PIPE)
+        zygote = subprocess.Popen(command, stdin=theirs.fileno(), stderr=subprocess.PIPE)
     assert select.select([ours], [], [], 30.0)[0]
     ours.close()
     assert zygote.communicate(timeout=30)[1] == b"" and zygote.returncode == 0
