@@ -197,7 +197,12 @@ def describe_attachments(before: Iterable[AttachedThen], now: AttachedNow, confi
     gone = [one for name, one in old.items() if name not in new or new[name].addon_id != one.addon_id]
     come = [one for name, one in new.items() if name not in old or old[name].addon_id != one.addon_id]
     stayed = [one for one in new.values() if one not in come]
-    changed = [one for one in stayed if any(config.get(name) != now.config[name] for name in one.variables)]
+    changed = [
+        one
+        for one in stayed
+        if one.variables != old[one.attachment].variables
+        or any(config.get(name) != now.config[name] for name in one.variables)
+    ]
     parts = [f"Detach {', '.join(one.label for one in gone)}"] if gone else []
     parts += [f"Attach {', '.join(one.label for one in come)}"] if come else []
     for one in changed:

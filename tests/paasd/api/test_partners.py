@@ -331,3 +331,50 @@ async def test_its_secrets_are_not_told(world: World, keeper: Keeper, capfd: pyt
     said = "".join(capfd.readouterr())
     for secret in (PASSWORD, SALT):
         assert secret not in shown + said
+
+
+async def test_what_is_no_partner_s_has_no_config_to_give(world: World) -> None:
+    await world.create()
+    made = await create(world, "heroku-redis:mini")
+    await settled(world, made)
+    for path, method in (("config", "PATCH"), ("actions/provision", "POST"), ("actions/deprovision", "POST")):
+        body = {"config": [{"name": "REDIS_URL", "value": "x"}]} if method == "PATCH" else None
+        answer = await world.call(method, f"/addons/{made['id']}/{path}", body)
+        assert (answer.status, "is no partner's" in answer.json["message"]) == (422, True)
+
+
+async def test_what_is_said_too_late(world: World, keeper: Keeper) -> None:
+    """Of one that goes already, or is gone for good; and a config var that is taken away again."""
+    made, code = await pending(world, keeper)
+    said = (await tokens(world, code)).json
+    bearer = {"Authorization": f"Bearer {said['access_token']}"}
+    base = f"/addons/{made['id']}"
+    both = [{"name": "KEEPER_URL", "value": "u"}, {"name": "KEEPER_TOKEN", "value": "t"}]
+    assert (await world.ask("PATCH", f"{base}/config", json={"config": both}, headers=bearer)).status == 200
+    assert (await world.ask("POST", f"{base}/actions/provision", headers=bearer)).status == 200
+    await settled(world, made)
+    assert (await config(world)) == {"KEEPER_URL": "u", "KEEPER_TOKEN": "t"}
+    less = {"config": [{"name": "KEEPER_TOKEN", "value": None}]}
+    assert (await world.ask("PATCH", f"{base}/config", json=less, headers=bearer)).json == [
+        {"name": "KEEPER_URL", "value": "u"}
+    ]
+    await until(lambda: is_config(world, {"KEEPER_URL": "u"}))
+
+    keeper.kill()
+    await world.call("DELETE", f"/apps/shop/addons/{made['id']}")
+    await settled(world, made)
+    answer = await world.ask("POST", f"{base}/actions/provision", headers=bearer)
+    assert (answer.status, "not wanted any more" in answer.json["message"]) == (409, True)
+    assert (await world.ask("PATCH", f"{base}/config", json={"config": both}, headers=bearer)).status == 200
+    assert await config(world) == {}
+    assert (await world.ask("POST", f"{base}/actions/deprovision", headers=bearer)).status == 200
+    await asyncio.to_thread(keeper.start)
+    await world.parts.addons.work.mend()
+    await settled(world, made)
+    assert keeper.resources() == {}
+    await world.store.forget_addon(made["id"])
+    assert (await world.ask("GET", base, headers=bearer)).status == 401
+
+
+async def is_config(world: World, wanted: dict[str, str]) -> bool:
+    return await config(world) == wanted
