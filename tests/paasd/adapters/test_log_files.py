@@ -79,9 +79,10 @@ async def test_what_goes_beyond_the_limit_is_cut_from_the_front(tmp_path: Path, 
         await output.write(whole[start : start + size])
     begun = files.read(APP_ID, KEY)
     assert await anext(begun) == b" !     Output too long: 275 bytes were left out here.\n"
+    told = b" !     Output too long: %d bytes were left out here.\n"
+    assert await collect(LogFiles(tmp_path, max_bytes=10)) == told % 275 + whole[-10:]  # its writer was killed
     await output.close()
     assert b"".join([chunk async for chunk in begun]) == whole[-10:]
-    told = b" !     Output too long: %d bytes were left out here.\n"
     for reader in (files, LogFiles(tmp_path, max_bytes=10)):
         assert await collect(reader) == told % 275 + whole[-10:]
         assert await collect(reader, offset=280) == whole[280:]
