@@ -15,6 +15,7 @@ from paasd.services.one_off import plain_command
 
 COLUMNS, ROWS = 80, 24  # of a terminal that does not tell its size
 LARGEST = 10_000
+NO_ENVIRONMENT = 'env must be an object of strings, such as {"TERM": "xterm"}; send one or leave it out.'
 
 
 async def run(request: web.Request) -> web.Response:
@@ -53,13 +54,14 @@ def size_of(body: dict[str, Any]) -> Size | None:
     """The terminal's columns and rows, from what the client says of its own; None where it wants none."""
     if flag_of(body, "force_no_tty"):
         return None
-    env = body.get("env") or {}
+    env = _object_of(body)
     return _extent(env.get("COLUMNS"), COLUMNS), _extent(env.get("LINES"), ROWS)
 
 
 def _extent(asked: object, default: int) -> int:
     text = str(asked) if isinstance(asked, int | str) and not isinstance(asked, bool) else ""
-    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text[:6]) <= LARGEST else default
+    within = text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST)) and 0 < int(text) <= LARGEST
+    return int(text) if within else default
 
 
 def _command(body: dict[str, Any]) -> str:
@@ -71,12 +73,18 @@ def _command(body: dict[str, Any]) -> str:
 
 def _environment(body: dict[str, Any]) -> dict[str, str]:
     """Numbers come as numbers: COLUMNS and LINES do."""
-    env = body.get("env")
-    if env is None:
-        return {}
-    if not isinstance(env, dict) or not all(isinstance(value, str | int | float) for value in env.values()):
-        raise InvalidParams('env must be an object of strings, such as {"TERM": "xterm"}; send one or leave it out.')
+    env = _object_of(body)
+    if not all(isinstance(value, str | int | float) for value in env.values()):
+        raise InvalidParams(NO_ENVIRONMENT)
     return {str(name): str(value) for name, value in env.items()}
+
+
+def _object_of(body: dict[str, Any]) -> dict[str, Any]:
+    """Its `env`; nothing where there is none. Raises InvalidParams for what is no object."""
+    env = body.get("env")
+    if env is not None and not isinstance(env, dict):
+        raise InvalidParams(NO_ENVIRONMENT)
+    return env or {}
 
 
 ROUTES = (

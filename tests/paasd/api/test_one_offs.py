@@ -2,7 +2,9 @@
 
 import pytest
 
+from paasd.api.one_offs import size_of
 from paasd.domain.dyno import DynoKind
+from paasd.domain.errors import InvalidParams
 from paasd.services.one_off import Offer
 from tests.paasd.api.world import World
 
@@ -65,6 +67,29 @@ async def test_inside_a_running_dyno(world: World) -> None:
 async def test_what_can_not_be_meant(world: World, body: dict[str, object]) -> None:
     await world.deployed(await world.create())
     assert (await world.call("POST", "/apps/shop/dynos", body)).status == 422
+
+
+@pytest.mark.parametrize(
+    ("env", "size"),
+    [
+        ({"COLUMNS": "99", "LINES": 33}, (99, 33)),
+        ({"COLUMNS": "00000199999999", "LINES": 10**30}, (80, 24)),
+        ({"COLUMNS": "1e3", "LINES": -1}, (80, 24)),
+        ({"COLUMNS": [], "LINES": None}, (80, 24)),
+        (None, (80, 24)),
+    ],
+)
+def test_the_size_of_a_terminal(env: object, size: tuple[int, int]) -> None:
+    """Bites: `_extent` that looks at the first six digits alone: what it gives is no size that a terminal can have."""
+    assert size_of({"env": env}) == size
+    assert size_of({"env": env, "force_no_tty": True}) is None
+
+
+@pytest.mark.parametrize("env", [[], "x", 7, [{"name": {}, "value": 1}]])
+def test_what_no_terminal_says_of_its_size_is_refused(env: object) -> None:
+    """Also of `psql`, which has no use for the rest of it. Bites: `size_of` that takes a list for an object."""
+    with pytest.raises(InvalidParams, match="env must be an object"):
+        size_of({"env": env})
 
 
 async def test_an_app_without_code(world: World) -> None:
