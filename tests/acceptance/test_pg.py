@@ -27,7 +27,9 @@ def daemon() -> Iterator[Daemon]:
             try:
                 yield daemon
             finally:
-                for addon in daemon.call("GET", "/addons")[1]:
+                addons = daemon.call("GET", "/addons")[1]
+                daemon.stop()  # or it starts them again
+                for addon in addons:
                     end_server(daemon, addon["id"])
     finally:
         shutil.rmtree(root, ignore_errors=True)
