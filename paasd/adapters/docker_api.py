@@ -7,6 +7,7 @@ import asyncio
 import json
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -16,6 +17,8 @@ from typing import Any
 import aiohttp
 
 from paasd.domain.errors import EngineUnavailable
+
+_IMPORTING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +206,9 @@ class DockerApi:
 @contextmanager
 def translated(url: str) -> Iterator[None]:
     """Vendor errors become ours: the one place where they do."""
-    import docker.errors
     import requests
 
+    docker = _sdk()
     try:
         yield
     except docker.errors.APIError as error:
@@ -260,39 +263,46 @@ def _words(body: bytes) -> str:
         return body[:300].decode(errors="replace").strip()
 
 
-def _find_engine(settings: DockerSettings) -> tuple[dict[str, Any], Endpoint]:
-    from docker.utils import parse_host  # 7.6 MiB with all it brings: only once there is something to ask
+def _sdk() -> Any:
+    """The module `docker`: 7.6 MiB with all it brings, so only once there is something to ask.
 
+    Imported by one thread at a time. Its parts import each other, and of two threads within them one finds half a
+    module; what it leaves behind is a `docker` without `errors` for as long as the process lives.
+    """
+    with _IMPORTING:
+        import docker.context
+        import docker.errors
+        import docker.utils
+    return docker
+
+
+def _find_engine(settings: DockerSettings) -> tuple[dict[str, Any], Endpoint]:
+    docker = _sdk()
     arguments = _docker_rules() if settings.host is None else {"base_url": settings.host}
     url = str(arguments.pop("base_url", None) or "unix:///var/run/docker.sock")
     if url.startswith("ssh://"):
         raise EngineUnavailable(f"paasd can't use Docker over SSH ({url}); give it an engine on this machine.")
     with translated(url):
-        base = str(parse_host(url, tls=bool(arguments.get("tls"))))
+        base = str(docker.utils.parse_host(url, tls=bool(arguments.get("tls"))))
     if base.startswith("http+unix://"):
         return arguments, Endpoint(url, "http://docker", "/" + base.removeprefix("http+unix://").lstrip("/"))
     return arguments, Endpoint(url, base, None, _ssl_context(arguments.get("tls")))
 
 
 def _open_client(arguments: Mapping[str, Any], url: str, api_version: str, settings: DockerSettings) -> Any:
-    import docker
-
     with translated(url):
-        return docker.APIClient(base_url=url, version=api_version, timeout=int(settings.call_timeout), **arguments)
+        return _sdk().APIClient(base_url=url, version=api_version, timeout=int(settings.call_timeout), **arguments)
 
 
 def _docker_rules() -> dict[str, Any]:
     """DOCKER_HOST and its like, else the docker CLI's current context."""
-    from docker.context import ContextAPI
-    from docker.errors import DockerException
-    from docker.utils import kwargs_from_env
-
-    arguments: dict[str, Any] = dict(kwargs_from_env())
+    docker = _sdk()
+    arguments: dict[str, Any] = dict(docker.utils.kwargs_from_env())
     if "base_url" in arguments:
         return arguments
     try:
-        context = ContextAPI.get_current_context()
-    except (DockerException, OSError, ValueError):
+        context = docker.context.ContextAPI.get_current_context()
+    except (docker.errors.DockerException, OSError, ValueError):
         return arguments
     if context is not None and context.Host:
         arguments = {"base_url": context.Host}

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -119,3 +121,32 @@ async def test_an_engine_that_went_away_is_used_again_when_it_is_back(tmp_path: 
 
 async def collect(items: AsyncIterator[Change]) -> list[Change]:
     return [item async for item in items]
+
+
+AT_ONCE = """
+import sys, threading
+from paasd.adapters.docker_api import DockerSettings, _find_engine
+
+def found(module):
+    while module and not ((there := sys.modules.get(module)) and not there.__spec__._initializing):
+        pass
+    _find_engine(DockerSettings())
+
+sys.setswitchinterval(1e-5)
+threads = [threading.Thread(target=found, args=(module,)) for module in (None, "docker.utils")]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+import docker
+docker.errors
+"""
+
+
+def test_two_engines_are_asked_first_at_the_same_instant() -> None:
+    """One comes as the other has imported half of the SDK: an engine and a provider of add-ons, at a daemon's start.
+
+    Bites: the functions that import what each needs: ImportError in both, and no `docker.errors` from then on.
+    """
+    done = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
