@@ -2,8 +2,10 @@
 
 import http.server
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -117,11 +119,12 @@ def browser_at(url: str) -> Iterator[None]:
     command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
     command += ["--disable-background-networking", f"--host-resolver-rules=MAP {EVIL} 127.0.0.1"]
     command += ["--remote-debugging-port=0", url]  # so that it stays
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
+    to_nobody = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=to_nobody, stderr=to_nobody, start_new_session=True) as browser:
         try:
             yield
         finally:
-            browser.terminate()
+            os.killpg(browser.pid, signal.SIGKILL)  # with its children, which write to the profile
             browser.wait(20)
             shutil.rmtree(profile, ignore_errors=True)
 
