@@ -150,8 +150,8 @@ class World:
         return await self.store.release(app.id, answer.json["id"])
 
     async def settled(self, app: App) -> None:
-        """Until no release of the app is under way."""
-        async with asyncio.timeout(DEADLINE), self.releases.turn(app):
+        """Until no release of the app is under way; a slow machine needs longer than a call waits for its turn."""
+        async with asyncio.timeout(DEADLINE), self.background.lock(app.id):
             pass
 
 
