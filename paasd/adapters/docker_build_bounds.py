@@ -6,12 +6,13 @@ what other users of the same engine build counts too.
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 GROUP = "docker/buildkit"  # below which the engine's BuildKit makes a group for each step, but under systemd's driver
 ROOT = Path("/sys/fs/cgroup")
-HANDED_DOWN = "+memory +pids +cpu"
+HANDED_DOWN = ("+memory", "+pids", "+cpu")
 PERIOD = 100_000  # microseconds
 
 
@@ -60,7 +61,9 @@ class BuildBounds:
         try:
             for above in (path.parent.parent.parent, path.parent.parent):
                 if (above / "cgroup.controllers").exists():
-                    (above / "cgroup.subtree_control").write_text(HANDED_DOWN)
+                    for controller in HANDED_DOWN:  # one that is not there keeps no other from being handed down
+                        with suppress(OSError):
+                            (above / "cgroup.subtree_control").write_text(controller)
             path.parent.mkdir(exist_ok=True)
             path.write_text(wanted)
         except OSError:
