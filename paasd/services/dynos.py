@@ -107,14 +107,21 @@ class Dynos:
         return await self.formation(app)
 
     async def restart(self, app: App, name_or_type: str | None) -> None:
-        """Have dynos (all, of a type, or one) replaced by fresh ones. Raises NotFound when there is none such."""
+        """Have dynos (all, of a type, or one) replaced by fresh ones. NotFound for a type that the app lacks, and for
+        a dyno that there is not to be: one that is being replaced just now will be a fresh one."""
         chosen = [
             dyno
             for dyno in await self.of(app)
             if dyno.kind is DynoKind.FORMATION and name_or_type in (None, dyno.name, dyno.type)
         ]
-        if not chosen and name_or_type is not None:
+        if not chosen and name_or_type is not None and name_or_type not in await self._to_be(app):
             raise NotFound(f"Couldn't find that dyno ({name_or_type}); see `heroku ps`.", resource="dyno")
         for dyno in chosen:
             self.logs.note(app.id, dyno.name, "Restarting")
         self.background.spawn(f"restart dynos of {app.name}", self.mending.replace(app, chosen))
+
+    async def _to_be(self, app: App) -> set[str]:
+        """The process types, and the names of the dynos that are to run."""
+        entries = [entry for entry, _ in await self.formation(app) if entry.type != RELEASE]
+        names = {f"{entry.type}.{number}" for entry in entries for number in range(1, entry.quantity + 1)}
+        return names | {entry.type for entry in entries}

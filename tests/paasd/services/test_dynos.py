@@ -109,6 +109,16 @@ async def test_restarting_what_is_not_there_is_said_so(world: World) -> None:
     await world.dynos.restart(await world.create("blog"), None)
 
 
+@pytest.mark.parametrize("which", ["web.1", "web"])
+async def test_what_is_to_be_is_there_though_it_is_just_being_replaced(world: World, which: str) -> None:
+    """Bites: without `_to_be`, a type between two dynos is not found."""
+    app = await world.deployed()
+    for dyno in await world.engine.dynos(app.id):
+        await world.engine.stop(dyno.id)
+    world.outside.cut_off.clear()
+    await world.dynos.restart(app, which)
+
+
 async def test_a_restart_that_does_not_come_up_leaves_the_old_dynos_on(world: World) -> None:
     app = await world.deployed()
     before = (await world.dyno(app)).id
