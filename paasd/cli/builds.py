@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -14,6 +15,8 @@ from paasd.cli.session import PaasCommand, Session, app_options, json_option
 
 SECTION = "Releases"
 STYLES = {"succeeded": output.GOOD, "failed": output.BAD, "pending": output.BUSY}
+
+LOOKED_AT = 10
 
 Build = dict[str, Any]
 
@@ -80,10 +83,10 @@ def show_output(session: Session, app: str, build: str | None, as_json: bool) ->
 def cancel(session: Session, app: str, build: str | None, as_json: bool) -> None:
     """Stop the build that runs; the push that began it is rejected."""
     if build is None:
-        running = [found for found in _newest(session, app, 1) if found["status"] == "pending"]
-        if not running:
+        running = _running(_newest(session, app, LOOKED_AT))
+        if running is None:
             raise CliError(f"No build of {app} is running: `paas builds -a {app}` lists them.")
-        build = str(running[0]["id"])
+        build = str(running["id"])
     with output.action("Stopping build ", Styled(build, output.APP), " on ", Styled(app, output.APP)):
         stopped = session.api.delete(path("apps", app, "builds", build))
     if as_json:
@@ -111,10 +114,15 @@ def _find(session: Session, app: str, build: str | None) -> Build:
     if build is not None:
         found: Build = session.api.get(path("apps", app, "builds", build))
         return found
-    newest = _newest(session, app, 1)
+    newest = _newest(session, app, LOOKED_AT)
     if not newest:
         raise CliError(f"{app} has no builds: push something to it.")
-    return newest[0]
+    return _running(newest) or newest[0]
+
+
+def _running(builds: Sequence[Build]) -> Build | None:
+    """The newest, if one runs: at most one of an app does, though it may have begun in the same second as others."""
+    return next((found for found in builds if found["status"] == "pending"), None)
 
 
 def _row(build: Build) -> list[Cell]:

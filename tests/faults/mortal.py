@@ -108,6 +108,7 @@ class MortalDaemon:
 
     def __init__(self, outside: Outside) -> None:
         self.life = Life()
+        self.store = outside.store
         self.home = outside.home
         mortal = {name: Mortal(getattr(outside, name), self.life) for name in ("store", "engine", "plane", "sources")}
         self.world: World = wire(replace(outside, **cast(Any, mortal)))
@@ -166,6 +167,9 @@ class MortalDaemon:
             if line is not None:
                 line.abort()
         await self.world.background.close()
+        # A commit that was handed to the database's thread is not called back: it is before this one, or is not to be.
+        async with self.store._database.write():
+            pass
 
     async def call(self, method: str, path: str, body: object = None) -> tuple[int | None, Any]:
         """(status, JSON) of an API call; (None, None) when the daemon died over it."""
