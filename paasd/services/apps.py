@@ -12,7 +12,7 @@ import structlog
 from paasd.domain.access import Account, Actor
 from paasd.domain.addon import AttachedNow
 from paasd.domain.app import App, check_app_name, describe_config_change, generate_app_name, merge_config
-from paasd.domain.errors import InvalidParams, PaasError
+from paasd.domain.errors import InvalidParams, NotFound, PaasError, StoreUnavailable
 from paasd.domain.release import NewRelease, Status
 from paasd.ports import Engine, Outputs, Sources, Store
 from paasd.services.background import Background, attempt
@@ -61,6 +61,16 @@ class Apps:
     async def find(self, name_or_id: str) -> App:
         """Raises NotFound."""
         return await self.store.app(name_or_id)
+
+    async def exists(self, name_or_id: str) -> bool:
+        """Whether there is one, as far as can be known: a ledger that does not answer denies nothing."""
+        try:
+            await self.store.app(name_or_id)
+        except NotFound:
+            return False
+        except StoreUnavailable:
+            return True
+        return True
 
     async def all(self) -> Sequence[App]:
         """By name."""

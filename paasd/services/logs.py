@@ -364,12 +364,20 @@ class AppLogs:
             text = f"Error L10 (output buffer overflow): {dropped} messages dropped since {since}."
             self.note(app_id, "logplex", text)
 
-    async def follow_router(self, lost: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Copy the router's request lines into their apps' rings, for ever. `lost` is called when the stream ends."""
+    async def follow_router(
+        self,
+        lost: Callable[[], Awaitable[None]] | None = None,
+        exists: Callable[[str], Awaitable[bool]] | None = None,
+    ) -> None:
+        """Copy the router's request lines into their apps' rings, for ever. `lost` is called when the stream ends.
+
+        It remembers lines of destroyed apps, too: where there is no ring, `exists` is asked by the app's id.
+        """
         while True:
             try:
                 async for app_id, line in self._router.log_lines():
-                    self.append(app_id, line)
+                    if app_id in self._rings or exists is None or await exists(app_id):
+                        self.append(app_id, line)
             except Unavailable:
                 pass  # the router serves on without us, or it died
             if lost is not None:

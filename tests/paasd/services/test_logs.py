@@ -125,6 +125,21 @@ async def test_the_routers_lines_are_followed_over_its_restarts(world: World) ->
     await asyncio.wait([task], timeout=DEADLINE)
 
 
+async def test_what_the_router_remembers_of_a_destroyed_app_makes_no_log_of_it_again(world: World) -> None:
+    """To a daemon that has not seen it go. Bites: with `exists` not asked, the folder is there again."""
+    app, other = await world.deployed(), await world.create("blog")
+    await world.apps.destroy(world.actor, app)
+    await until(lambda: not (world.outside.home / "apps" / app.id).exists())
+    again = wire(world.outside)
+    world.plane.serve(app.id, ("10.0.0.1", 5000), "at=info status=200")
+    world.plane.serve(other.id, ("10.0.0.1", 5000), "at=info status=304")
+    task = again.background.spawn("follow router", again.logs.follow_router(exists=again.apps.exists))
+    await until(lambda: other.id in again.logs._rings)
+    assert not (world.outside.home / "apps" / app.id).exists()
+    task.cancel()
+    await asyncio.wait([task], timeout=DEADLINE)
+
+
 async def test_lines_outlive_the_daemon_and_are_searched_on_the_disk(world: World) -> None:
     """Bites: without the journal, a new daemon knows none of these, and this one only the newest 1,500."""
     fill(world, RING_LINES * 2)
