@@ -18,6 +18,7 @@ import aiohttp
 
 from paasd.domain.errors import EngineUnavailable
 
+IDLE_SECONDS = 3.0  # a round asks of all dynos at once; what that took is not held until the next
 _IMPORTING = threading.Lock()
 
 
@@ -94,9 +95,9 @@ class DockerApi:
     async def _connect(self) -> Connection:
         arguments, endpoint = await self._in_thread(lambda: _find_engine(self._settings))
         connector: aiohttp.BaseConnector = (
-            aiohttp.UnixConnector(endpoint.socket, limit=0)
+            aiohttp.UnixConnector(endpoint.socket, limit=0, keepalive_timeout=IDLE_SECONDS)
             if endpoint.socket is not None
-            else aiohttp.TCPConnector(limit=0, ssl=endpoint.tls or True)
+            else aiohttp.TCPConnector(limit=0, ssl=endpoint.tls or True, keepalive_timeout=IDLE_SECONDS)
         )
         session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
         try:
