@@ -9,11 +9,11 @@ what it made itself, and deletes it too.
 import argparse
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,20 +174,22 @@ def fuzz(
     )
 
 
+@contextmanager
+def opened() -> Iterator[tuple[Daemon, Shop, Mapping[str, str], Path]]:
+    """A daemon of its own, an app on it, what is in it by the parameters of paths, and a folder for what is written."""
+    with tempfile.TemporaryDirectory(prefix="paasd-bench-") as name, running_alone(SETTINGS) as daemon:
+        yield daemon, *open_app(daemon, Path(name)), Path(name)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make fuzz-api")
     parser.add_argument("--examples", type=int, default=50, help="requests an operation (50)")
     given = parser.parse_args()
-    directory = Path(tempfile.mkdtemp(prefix="paasd-fuzz-"))
-    try:
-        with running_alone(SETTINGS) as daemon:
-            shop, named = open_app(daemon, directory)
-            fuzz(daemon, shop, named, 2, directory)  # what is loaded once is no growth
-            alone = fuzz(daemon, shop, named, given.examples, directory)
-            nothing = fuzz(daemon, shop, {}, given.examples, directory, DELETES)
-            linked = fuzz(daemon, shop, {}, given.examples, directory, LINKED)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with opened() as (daemon, shop, named, directory):
+        fuzz(daemon, shop, named, 2, directory)  # what is loaded once is no growth
+        alone = fuzz(daemon, shop, named, given.examples, directory)
+        nothing = fuzz(daemon, shop, {}, given.examples, directory, DELETES)
+        linked = fuzz(daemon, shop, {}, given.examples, directory, LINKED)
     met = True
     rounds = (
         (alone, f"{given.examples} at most an operation"),

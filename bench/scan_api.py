@@ -4,20 +4,18 @@ are usually open to (injection, traversal, cross-site scripting, headers that ar
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.fuzz_api import GROWTH, SETTINGS, open_app
+from bench.fuzz_api import GROWTH, opened
 from bench.idle import family, memory
 from bench.page import title, verdict
 from tests.acceptance.shop import Shop
-from tests.daemon import ROOT, Daemon, running_alone
+from tests.daemon import ROOT, Daemon
 
 PROGRAM = ROOT / ".tools" / "wapiti" / "bin" / "wapiti"
 # Those that ask a server of wapiti's authors whether they got through, or guess passwords and names from lists, are not
@@ -95,15 +93,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make scan-api")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each of wapiti's modules, at most (60)")
     given = parser.parse_args()
-    directory = Path(tempfile.mkdtemp(prefix="paasd-scan-"))
-    try:
-        with running_alone(SETTINGS) as daemon:
-            shop, named = open_app(daemon, directory)
-            (directory / "first").mkdir()
-            scan(daemon, shop, named, directory / "first", 3)  # what is loaded once is no growth
-            seen = scan(daemon, shop, named, directory, given.seconds)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with opened() as (daemon, shop, named, directory):
+        (directory / "first").mkdir()
+        scan(daemon, shop, named, directory / "first", 3)  # what is loaded once is no growth
+        seen = scan(daemon, shop, named, directory, given.seconds)
     title(f"{seen.pages} addresses, each tried by {len(MODULES)} modules")
     for kind, each in seen.found.items():
         print(f"  {kind}: {len(each)}")

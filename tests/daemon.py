@@ -314,10 +314,10 @@ def running(root: Path, **settings: Any) -> Iterator[Daemon]:
 
 
 @contextlib.contextmanager
-def alone(kind: type[AnyDaemon], config: Mapping[str, Any]) -> Iterator[AnyDaemon]:
+def alone(kind: type[AnyDaemon], config: Mapping[str, Any], options: tuple[str, ...] = ()) -> Iterator[AnyDaemon]:
     """One of that kind, in a short temporary folder of its own."""
     root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    daemon = kind(root, config=config)
+    daemon = kind(root, options=options, config=config)
     try:
         daemon.start()
         yield daemon
@@ -326,6 +326,8 @@ def alone(kind: type[AnyDaemon], config: Mapping[str, Any]) -> Iterator[AnyDaemo
         shutil.rmtree(root, ignore_errors=True)
 
 
-def running_alone(config: Mapping[str, Any]) -> contextlib.AbstractContextManager[Daemon]:
-    """A plain one of these."""
-    return alone(Daemon, config)
+def running_alone(
+    config: Mapping[str, Any], options: tuple[str, ...] = ()
+) -> contextlib.AbstractContextManager[Daemon]:
+    """A plain one of these, started with `options`."""
+    return alone(Daemon, config, options)

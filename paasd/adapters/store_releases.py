@@ -101,16 +101,19 @@ class ReleaseTables:
             raise _no_build()
         return found[0]
 
-    async def builds(self, app_id: str) -> Sequence[Build]:
-        """Newest first."""
-        return await self._builds(builds.c.app_id == app_id)
+    async def builds(
+        self, app_id: str, *, status: BuildStatus | None = None, limit: int | None = None
+    ) -> Sequence[Build]:
+        """Newest first: all, or those of a status, and the newest so many."""
+        of = builds.c.app_id == app_id
+        return await self._builds(of if status is None else and_(of, _is(builds.c.status, status)), limit)
 
     async def pending_builds(self) -> Sequence[Build]:
         """Of all apps."""
         return await self._builds(_is(builds.c.status, BuildStatus.PENDING))
 
-    async def _builds(self, which: ColumnElement[bool]) -> Sequence[Build]:
-        query = select(builds).where(which).order_by(builds.c.created_at.desc(), builds.c.id.desc())
+    async def _builds(self, which: ColumnElement[bool], limit: int | None = None) -> Sequence[Build]:
+        query = select(builds).where(which).order_by(builds.c.created_at.desc(), builds.c.id.desc()).limit(limit)
         async with self._database.read() as connection:
             return [to_build(row) for row in await connection.execute(query)]
 

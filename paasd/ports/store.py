@@ -304,8 +304,10 @@ class LedgerStore(Protocol):
         """NotFound when there is none."""
         ...
 
-    async def builds(self, app_id: str) -> Sequence[Build]:
-        """Newest first."""
+    async def builds(
+        self, app_id: str, *, status: BuildStatus | None = None, limit: int | None = None
+    ) -> Sequence[Build]:
+        """Newest first: all, or those of a status, and the newest so many."""
         ...
 
     async def pending_builds(self) -> Sequence[Build]:

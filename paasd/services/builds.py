@@ -220,8 +220,8 @@ class Builds:
         """Whether the build before needed compilers; one whose cache was purged is to show it again."""
         if self._disk is not None and self._disk.was_purged(app.id):
             return False
-        built = next((one for one in await self._store.builds(app.id) if one.status is BuildStatus.SUCCEEDED), None)
-        return built is not None and (built.stack or "").endswith(COMPILERS)
+        newest = await self._store.builds(app.id, status=BuildStatus.SUCCEEDED, limit=1)
+        return any((built.stack or "").endswith(COMPILERS) for built in newest)
 
     async def _plan(self, app: App, root: Path, compiles: bool) -> Plan:
         config = await self._store.newest_config(app.id)

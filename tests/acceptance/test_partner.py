@@ -3,8 +3,6 @@ that needs no Docker: the whole life of its add-ons, and what happens when it or
 
 import json
 import re
-import shutil
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import Daemon, Shell, running, shell_for, wait_until
+from tests.daemon import Daemon, Shell, running_alone, shell_for, wait_until
 from tests.keeper import PASSWORD, SALT, Keeper, ask
 
 pytestmark = [pytest.mark.heroku_cli, pytest.mark.timeout(240)]
@@ -48,18 +46,14 @@ def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
 
 @pytest.fixture(scope="module")
 def daemon(keeper: Keeper) -> Iterator[Daemon]:
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
     config = {
         "addons": {"partners": [str(keeper.file)], "timeout": 30.0},
         "web": {"allow_private": ["127.0.0.0/8"]},
         "dynos": {"boot_timeout": 10.0},
         "deploy": {"wait": 5.0, "grace": 5.0},
     }
-    try:
-        with running(root, options=("--engine", "process"), config=config) as daemon:
-            yield daemon
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with running_alone(config, ("--engine", "process")) as daemon:
+        yield daemon
 
 
 @pytest.fixture

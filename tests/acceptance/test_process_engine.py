@@ -2,17 +2,15 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.test_lesson import POLLS, take_the_lesson
-from tests.daemon import BIN, Daemon, Shell, free_port, running, shell_for, supervisors, wait_until
+from tests.daemon import BIN, Daemon, Shell, free_port, running_alone, shell_for, supervisors, wait_until
 
 SERVER = """
 import http.server, os
@@ -40,13 +38,9 @@ def app(text: str, procfile: str = PROCFILE) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
     config = {"dynos": {"boot_timeout": 6.0}, "deploy": {"wait": 5.0, "grace": 5.0}}
-    try:
-        with running(root, options=("--engine", "process"), config=config) as daemon:
-            yield daemon
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with running_alone(config, ("--engine", "process")) as daemon:
+        yield daemon
 
 
 @pytest.fixture

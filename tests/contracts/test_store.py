@@ -160,6 +160,9 @@ async def test_builds_come_newest_first_and_belong_to_their_app(store: Store, ap
     assert len(await store.pending_builds()) == 4
     failed = await store.finish_build(made[0].id, BuildStatus.FAILED, failure="no such package")
     assert failed.failure == "no such package"
+    assert list(await store.builds(app.id, limit=2)) == made[:0:-1]
+    assert list(await store.builds(app.id, status=BuildStatus.PENDING, limit=1)) == made[2:]
+    assert list(await store.builds(app.id, status=BuildStatus.FAILED)) == [failed]
     with pytest.raises(NotFound):
         await store.build(other.id, made[0].id)
     with pytest.raises(NotFound):
