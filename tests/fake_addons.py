@@ -43,6 +43,7 @@ class FakeProvider:
         return
 
     async def problem(self, kind: Kind) -> str | None:
+        await self.gates.at("problem")
         return self.trouble
 
     async def provision(self, order: Order) -> None:

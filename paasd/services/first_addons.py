@@ -8,11 +8,12 @@ from paasd.domain.access import Actor
 from paasd.domain.addon import Addon, AddonState, Kind, Service
 from paasd.domain.app import App
 from paasd.domain.app_json import WantedAddon
-from paasd.domain.errors import DeployFailed, NotFound, PaasError
+from paasd.domain.errors import Conflict, DeployFailed, InvalidParams, NotFound
 from paasd.ports import Write
 from paasd.services.addons import Addons
 
 REMEDY = "mend app.json, or create what it wants by hand (`heroku addons:create`), and push again"
+AGAIN = "push again once that is mended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +26,27 @@ class FirstAddons:
         """Create what the app has not, and wait for it. A service that there is not here is said and left out.
 
         Raises DeployFailed: a plan that there is not, a name that can't be had, or one that can't be provisioned;
-        those that could be stay, and count at the next push.
+        those that could be stay, and count at the next push. Unavailable as it is.
         """
-        if not wanted or any(one.eligible_for_rollback for one in await self.addons.store.releases(app.id)):
+        if not wanted or await self._deployed(app):
             return
         try:
             there, missing = await self._look(app, wanted, output)
             begun = [await self._create(actor, app, one, output) for one in missing]
-        except PaasError as error:
-            raise DeployFailed(f"app.json: {error.message.rstrip('.')}; {REMEDY}.") from error
+        except (NotFound, InvalidParams, Conflict) as error:
+            if isinstance(error, NotFound) and error.resource != "add_on_plan":  # the app itself has gone meanwhile
+                raise
+            remedy = AGAIN if isinstance(error, Conflict) else REMEDY
+            raise DeployFailed(f"app.json: {error.message.rstrip('.')}; {remedy}.") from error
         working = self.addons.work.working
         for addon in [*(one for one in there if one.state is AddonState.PROVISIONING or one.id in working), *begun]:
             self.addons.work.begin(addon, actor)
             await self._await(addon)
+
+    async def _deployed(self, app: App) -> bool:
+        """Once an app has code, each release has."""
+        served = await self.addons.store.current_release(app.id)
+        return served is not None and served.artifact is not None
 
     async def _look(
         self, app: App, wanted: Sequence[WantedAddon], output: Write
@@ -91,4 +100,4 @@ class FirstAddons:
         ended = await self.addons.store.addon(addon.id)
         if ended.state is not AddonState.PROVISIONED:
             why = (ended.failure or f"it is {ended.state.value}").rstrip(".")
-            raise DeployFailed(f"The add-on {addon.name} ({addon.plan}) could not be provisioned: {why}; {REMEDY}.")
+            raise DeployFailed(f"The add-on {addon.name} ({addon.plan}) could not be provisioned: {why}; {AGAIN}.")

@@ -9,7 +9,7 @@ import pytest
 from paasd.domain.addon import Kind
 from paasd.domain.addon_catalogue import make_plan, make_service
 from paasd.domain.app import App
-from paasd.domain.errors import BuildFailed, DeployFailed, ProviderFailed
+from paasd.domain.errors import BuildFailed, DeployFailed, PaasError, ProviderFailed, StoreUnavailable
 from tests.paasd.services.world import World, cancelled, until
 
 RELEASES = "web: serve\nrelease: migrate"
@@ -36,6 +36,7 @@ async def test_they_are_there_before_the_first_release(world: World) -> None:
     assert " succeeded Deploy " in last
     assert {"DATABASE_URL", "CACHE_URL"} <= (await world.store.releases(app.id))[-1].config.keys()
     assert "(heroku-postgresql:essential-0), which app.json asks for" in said and "not known here: version" in said
+    await world.config(app, DEBUG="1")
     await world.push(app, RELEASES, **app_json("heroku-postgresql", {"plan": "redis", "as": "OTHER"}))
     assert len(await names(world, app)) == 2
 
@@ -93,12 +94,30 @@ async def test_what_can_t_be_created_is_said_and_nothing_is_released(
 async def test_one_that_can_t_be_provisioned_is_said_and_the_next_push_has_it(world: World) -> None:
     app = await world.create()
     world.outside.provider.gates.errors["provisioned"] = ProviderFailed("no room on the disk")
-    with pytest.raises(DeployFailed, match="could not be provisioned: no room on the disk; mend"):
+    with pytest.raises(DeployFailed, match="could not be provisioned: no room on the disk; push again"):
         await world.push(app, RELEASES, **app_json("heroku-postgresql"))
     assert len(await world.ledger_of(app)) == 1 and world.outside.provider.held == {}
     world.outside.provider.gates.errors.clear()
     await world.push(app, RELEASES, **app_json("heroku-postgresql"))
     assert "DATABASE_URL" in (await world.release(app, 3)).config
+
+
+@pytest.mark.parametrize("error", [None, StoreUnavailable("The disk is full.")])
+async def test_what_app_json_can_t_mend_is_not_put_on_it(world: World, error: StoreUnavailable | None) -> None:
+    """No provider here, or a store that is down. Bites: one remedy for any PaasError."""
+    app = await world.create()
+    world.outside.provider.trouble = "The engine has no images." if error is None else None
+    if error is not None:
+        world.outside.provider.gates.errors["problem"] = error
+    with pytest.raises(PaasError) as raised:
+        await world.push(app, **app_json("heroku-postgresql"))
+    if error is None:
+        assert raised.value.message == (
+            "app.json: Heroku Postgres can't be had here: The engine has no images; push again once that is mended."
+        )
+    else:
+        assert raised.value is error
+    assert await names(world, app) == []
 
 
 async def test_a_partner_is_sent_the_options(world: World) -> None:
