@@ -2,12 +2,18 @@
 
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from bench.load import Kind, Sample
+from tests.daemon import Shell
+from tests.faults.history import RecordedDaemon
 from tests.faults.soak.judge import Judged, Kill, Life, Victim, broken, judge_app, leaks
-from tests.faults.soak.load import ROOT
+from tests.faults.soak.killer import Killer
+from tests.faults.soak.load import ROOT, Load
+from tests.faults.soak.stage import Stage
 
 
 def sample(sent: float, done: float, failure: str = "", kind: Kind = Kind.GET_NEW) -> Sample:
@@ -38,6 +44,46 @@ def test_one_dyno_is_excused_until_it_answers_again_and_two_are_not() -> None:
     assert (one.well, one.outage, one.failed) == (2, 1, seen[3:])
     two = judge_app(Life("shop", 2, 0.0), seen, kills)
     assert (two.outage, two.failed) == (0, [seen[1], *seen[3:]])
+
+
+def test_the_last_answer_of_a_killed_dyno_is_not_the_next_ones_first() -> None:
+    """A signal takes its time: what is sent meanwhile may still be answered by the dyno that dies of it. Bites: with
+    `kill.at` in the place of `kill.dead` in `recovered` the outage ends before it has begun."""
+    kills = [Kill(Victim.DYNO, 10.0, "shop", took=0.08)]
+    last, refused, first = sample(10.03, 10.05), sample(12.4, 12.5, "status 503: x"), sample(12.6, 12.7)
+    late = sample(12.8, 12.9, "status 503: x")
+    judged = judge_app(Life("shop", 1, 0.0), [last, refused, first, late], kills)
+    assert (judged.well, judged.outage, judged.failed) == (2, 1, [late])
+
+
+def test_what_dies_of_a_signal_has_requests_in_flight_until_it_is_dead() -> None:
+    """Bites: with `kill.at` in the place of `kill.dead` in `in_flight` the first of these is held against it."""
+    life = Life("shop", 2, 0.0)
+    for kill in (Kill(Victim.DYNO, 10.0, "shop", took=0.08), Kill(Victim.WORKER, 10.0, took=0.08)):
+        cut, late = sample(10.05, 10.1, LOST), sample(10.09, 10.1, LOST)
+        judged = judge_app(life, [cut, late], [kill])
+        assert (judged.aside, judged.failed) == (1, [late])
+
+
+def test_a_kill_lasts_until_the_process_is_dead(tmp_path: Path) -> None:
+    """What had ended before excuses nothing. Bites: with the poll of `Killer.strike` left out it is not dead yet; with
+    the kill noted before `pidfd_open` there are two."""
+    load = Load(1, 1.0, 1, tmp_path / "load.json")
+    sleeper = subprocess.Popen(["sleep", "600"])
+    try:
+        stage = Stage(RecordedDaemon(tmp_path), load, Shell(tmp_path, tmp_path, {}), tmp_path)
+        began, killer = time.monotonic(), Killer(stage, 1)
+        assert killer.strike(Victim.DYNO, sleeper.pid, "shop")
+        assert "State:\tZ" in Path(f"/proc/{sleeper.pid}/status").read_text()
+        [kill] = stage.kills
+        assert (kill.victim, kill.app) == (Victim.DYNO, "shop")
+        assert began < kill.at < kill.dead < time.monotonic()
+        sleeper.wait()
+        assert not killer.strike(Victim.DYNO, sleeper.pid, "shop")
+        assert stage.kills == [kill]
+    finally:
+        sleeper.kill()
+        load.abandon()
 
 
 def test_a_dyno_that_never_comes_back_is_not_excused_for_ever() -> None:

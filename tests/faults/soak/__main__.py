@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from bench.page import table, title, verdict
 from tests.daemon import wait_until
 from tests.faults.checker import End, check
@@ -48,6 +50,7 @@ def main() -> int:
     root = Path(tempfile.mkdtemp(prefix="paasd-soak-"))
     daemon = RecordedDaemon(root, config=CONFIG)
     load: Load | None = None
+    stage: Stage | None = None
     try:
         daemon.start()
         load = Load(daemon.router_port, given.rate, given.seed, root / "load.json")
@@ -59,8 +62,10 @@ def main() -> int:
             load.abandon()
         daemon.clear_away()
         if given.keep:
-            print(f"  Kept in {root}: the daemon's log, the router's, and every call (history.jsonl).")
+            print(f"  Kept in {root}: the daemon's log, the router's, every call (history.jsonl), request and kill.")
             daemon.history.save(root / "history.jsonl")
+            if stage is not None:
+                (root / "kills.json").write_bytes(msgspec.json.encode(stage.kills))
         else:
             shutil.rmtree(root, ignore_errors=True)
 

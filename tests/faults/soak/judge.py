@@ -24,12 +24,19 @@ class Victim(StrEnum):
 
 @dataclass(frozen=True)
 class Kill:
-    """When (monotonic) SIGKILL was sent, and for a dyno whose. `back`: for a daemon, when the next one answered."""
+    """When (monotonic) SIGKILL was about to be sent, and for a dyno whose. `took`: the seconds from then until the
+    process was seen to be dead. `back`: for a daemon, when the next one answered."""
 
     victim: Victim
     at: float
     app: str = ""
     back: float = NEVER
+    took: float = 0.0
+
+    @property
+    def dead(self) -> float:
+        """From when on nothing comes from what was killed; before it, an answer may still have been its."""
+        return self.at + self.took
 
 
 @dataclass
@@ -63,9 +70,9 @@ class Judged:
 def judge_app(life: Life, samples: Sequence[Sample], kills: Iterable[Kill]) -> Judged:
     """Each request of the app, by what was killed while it was on its way."""
     kills = list(kills)
-    own = [kill.at for kill in kills if kill.victim is Victim.DYNO and kill.app == life.app]
-    workers = [kill.at for kill in kills if kill.victim is Victim.WORKER]
-    outages = [(at, recovered(at, samples)) for at in own] if life.dynos == 1 else []
+    own = [kill for kill in kills if kill.victim is Victim.DYNO and kill.app == life.app]
+    workers = [kill for kill in kills if kill.victim is Victim.WORKER]
+    outages = [(kill.at, recovered(kill, samples)) for kill in own] if life.dynos == 1 else []
     judged = Judged(life.app, life.dynos)
     for sample in samples:
         if sample.done >= life.gone:
@@ -81,20 +88,21 @@ def judge_app(life: Life, samples: Sequence[Sample], kills: Iterable[Kill]) -> J
     return judged
 
 
-def recovered(killed: float, samples: Iterable[Sample]) -> float:
-    """When the first request was answered well that was sent after the kill, at the latest RECOVERY_SECONDS later.
+def recovered(kill: Kill, samples: Iterable[Sample]) -> float:
+    """When the first request was answered well that was sent once the killed was dead, at the latest RECOVERY_SECONDS
+    after that. One sent while it was dying may be its own last.
 
     Answered, not sent: one that came first may have waited in the router for the next dyno."""
-    good = (sample.done for sample in samples if sample.sent > killed and not sample.failure)
-    return min(min(good, default=NEVER), killed + RECOVERY_SECONDS)
+    good = (sample.done for sample in samples if sample.sent > kill.dead and not sample.failure)
+    return min(min(good, default=NEVER), kill.dead + RECOVERY_SECONDS)
 
 
-def in_flight(sample: Sample, kills: Iterable[float]) -> bool:
-    return any(sample.sent <= at <= sample.done for at in kills)
+def in_flight(sample: Sample, kills: Iterable[Kill]) -> bool:
+    return any(sample.sent <= kill.dead and kill.at <= sample.done for kill in kills)
 
 
-def raced(sample: Sample, kills: Iterable[float]) -> bool:
-    return not sample.kind.new_connection and any(at <= sample.sent <= at + RACE_SECONDS for at in kills)
+def raced(sample: Sample, kills: Iterable[Kill]) -> bool:
+    return not sample.kind.new_connection and any(kill.at <= sample.sent <= kill.dead + RACE_SECONDS for kill in kills)
 
 
 def within(sample: Sample, spans: Iterable[tuple[float, float]]) -> bool:

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import random
+import select
 import signal
 import threading
 import time
 import urllib.error
 from collections.abc import Callable
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from tests.faults.soak.stage import Stage, dyno_processes
 REST_SECONDS = (1.0, 5.0)
 AWAY_SECONDS = (0.0, 3.0)
 WHOLE_SECONDS = 30.0
+DEAD_SECONDS = 10.0
 SETTLED_SECONDS = 5.0  # a dyno that ran for so long is up and has others beside it
 
 
@@ -52,10 +55,32 @@ class Killer:
         elif victim is Victim.TAKEOVER:
             self._away(victim, self.stage.daemon.take_over)
         elif victim is Victim.DYNO:
-            self._dyno()
+            if not self._dyno():
+                return
         else:
             self._router(victim)
         self.stage.count(victim.value if victim is Victim.TAKEOVER else f"kill {victim.value}")
+
+    def strike(self, victim: Victim, process: int, app: str = "") -> bool:
+        """SIGKILL, and wait until it is dead: only then is every answer another's. False when it had ended before."""
+        try:
+            handle = os.pidfd_open(process)
+        except ProcessLookupError:
+            return False
+        dead = select.poll()
+        dead.register(handle, select.POLLIN)
+        begun = Kill(victim, time.monotonic(), app)  # as late as can be, and noted before anybody can suffer from it
+        self.stage.killed(begun)
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            assert dead.poll(DEAD_SECONDS * 1000), f"the {victim.value} {process} outlived SIGKILL"
+        except ProcessLookupError:
+            self.stage.known(begun)
+            return False
+        finally:
+            os.close(handle)
+        self.stage.known(begun, replace(begun, took=time.monotonic() - begun.at))
+        return True
 
     def _daemon(self, away: float) -> None:
         def restart() -> None:
@@ -70,15 +95,12 @@ class Killer:
         open_ended = Kill(victim, time.monotonic())
         self.stage.killed(open_ended)
         act()
-        with self.stage.lock:
-            self.stage.kills.remove(open_ended)
-            self.stage.kills.append(Kill(victim, open_ended.at, back=time.monotonic()))
+        self.stage.known(open_ended, replace(open_ended, back=time.monotonic()))
 
     def _router(self, victim: Victim) -> None:
         parent, workers = self.whole()
         process = parent if victim is Victim.PARENT else self.chance.choice(workers)
-        self.stage.killed(Kill(victim, time.monotonic()))
-        os.kill(process, signal.SIGKILL)
+        self.strike(victim, process)
         wait_until(lambda: self._replaced(process), WHOLE_SECONDS, f"the {victim.value} was not replaced")
 
     def _replaced(self, process: int) -> bool:
@@ -96,8 +118,8 @@ class Killer:
         assert workers, "the router has no worker"
         return parent, workers
 
-    def _dyno(self) -> None:
-        """One that ran for a while, of an app whose others did too: never the last of two."""
+    def _dyno(self) -> bool:
+        """One that ran for a while, of an app whose others did too: never the last of two. False when there is none."""
         apps = {app["id"]: app["name"] for app in self.stage.daemon.call("GET", "/apps")[1]}
         running: dict[str, list[int]] = {}
         for identity, process, age in dyno_processes(self.stage):
@@ -106,14 +128,9 @@ class Killer:
         lives = self.stage.lives
         fit = sorted(app for app, found in running.items() if app in lives and len(found) >= lives[app].dynos)
         if not fit:
-            return
+            return False
         app = self.chance.choice(fit)
-        process = self.chance.choice(running[app])
-        self.stage.killed(Kill(Victim.DYNO, time.monotonic(), app))
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+        return self.strike(Victim.DYNO, self.chance.choice(running[app]), app)
 
 
 def router_processes(daemon: Daemon) -> tuple[int | None, list[int]]:

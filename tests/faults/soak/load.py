@@ -97,6 +97,8 @@ class Load:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
 
 async def until_told(driver: Driver) -> Traffic:

@@ -45,6 +45,11 @@ class Stage:
         with self.lock:
             self.kills.append(kill)
 
+    def known(self, before: Kill, *after: Kill) -> None:
+        """What a kill that was noted has turned out to be; nothing where there was none."""
+        with self.lock:
+            self.kills[:] = [*(kill for kill in self.kills if kill is not before), *after]
+
     def daemon_away(self, began: float, ended: float) -> bool:
         """Whether between these times there was a moment without a daemon, or with one that had just come up."""
         with self.lock:
