@@ -7,7 +7,7 @@ from paasd.domain.addon import Fullness, Kind, Plan, fullness
 from paasd.domain.errors import Unavailable
 from paasd.services import addon_limits
 from paasd.services.addon_limits import AddonLimits
-from tests.paasd.services.test_addons import created
+from tests.paasd.services.addons import created
 from tests.paasd.services.world import World
 
 GIGABYTE = 1024**3

@@ -18,7 +18,7 @@ from paasd.home import Home
 from paasd.services.addon_orphans import AddonOrphans
 from paasd.settings import Settings
 from tests.fake_addons import Held
-from tests.paasd.services.test_addons import created
+from tests.paasd.services.addons import created
 from tests.paasd.services.world import World
 
 

@@ -8,7 +8,7 @@ import pytest
 from paasd.domain.addon import AddonState
 from paasd.domain.errors import InvalidParams, NotFound
 from paasd.services.addon_releases import renewal
-from tests.paasd.services.test_addons import PG, created
+from tests.paasd.services.addons import PG, created
 from tests.paasd.services.world import World, until
 
 

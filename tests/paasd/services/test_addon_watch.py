@@ -7,7 +7,7 @@ import pytest
 from paasd.domain.addon import AddonState
 from paasd.domain.errors import ProviderFailed, Unavailable
 from paasd.services.addon_watch import AddonWatch, WatchRules
-from tests.paasd.services.test_addons import created
+from tests.paasd.services.addons import created
 from tests.paasd.services.world import World, until
 
 
