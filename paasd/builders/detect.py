@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from paasd.builders import buildpacks, dockerfile, node, python, static
 from paasd.builders.assemble import secret_files
+from paasd.builders.heroku_yml import read_heroku_yml, with_setup
 from paasd.builders.recipe import Recipe, learn
 from paasd.builders.source import Source
 from paasd.domain.app_json import AppJson, parse_app_json
@@ -72,12 +73,15 @@ def detect(source: Source) -> Plan:
     top = parse_app_json(source.text("app.json"))
     source, place = below(source, top)
     app = parse_app_json(source.text("app.json")) if place and source.has("app.json") else top
+    manifest = read_heroku_yml(source)
+    app = with_setup(app, manifest)
     told = tuple(name for name in app.build if name in source.config)
     source = replace(source, buildpacks=source.buildpacks or app.buildpacks, secrets=told)
     for builder in BUILDERS:
         recipe = builder.plan(source)
         if recipe is not None:
-            return make_plan(source, builder, recipe, app, place)
+            unheeded = [f"heroku.yml: {words}." for words in (manifest.unheeded if manifest is not None else ())]
+            return make_plan(source, builder, replace(recipe, warnings=(*unheeded, *recipe.warnings)), app, place)
     where = f"in {place}" if place else "at the repository's top"
     hint = "" if place else f"; if the app is in a folder, name it: heroku config:set {SUBDIRECTORY}=folder"
     raise BuildFailed(
@@ -134,7 +138,7 @@ def before(predeploy: str | None, release: str | None) -> str | None:
 def missing(source: Source, app: AppJson) -> tuple[str, ...]:
     """A warning of the config vars that app.json requires and that nobody set."""
     wanted = [name for name, one in app.env.items() if one.required and one.value is None and not one.generated]
-    absent = [name for name in wanted if name not in source.config]
+    absent = [name for name in wanted if name not in source.config and name not in app.setup]
     return (
         (f"app.json asks for config vars that are not set: heroku config:set {'=… '.join(absent)}=…",) if absent else ()
     )

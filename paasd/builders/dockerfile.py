@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from paasd.builders.heroku_yml import parse_heroku_yml
+from paasd.builders.heroku_yml import read_heroku_yml
 from paasd.builders.recipe import Recipe
 from paasd.builders.source import Source
 from paasd.domain.errors import BuildFailed
@@ -19,9 +19,8 @@ HUB = re.compile(r"^(?:docker\.io/)?(?:library/)?")
 
 def plan(source: Source) -> Recipe | None:
     """The source's own Dockerfile, or None when there is none."""
-    told = source.text("heroku.yml")
-    wanted = parse_heroku_yml(told) if told is not None else None
-    if wanted is None:
+    wanted = read_heroku_yml(source)
+    if wanted is None or wanted.dockerfile is None:
         text = source.text("Dockerfile")
         if text is None:
             return None

@@ -1,43 +1,113 @@
-"""heroku.yml: which Dockerfile builds the app, and what of it runs."""
+"""heroku.yml: what an app has from its beginning, which Dockerfile builds it, and what of it runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import yaml
 
+from paasd.builders.source import Source
+from paasd.domain.app_json import AppJson, WantedAddon, check_name, check_value, listed, wanted_addons
 from paasd.domain.errors import BuildFailed
 
+FILE = "heroku.yml"
 EXAMPLE = "write build.docker.web as the path of a Dockerfile, such as `web: Dockerfile`"
-
-
 BRACKETS_MAX = 1000
+ALIASES_MAX = 1000
+MERGED_MAX = 1000
 TOO_DEEP = "heroku.yml is not valid YAML: it is nested too deeply."
+TOO_MANY = "heroku.yml can't be read: its aliases (`*name`, `<<`) make too much of it; write it out."
+KNOWN = {"": ("setup", "build", "release", "run"), "setup": ("addons", "config"), "build": ("docker", "config")}
+NOT_USED = {
+    "build.config": "build.config is not used: give the Dockerfile's ARG a default",
+    "target": "{place}.target is not used: the image is the Dockerfile's last stage",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class HerokuYml:
-    """The Dockerfile's path, process types beside the image's own command, and the release command."""
+    """The Dockerfile's path (None: it builds by none), process types beside the image's own command, the release
+    command; add-ons and config vars that the app is to have before its first release. `unheeded` says what it has
+    that is not used."""
 
-    dockerfile: str
-    run: Mapping[str, str]
-    release: str | None
+    dockerfile: str | None
+    run: Mapping[str, str] = field(default_factory=dict)
+    release: str | None = None
+    addons: tuple[WantedAddon, ...] = ()
+    config: Mapping[str, str] = field(default_factory=dict, repr=False)
+    unheeded: tuple[str, ...] = ()
 
 
-def parse_heroku_yml(text: str) -> HerokuYml | None:
-    """None when it builds by no Dockerfile. Raises BuildFailed naming what can't be read or isn't done here."""
+class Unquoted(str):
+    """A number, a truth or a date, as it is written: what a config var is to be."""
+
+    __slots__ = ()
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML's safe one, in which a few lines of merges (`<<`) don't become more than memory holds."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """The mapping with what it merges."""
+        super().flatten_mapping(node)
+        if len(node.value) > MERGED_MAX:
+            raise BuildFailed(TOO_MANY)
+
+
+def _as_written(_: Loader, node: yaml.ScalarNode) -> Unquoted:
+    return Unquoted(node.value)
+
+
+for _kind in ("bool", "int", "float", "timestamp"):
+    Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _as_written)
+
+
+def read_heroku_yml(source: Source) -> HerokuYml | None:
+    """None when there is none. Raises BuildFailed naming what can't be read or isn't done here."""
+    told = source.text(FILE)
+    return parse_heroku_yml(told) if told is not None else None
+
+
+def parse_heroku_yml(text: str) -> HerokuYml:
+    """Raises BuildFailed naming what can't be read or isn't done here."""
+    document = _document(text)
+    build, setup = _mapping(document, "build"), _mapping(document, "setup")
+    docker = _mapping(build, "docker")
+    commands = _mapping(document, "run") if docker else {}
+    release = document.get("release") if docker else None
+    return HerokuYml(
+        _dockerfile(docker) if docker else None,
+        {str(kind): _command(f"run.{kind}", one) for kind, one in commands.items()},
+        _command("release", release) if release is not None else None,
+        wanted_addons(listed(setup, "addons", FILE, "setup.addons"), FILE, "setup.addons"),
+        {_name(name): _value(str(name), one) for name, one in _mapping(setup, "config").items()},
+        _unheeded(document, build, docker, setup),
+    )
+
+
+def with_setup(app: AppJson, manifest: HerokuYml | None) -> AppJson:
+    """What both files ask for, heroku.yml's first: what app.json says of the same comes too late for it."""
+    if manifest is None:
+        return app
+    return replace(app, addons=(*manifest.addons, *app.addons), setup=manifest.config)
+
+
+def _document(text: str) -> Mapping[str, object]:
     if text.count("[") + text.count("{") > BRACKETS_MAX:  # the parser takes time by their square
         raise BuildFailed(TOO_DEEP)
+    if text.count("*") > ALIASES_MAX:
+        raise BuildFailed(TOO_MANY)
     try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # a number or a date that there is not
+        document = yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise BuildFailed(f"heroku.yml is not valid YAML: {' '.join(str(error).split())[:200]}.") from error
     except RecursionError as error:
         raise BuildFailed(TOO_DEEP) from error
     if not isinstance(document, dict):
         raise BuildFailed(f"heroku.yml can't be read: {EXAMPLE}.")
-    docker = _mapping(_mapping(document, "build"), "docker")
-    if not docker:
-        return None
+    return document
+
+
+def _dockerfile(docker: Mapping[str, object]) -> str:
     files = {kind: one.get("dockerfile") if isinstance(one, dict) else one for kind, one in docker.items()}
     # Aliases can make of a few lines a value whose text would fill the memory: only a string's is looked at.
     if not all(isinstance(file, str) for file in files.values()):
@@ -50,9 +120,7 @@ def parse_heroku_yml(text: str) -> HerokuYml | None:
     path = next(iter(files.values()))
     if not isinstance(path, str) or not path:
         raise BuildFailed(f"heroku.yml can't be read: {EXAMPLE}.")
-    run = {str(kind): _command(f"run.{kind}", one) for kind, one in _mapping(document, "run").items()}
-    release = document.get("release")
-    return HerokuYml(path, run, _command("release", release) if release is not None else None)
+    return path
 
 
 def _mapping(document: Mapping[str, object], key: str) -> Mapping[str, object]:
@@ -64,12 +132,53 @@ def _mapping(document: Mapping[str, object], key: str) -> Mapping[str, object]:
     return found
 
 
+def _name(name: object) -> str:
+    return check_name(name, f"{FILE}: setup.config")
+
+
+def _value(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise BuildFailed(f"heroku.yml: write setup.config.{name} as a text, such as `{name}: value`.")
+    return check_value(str(value), f"{FILE}: setup.config.{name}")
+
+
 def _command(place: str, entry: object) -> str:
     """A string, a list of strings, or an object with such a `command`."""
     if isinstance(entry, dict):
         entry = entry.get("command")
     if isinstance(entry, list) and all(isinstance(part, str) for part in entry):
         entry = " && ".join(entry)
-    if not isinstance(entry, str) or not entry.strip() or "\0" in entry:
-        raise BuildFailed(f"heroku.yml: {place} must be a command.")
+    if not isinstance(entry, str) or isinstance(entry, Unquoted) or not entry.strip() or "\0" in entry:
+        raise BuildFailed(f"heroku.yml: {place[:80]} must be a command.")
     return entry
+
+
+def _unheeded(
+    document: Mapping[str, object],
+    build: Mapping[str, object],
+    docker: Mapping[str, object],
+    setup: Mapping[str, object],
+) -> tuple[str, ...]:
+    """What it has that does nothing here: whoever pushes it is to know."""
+    places: dict[str, tuple[Mapping[str, object], tuple[str, ...]]] = {
+        "": (document, KNOWN[""]),
+        "setup": (setup, KNOWN["setup"]),
+        "build": (build, KNOWN["build"]),
+    }
+    for section, entries in (("build.docker", docker), ("run", _mapping(document, "run"))):
+        keys = ("dockerfile", "target") if section == "build.docker" else ("command", "image")
+        places |= {f"{section}.{kind}": (one, keys) for kind, one in entries.items() if isinstance(one, dict)}
+    if isinstance(release := document.get("release"), dict):
+        places["release"] = (release, ("command", "image"))
+    strange = [
+        f"{place}.{key}".removeprefix(".") for place, (one, known) in places.items() for key in one if key not in known
+    ]
+    return (
+        *([f"{', '.join(ascii(one[:60]) for one in strange[:10])} is not known, and not used"] if strange else []),
+        *([NOT_USED["build.config"]] if build.get("config") else []),
+        *(
+            NOT_USED["target"].format(place=f"build.docker.{str(kind)[:63]}")
+            for kind, one in docker.items()
+            if isinstance(one, dict) and "target" in one
+        ),
+    )

@@ -9,6 +9,7 @@ from paasd.domain.addon import ATTACHMENT_NAME
 from paasd.domain.errors import BuildFailed
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+FILE = "app.json"
 ADDONS_MAX = 20
 CONTENT_MAX = 1000
 CHECKED = ("path", "content", "type", "name", "description")  # of a health check
@@ -27,11 +28,12 @@ class EnvEntry:
 @dataclass(frozen=True, slots=True)
 class WantedAddon:
     """An add-on that the app wants: "heroku-postgresql" or "heroku-postgresql:essential-0", what it is to be attached
-    as ("DB"), and the options that a partner is to be sent."""
+    as ("DB"), the options that a partner is to be sent, and the file that says so."""
 
     plan: str
     attach_as: str | None = None
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    file: str = FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class AppJson:
     """What is used of app.json. `formation`: process type -> quantity; `build`: config vars a build may see.
 
     `health_contents` are texts that the page at a health path must hold. `unheeded` says what it has that is not used.
+    `setup` are the config vars that heroku.yml sets before the first release.
     """
 
     health_paths: Mapping[str, str] = field(default_factory=dict)
@@ -51,6 +54,7 @@ class AppJson:
     addons: tuple[WantedAddon, ...] = ()
     health_contents: Mapping[str, str] = field(default_factory=dict)
     unheeded: tuple[str, ...] = ()
+    setup: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def parse_app_json(text: str | None) -> AppJson:
@@ -71,13 +75,15 @@ def parse_app_json(text: str | None) -> AppJson:
         health_paths=paths,
         health_contents={kind: content for kind in paths if (content := _content(kind, checks[kind]))},
         unheeded=_unheeded(document, checks),
-        env={_name(name): _env(name, value) for name, value in _section(document, "env", "of config vars").items()},
+        env={
+            check_name(name): _env(name, value) for name, value in _section(document, "env", "of config vars").items()
+        },
         formation={kind: _quantity(kind, one) for kind, one in _section(document, "formation", "of types").items()},
         predeploy=_command(scripts, "predeploy"),
         postdeploy=_command(scripts, "postdeploy"),
-        build=tuple(_name(name) for name in _list(document, "build")),
-        buildpacks=tuple(_buildpack(one) for one in _list(document, "buildpacks")),
-        addons=_addons(_one_or_list(document, "addons")),
+        build=tuple(check_name(name) for name in listed(document, "build")),
+        buildpacks=tuple(_buildpack(one) for one in listed(document, "buildpacks")),
+        addons=wanted_addons(_one_or_list(document, "addons")),
     )
 
 
@@ -88,30 +94,40 @@ def _section(document: Mapping[str, object], key: str, what: str) -> Mapping[str
     return found
 
 
-def _list(document: Mapping[str, object], key: str) -> Sequence[object]:
-    found = document.get(key, [])
+def listed(document: Mapping[str, object], key: str, file: str = FILE, place: str = "") -> Sequence[object]:
+    """What a document has there, nothing if it has not. Raises BuildFailed for what is no list."""
+    found = document.get(key)
+    if found is None:
+        return []
     if not isinstance(found, list):
-        raise BuildFailed(f'app.json can\'t be read: write "{key}" as a list.')
+        raise BuildFailed(f'{file} can\'t be read: write "{place or key}" as a list.')
     return found
 
 
 def _one_or_list(document: Mapping[str, object], key: str) -> Sequence[object]:
     """As apps of long ago have it: {"addons": "sentry"}."""
     found = document.get(key)
-    return [found] if isinstance(found, str) else _list(document, key)
+    return [found] if isinstance(found, str) else listed(document, key)
 
 
-def _name(name: object) -> str:
+def check_name(name: object, place: str = FILE) -> str:
+    """The name of a config var. Raises BuildFailed."""
     if not isinstance(name, str) or NAME.fullmatch(name) is None:
-        raise BuildFailed(
-            f"app.json: {str(name)[:60]!a} can't be the name of a config var; letters, digits and _ make one."
-        )
+        shown = f"{name[:60]!a}" if isinstance(name, str) else "what is no text"
+        raise BuildFailed(f"{place}: {shown} can't be the name of a config var; letters, digits and _ make one.")
     return name
+
+
+def check_value(value: str, place: str) -> str:
+    """The value of a config var. Raises BuildFailed for what no environment can carry."""
+    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise BuildFailed(f"{place} can't be set: it has a NUL byte or half of a character in it; encode it first.")
+    return value
 
 
 def _env(name: str, value: object) -> EnvEntry:
     if isinstance(value, str):
-        return EnvEntry(value)
+        return EnvEntry(check_value(value, f"{FILE}: env.{name}"))
     if not isinstance(value, dict):
         raise BuildFailed(f'app.json: write env.{name} as a string or as {{"value": "…"}}.')
     generator, own, required = value.get("generator"), value.get("value"), value.get("required", True)
@@ -119,6 +135,8 @@ def _env(name: str, value: object) -> EnvEntry:
         raise BuildFailed(f'app.json: the generator of env.{name} is not known; "secret" is the one there is.')
     if own is not None and not isinstance(own, str):
         raise BuildFailed(f"app.json: the value of env.{name} must be a string.")
+    if own is not None:
+        check_value(own, f"{FILE}: env.{name}")
     return EnvEntry(own, generator == "secret" and own is None, required is not False)
 
 
@@ -147,32 +165,33 @@ def _buildpack(entry: object) -> str:
     return url
 
 
-def _addons(entries: Sequence[object]) -> tuple[WantedAddon, ...]:
+def wanted_addons(entries: Sequence[object], file: str = FILE, place: str = "addons") -> tuple[WantedAddon, ...]:
+    """As a list in a file names them. Raises BuildFailed."""
     if len(entries) > ADDONS_MAX:
-        raise BuildFailed(f'app.json: "addons" has more than {ADDONS_MAX} entries; take some out.')
-    found = tuple(_addon(one) for one in entries)
+        raise BuildFailed(f'{file}: "{place}" has more than {ADDONS_MAX} entries; take some out.')
+    found = tuple(_addon(one, file, place) for one in entries)
     names = [one.attach_as for one in found if one.attach_as is not None]
     for name in names:
         if names.count(name) > 1:
-            raise BuildFailed(f"app.json: two add-ons are to be attached as {name}; give each a name of its own.")
+            raise BuildFailed(f"{file}: two add-ons are to be attached as {name}; give each a name of its own.")
     return found
 
 
-def _addon(entry: object) -> WantedAddon:
+def _addon(entry: object, file: str, place: str) -> WantedAddon:
     plan, name, options = (
         (entry.get("plan"), entry.get("as"), entry.get("options", {})) if isinstance(entry, dict) else (entry, None, {})
     )
     if not isinstance(plan, str) or PLAN.fullmatch(plan) is None:
         raise BuildFailed(
-            'app.json: write each of "addons" as "heroku-postgresql:essential-0" or as {"plan": "…", "as": "DB"}.'
+            f'{file}: write each of "{place}" as "heroku-postgresql:essential-0" or as {{"plan": "…", "as": "DB"}}.'
         )
     if name is not None and (not isinstance(name, str) or ATTACHMENT_NAME.fullmatch(name) is None):
         raise BuildFailed(
-            f'app.json: the add-on {plan} can\'t be attached as {str(name)[:60]!a}; write "as" in capitals.'
+            f'{file}: the add-on {plan} can\'t be attached as {str(name)[:60]!a}; write "as" in capitals.'
         )
     if not isinstance(options, dict) or not all(isinstance(value, str) for value in options.values()):
-        raise BuildFailed(f'app.json: write the options of the add-on {plan} as {{"name": "value"}}, each a string.')
-    return WantedAddon(plan, name, options)
+        raise BuildFailed(f'{file}: write the options of the add-on {plan} as {{"name": "value"}}, each a string.')
+    return WantedAddon(plan, name, options, file)
 
 
 def _health_paths(checks: Mapping[str, object]) -> dict[str, str]:

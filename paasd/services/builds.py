@@ -297,9 +297,13 @@ class Builds:
         wanted = self._wanted.pop(build.id, AppJson())
         if self.provide is not None:
             await self.provide(build.actor, app, wanted.addons, output)
-        env = filled_in(wanted.env, await self._store.newest_config(app.id))
-        if env:
-            await output(f"-----> Setting config vars by app.json: {', '.join(env)}\n".encode())
+        config = await self._store.newest_config(app.id)
+        setup = await self._setup(app, wanted.setup, config)
+        env = filled_in(wanted.env, {**config, **setup})
+        for file, names in (("heroku.yml", setup), ("app.json", env)):
+            if names:
+                await output(f"-----> Setting config vars by {file}: {', '.join(names)}\n".encode())
+        env |= setup
         under_way = await self._releases.begin(
             app, lambda: self._releases.draft_of_build(build.actor, app, build, env=env), output=output
         )
@@ -311,6 +315,12 @@ class Builds:
             f"       {self._rules.web_url.format(app=app.name)} deployed to paasd\n".encode()
         )
         await self._releases.postdeploy(app, under_way.release, output)
+
+    async def _setup(self, app: App, setup: Mapping[str, str], config: Mapping[str, str]) -> dict[str, str]:
+        """What heroku.yml sets before an app's first release with code, and never again."""
+        missing = {name: value for name, value in setup.items() if name not in config}
+        served = await self._store.current_release(app.id) if missing else None
+        return missing if served is None or served.artifact is None else {}
 
     async def _await(self, under_way: UnderWay) -> None:
         """Until it is served. A pusher that goes away cancels the deploy, unless it was promoted meanwhile."""

@@ -1,4 +1,5 @@
-"""The add-ons that app.json asks for: there before an app's first release, so that its release phase finds them."""
+"""The add-ons that heroku.yml and app.json ask for: there before an app's first release, so that its release phase
+finds them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,18 +8,19 @@ from dataclasses import dataclass, replace
 from paasd.domain.access import Actor
 from paasd.domain.addon import Addon, AddonState, Kind, Service
 from paasd.domain.app import App
+from paasd.domain.app_json import FILE as APP_JSON
 from paasd.domain.app_json import WantedAddon
 from paasd.domain.errors import Conflict, DeployFailed, InvalidParams, NotFound
 from paasd.ports import Write
 from paasd.services.addons import Addons
 
-REMEDY = "mend app.json, or create what it wants by hand (`heroku addons:create`), and push again"
+REMEDY = "mend {file}, or create what it wants by hand (`heroku addons:create`), and push again"
 AGAIN = "push again once that is mended"
 
 
 @dataclass(frozen=True, slots=True)
 class FirstAddons:
-    """Once, at an app's first deploy, as config vars of app.json."""
+    """Once, at an app's first deploy, as config vars of app.json. What heroku.yml says of a service comes first."""
 
     addons: Addons
 
@@ -30,18 +32,41 @@ class FirstAddons:
         """
         if not wanted or await self._deployed(app):
             return
+        wanted = self._without_repeated(wanted)
         try:
             there, missing = await self._look(app, wanted, output)
             begun = [await self._create(actor, app, one, output) for one in missing]
         except (NotFound, InvalidParams, Conflict) as error:
             if isinstance(error, NotFound) and error.resource != "add_on_plan":  # the app itself has gone meanwhile
                 raise
-            remedy = AGAIN if isinstance(error, Conflict) else REMEDY
-            raise DeployFailed(f"app.json: {error.message.rstrip('.')}; {remedy}.") from error
+            files = list(dict.fromkeys(one.file for one in wanted))
+            remedy = AGAIN if isinstance(error, Conflict) else REMEDY.format(file=" or ".join(files))
+            raise DeployFailed(f"{' and '.join(files)}: {error.message.rstrip('.')}; {remedy}.") from error
         working = self.addons.work.working
         for addon in [*(one for one in there if one.state is AddonState.PROVISIONING or one.id in working), *begun]:
             self.addons.work.begin(addon, actor)
             await self._await(addon)
+
+    def _without_repeated(self, wanted: Sequence[WantedAddon]) -> list[WantedAddon]:
+        """Without what app.json says of an add-on that heroku.yml names already: with both, apps have one, not two."""
+        before = [one for one in wanted if one.file != APP_JSON]
+        found = list(before)
+        for one in (one for one in wanted if one.file == APP_JSON):
+            same = next((other for other in before if self._same(one, other)), None)
+            if same is None:
+                found.append(one)
+            else:
+                before.remove(same)
+        return found
+
+    def _same(self, one: WantedAddon, other: WantedAddon) -> bool:
+        """Whether they are of one service, and `one` is to be attached as the other, or as nothing of its own."""
+        try:
+            service, theirs = (self.addons.catalogue.service(each.plan.partition(":")[0]) for each in (one, other))
+        except NotFound:
+            return False
+        name = other.attach_as or theirs.variable
+        return service.name == theirs.name and one.attach_as in (None, name)
 
     async def _deployed(self, app: App) -> bool:
         """Once an app has code, each release has."""
@@ -68,7 +93,7 @@ class FirstAddons:
                 held.remove(found[0])
                 there.append(found[0][1])
             elif variable in own:
-                await output(f"-----> {variable} is set: {one.plan} of app.json is not created\n".encode())
+                await output(f"-----> {variable} is set: {one.plan} of {one.file} is not created\n".encode())
             else:
                 missing.append(replace(one, plan=plan.name))
         return there, missing
@@ -78,7 +103,7 @@ class FirstAddons:
         try:
             return self.addons.catalogue.service(name)
         except NotFound:
-            words = f"app.json wants the add-on {one.plan}, which there is not here; the app goes without it"
+            words = f"{one.file} wants the add-on {one.plan}, which there is not here; the app goes without it"
             await output(f" !     {words}\n".encode())
             return None
 
@@ -86,10 +111,10 @@ class FirstAddons:
         theirs = self.addons.catalogue.plan(one.plan)[0].kind is Kind.PARTNER
         options = one.options if theirs else {}
         addon = await self.addons.create(actor, app, one.plan, attach_as=one.attach_as, options=options)
-        await output(f"-----> Creating {addon.name} ({one.plan}), which app.json asks for\n".encode())
+        await output(f"-----> Creating {addon.name} ({one.plan}), which {one.file} asks for\n".encode())
         if one.options and not theirs:
             known = ", ".join(name[:60] for name in one.options)
-            words = f"options of {one.plan} in app.json are not known here: {known}"
+            words = f"options of {one.plan} in {one.file} are not known here: {known}"
             await output(f" !     {words}\n".encode())
         return addon
 

@@ -41,6 +41,22 @@ def test_heroku_yml_has_process_types_and_the_procfile_wins(tmp_path: Path) -> N
     assert (found.commands, found.release) == ({"worker": "other", "web": None}, "mine")
 
 
+def test_heroku_yml_s_setup_counts_whoever_builds_and_what_is_not_used_of_it_is_said(tmp_path: Path) -> None:
+    """Bites: a config var that heroku.yml sets, asked for again; a setup that only a Dockerfile's app has."""
+    files = {
+        "requirements.txt": "",
+        "Procfile": "web: serve",
+        "heroku.yml": "setup: {config: {A: 1}, addons: [redis], pipelines: x}\n",
+        "app.json": '{"env": {"A": {}, "B": {}}}',
+    }
+    found = plan(tmp_path, files)
+    assert (found.builder, found.app.setup, [one.plan for one in found.app.addons]) == ("python", {"A": "1"}, ["redis"])
+    assert found.warnings == (
+        "app.json asks for config vars that are not set: heroku config:set B=…",
+        "heroku.yml: 'setup.pipelines' is not known, and not used.",
+    )
+
+
 def test_requirements_are_built_on_the_stack(tmp_path: Path) -> None:
     app_json = '{"healthchecks": {"web": {"path": "/ok"}}}'
     found = plan(tmp_path, {"requirements.txt": "flask\n", "Procfile": "web: serve", "app.json": app_json})

@@ -54,6 +54,8 @@ def test_what_is_not_heeded_is_said() -> None:
         ('{"healthchecks": {"web": [{"path": "/a\\r\\nX: 1"}]}}', "hold no spaces"),
         ('{"healthchecks": {"web": [{"path": "/\\u007f"}]}}', "hold no spaces"),
         ('{"addons": {"plan": "heroku-postgresql"}}', 'write "addons" as a list'),
+        ('{"env": {"A": "a\\u0000"}}', r"env\.A can't be set"),
+        ('{"env": {"A": {"value": "\\ud800"}}}', r"env\.A can't be set"),
         ('{"addons": [7]}', 'write each of "addons" as "heroku-postgresql:essential-0"'),
         ('{"addons": [{"as": "DB"}]}', 'write each of "addons"'),
         ('{"addons": ["Postgres SQL"]}', 'write each of "addons"'),

@@ -148,3 +148,25 @@ async def test_a_wrong_format_is_refused_before_anything_is_built(world: World) 
     with pytest.raises(BuildFailed, match='write each of "addons"'):
         await world.push(app, **app_json(["redis"]))
     assert len(await world.ledger_of(app)) == 1
+
+
+async def test_heroku_yml_s_setup_comes_first_and_app_json_s_like_of_it_is_the_same_one(world: World) -> None:
+    """Bites: two databases for an app that has both files; broken by `provide` without `_without_repeated`."""
+    app = await world.create()
+    text = "setup: {addons: [{plan: 'heroku-postgresql:mini', as: DATABASE}, {plan: redis, as: CACHE}, papertrail]}\n"
+    asked = app_json("heroku-postgresql", {"plan": "heroku-redis", "as": "QUEUE"}, "papertrail:choklad")
+    said = await world.push(app, RELEASES, **asked, **{"heroku.yml": text})
+    assert await names(world, app) == [
+        "CACHE heroku-redis:mini",
+        "DATABASE heroku-postgresql:mini",
+        "QUEUE heroku-redis:mini",
+    ]
+    assert "(heroku-postgresql:mini), which heroku.yml asks for" in said
+    assert "(heroku-redis:mini), which app.json asks for" in said
+    assert "heroku.yml wants the add-on papertrail, which there is not here" in said
+
+
+async def test_a_failure_names_the_file_that_asks_for_it(world: World) -> None:
+    app = await world.create()
+    with pytest.raises(DeployFailed, match=r"^heroku\.yml: Couldn't find either .* mend heroku\.yml, or create"):
+        await world.push(app, **{"heroku.yml": "setup: {addons: ['redis:no-such']}\n"})

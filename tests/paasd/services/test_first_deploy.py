@@ -35,6 +35,26 @@ async def test_config_vars_are_part_of_the_release_and_a_secret_is_made_once(wor
     assert (await world.release(app, 3)).config == first
 
 
+async def test_heroku_yml_s_config_is_set_before_the_first_release_and_never_again(world: World) -> None:
+    """What the app has is left, and what both files say is heroku.yml's. Bites: a config var that somebody removed
+    and that each push brings back; broken by `_setup` without its look at what is served."""
+    app = await world.create()
+    await world.config(app, OWN="mine")
+    files = {
+        "heroku.yml": "setup: {config: {OWN: theirs, BOTH: 1, GONE: x}}\n",
+        "app.json": json.dumps({"env": {"BOTH": "2", "KEPT": "k", "GONE": {"description": "x"}}}),
+    }
+    said = await world.push(app, **files)
+    assert "Setting config vars by heroku.yml: BOTH, GONE\n" in said
+    assert "Setting config vars by app.json: KEPT\n" in said
+    assert "not set" not in said
+    assert (await world.release(app, 3)).config == {"OWN": "mine", "BOTH": "1", "GONE": "x", "KEPT": "k"}
+    await world.config(app, BOTH=None, GONE=None)
+    said = await world.push(app, **files)
+    assert "by heroku.yml" not in said
+    assert (await world.release(app, 5)).config == {"OWN": "mine", "BOTH": "2", "KEPT": "k"}
+
+
 async def test_the_formation_is_app_json_s_until_somebody_scales(world: World) -> None:
     app = await world.create()
     text = json.dumps({"formation": {"web": {"quantity": 2}, "worker": 1}})
