@@ -45,7 +45,7 @@ NO_ATTACHMENT = "Couldn't find that add-on attachment; see `heroku addons`."
 
 async def index_services(request: web.Request) -> web.Response:
     services = request.app[PARTS].addons.catalogue.services
-    return reply_list(request, [service_resource(one) for one in services], ("name", "id", "created_at"))
+    return reply_list(request, [service_resource(one) for one in services], ("name", "id", "created_at"), of=services)
 
 
 async def show_service(request: web.Request) -> web.Response:
@@ -54,7 +54,8 @@ async def show_service(request: web.Request) -> web.Response:
 
 async def index_plans(request: web.Request) -> web.Response:
     service = request.app[PARTS].addons.catalogue.service(request.match_info["service"])
-    return reply_list(request, [plan_resource(one, service) for one in service.plans], ("name", "id", "created_at"))
+    shown = [plan_resource(one, service) for one in service.plans]
+    return reply_list(request, shown, ("name", "id", "created_at"), of=service.plans)
 
 
 # --- add-ons ----------------------------------------------------------------------------------------------------------
@@ -69,14 +70,14 @@ async def index(request: web.Request) -> web.Response:
         found = [one for one in await parts.addons.destroyed() if admin or one.app_id in visible]
     else:
         found = [one for one in await parts.addons.all() if one.app_id in visible]
-    return reply_list(request, [await show_addon(request, one) for one in found], ATTRIBUTES)
+    return reply_list(request, [await show_addon(request, one) for one in found], ATTRIBUTES, of=found)
 
 
 async def index_of_app(request: web.Request) -> web.Response:
     """Its own, as Heroku has it; those attached from other apps are among its attachments."""
     app = await find_app(request)
     found = [one for one in await request.app[PARTS].addons.of(app) if one.app_id == app.id]
-    return reply_list(request, [await show_addon(request, one) for one in found], ATTRIBUTES)
+    return reply_list(request, [await show_addon(request, one) for one in found], ATTRIBUTES, of=found)
 
 
 async def show(request: web.Request) -> web.Response:
@@ -162,17 +163,17 @@ async def index_attachments(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     visible = {app.id for app in await parts.access.visible(request[ACCOUNT], await parts.apps.all())}
     found = [one for one in await parts.addons.attachments() if one.app_id in visible]
-    return reply_list(request, [await _attachment(request, one) for one in found], ATTRIBUTES)
+    return reply_list(request, [await _attachment(request, one) for one in found], ATTRIBUTES, of=found)
 
 
 async def index_attachments_of_app(request: web.Request) -> web.Response:
     found = await request.app[PARTS].addons.attachments(app_id=(await find_app(request)).id)
-    return reply_list(request, [await _attachment(request, one) for one in found], ATTRIBUTES)
+    return reply_list(request, [await _attachment(request, one) for one in found], ATTRIBUTES, of=found)
 
 
 async def index_attachments_of_addon(request: web.Request) -> web.Response:
     found = await request.app[PARTS].addons.attachments(addon_id=(await _find(request)).id)
-    return reply_list(request, [await _attachment(request, one) for one in found], ATTRIBUTES)
+    return reply_list(request, [await _attachment(request, one) for one in found], ATTRIBUTES, of=found)
 
 
 async def show_attachment(request: web.Request) -> web.Response:

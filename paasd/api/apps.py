@@ -35,7 +35,7 @@ ATTRIBUTES = ("id", "name", "created_at", "updated_at")
 async def index(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     visible = await parts.access.visible(request[ACCOUNT], await parts.apps.all())
-    return reply_list(request, [app_resource(app, parts.links) for app in visible], ATTRIBUTES)
+    return reply_list(request, [app_resource(app, parts.links) for app in visible], ATTRIBUTES, of=visible)
 
 
 async def index_of_user(request: web.Request) -> web.Response:

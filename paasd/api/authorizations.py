@@ -19,7 +19,7 @@ UNNAMED = "Long-lived user authorization"  # Heroku's words
 
 async def index(request: web.Request) -> web.Response:
     tokens = await request.app[PARTS].authorizations.all(request[ACCOUNT])
-    return reply_list(request, [_resource(request, token) for token in tokens], ATTRIBUTES)
+    return reply_list(request, [_resource(request, token) for token in tokens], ATTRIBUTES, of=tokens)
 
 
 async def create(request: web.Request) -> web.Response:
@@ -64,7 +64,7 @@ async def revoke(request: web.Request) -> web.Response:
 
 async def index_sessions(request: web.Request) -> web.Response:
     tokens = await request.app[PARTS].authorizations.all(request[ACCOUNT], TokenKind.SESSION)
-    return reply_list(request, [session_resource(token) for token in tokens], ATTRIBUTES)
+    return reply_list(request, [session_resource(token) for token in tokens], ATTRIBUTES, of=tokens)
 
 
 async def revoke_session(request: web.Request) -> web.Response:

@@ -26,7 +26,7 @@ async def index(request: web.Request) -> web.Response:
     became = releases_of_builds(await parts.ledger.releases(app))
     builds = await parts.ledger.builds(app)
     shown = [build_resource(build, app, parts.links, release_id=became.get(build.id)) for build in builds]
-    return reply_list(request, shown, ATTRIBUTES)
+    return reply_list(request, shown, ATTRIBUTES, of=builds)
 
 
 async def show(request: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ from paasd.api.paging import reply_list
 from paasd.api.parts import PARTS
 from paasd.api.replies import reply
 from paasd.api.requests import ACTOR, find_app, note, read_object
-from paasd.api.resources import Resource, custom_domain_resource, domain_resource
+from paasd.api.resources import Resource, custom_domain_resource, domain_resource, own_domain
 from paasd.domain.errors import InvalidParams
 from paasd.domain.hostname import Domain
 
@@ -16,8 +16,9 @@ ATTRIBUTES = ("id", "hostname", "created_at", "updated_at")
 async def index(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     app = await find_app(request)
-    added = [custom_domain_resource(domain, app, parts.links) for domain in await parts.domains.of(app)]
-    return reply_list(request, [domain_resource(app, parts.links), *added], ATTRIBUTES)
+    added = await parts.domains.of(app)
+    shown = [domain_resource(app, parts.links), *(custom_domain_resource(one, app, parts.links) for one in added)]
+    return reply_list(request, shown, ATTRIBUTES, of=[own_domain(app, parts.links), *added])
 
 
 async def show(request: web.Request) -> web.Response:

@@ -14,7 +14,7 @@ from paasd.domain.drain import Drain
 async def index(request: web.Request) -> web.Response:
     app = await find_app(request)
     found = await request.app[PARTS].drains.of(app)
-    return reply_list(request, [_drain(one, app) for one in found], ("id", "created_at", "updated_at"))
+    return reply_list(request, [_drain(one, app) for one in found], ("id", "created_at", "updated_at"), of=found)
 
 
 async def show(request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ from paasd.api.requests import ACCOUNT, note, read_object, text_of
 
 async def index(request: web.Request) -> web.Response:
     keys = await request.app[PARTS].authorizations.keys(request[ACCOUNT])
-    return reply_list(request, [key_resource(key, request[ACCOUNT]) for key in keys], ("id", "created_at"))
+    return reply_list(request, [key_resource(key, request[ACCOUNT]) for key in keys], ("id", "created_at"), of=keys)
 
 
 async def create(request: web.Request) -> web.Response:

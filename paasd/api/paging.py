@@ -6,6 +6,7 @@ An attribute we can't order by falls back to the list's first; only what can't b
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -15,11 +16,13 @@ from paasd.api.replies import Refusal, reply
 DEFAULT_MAX = 200
 LARGEST_MAX = 1000
 NUMBERS = ("version", "seq")
-SHARED = ("created_at", "updated_at")  # several resources may have the same value: the id breaks the tie
+SHARED = ("created_at", "updated_at")  # shown in seconds; ordered by the moment, and by id where that is the same
 TIE = "~"
+LAST = "\U0010ffff"  # after any id
 RANGE = re.compile(r"\s*(?P<attribute>[\w.-]*)\s*(?P<bounds>[^;]*)(?:;(?P<options>.*))?", re.DOTALL)
 
 Resource = dict[str, Any]
+Listed = tuple[Resource, object]  # a resource, and what it shows, whose times are finer
 Position = tuple[str | int, str]
 
 
@@ -57,30 +60,40 @@ def parse_range(header: str | None, attributes: Sequence[str]) -> Range:
     )
 
 
-def reply_list(request: web.Request, resources: Sequence[Resource], attributes: Sequence[str]) -> web.Response:
-    """The part of a whole list that the request wants."""
+def reply_list(
+    request: web.Request,
+    resources: Sequence[Resource],
+    attributes: Sequence[str],
+    *,
+    of: Sequence[object] | None = None,
+) -> web.Response:
+    """The part of a whole list that the request wants. `of` is what each resource shows: a list that can be ordered by
+    time needs it (ValueError), as what is newest is not told by the seconds that are shown."""
+    if of is None and any(name in SHARED for name in attributes):
+        raise ValueError("a list that is ordered by time needs what its resources show")
     wanted = parse_range(request.headers.get("Range"), attributes)
-    page, more = cut(resources, wanted)
+    shown = zip(resources, of if of is not None else [None] * len(resources), strict=True)
+    page, more = cut(list(shown), wanted)
     return reply_page(request, page, wanted, attributes, more=more)
 
 
-def cut(resources: Sequence[Resource], wanted: Range) -> tuple[list[Resource], bool]:
+def cut(resources: Sequence[Listed], wanted: Range) -> tuple[list[Listed], bool]:
     """The resources within the range in its order, and whether there are more than it may hold."""
     sign = -1 if wanted.descending else 1
     start = _bound(wanted.attribute, wanted.start, after=wanted.start_excluded == (sign > 0))
     end = _bound(wanted.attribute, wanted.end, after=wanted.end_excluded != (sign > 0))
     chosen = [
-        resource
-        for resource in resources
-        if _is_after(_position(resource, wanted), start, sign, wanted.start_excluded)
-        and _is_after(_position(resource, wanted), end, -sign, wanted.end_excluded)
+        listed
+        for listed in resources
+        if _is_after(_position(listed, wanted), start, sign, wanted.start_excluded)
+        and _is_after(_position(listed, wanted), end, -sign, wanted.end_excluded)
     ]
-    chosen.sort(key=lambda resource: _position(resource, wanted), reverse=wanted.descending)
+    chosen.sort(key=lambda listed: _position(listed, wanted), reverse=wanted.descending)
     return chosen[: wanted.limit], len(chosen) > wanted.limit
 
 
 def reply_page(
-    request: web.Request, page: Sequence[Resource], wanted: Range, attributes: Sequence[str], *, more: bool
+    request: web.Request, page: Sequence[Listed], wanted: Range, attributes: Sequence[str], *, more: bool
 ) -> web.Response:
     """A page with the headers that tell the reader how to go on."""
     first, last = (_cursor(page[0], wanted), _cursor(page[-1], wanted)) if page else ("", "")
@@ -92,7 +105,8 @@ def reply_page(
     if more:
         end = f"{wanted.end}{'[' if wanted.end_excluded else ''}" if wanted.end else ""
         headers["Next-Range"] = f"{wanted.attribute} ]{last}..{end}; {options}"
-    return reply(request, list(page), status=206 if more else 200, headers=headers)
+    shown = [resource for resource, _ in page]
+    return reply(request, shown, status=206 if more else 200, headers=headers)
 
 
 def parse_number(text: str) -> int:
@@ -119,13 +133,17 @@ def _unreadable(header: str | None) -> Refusal:
     )
 
 
-def _position(resource: Resource, wanted: Range) -> Position:
+def _position(listed: Listed, wanted: Range) -> Position:
+    resource, source = listed
     value = resource[wanted.attribute]
-    return (value if wanted.attribute in NUMBERS else str(value), str(resource.get("id", "")))
+    if wanted.attribute not in NUMBERS:
+        at = getattr(source, wanted.attribute, None) if wanted.attribute in SHARED else None
+        value = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}" if isinstance(at, datetime) else str(value)
+    return value, str(resource.get("id", ""))
 
 
-def _cursor(resource: Resource, wanted: Range) -> str:
-    value, identity = _position(resource, wanted)
+def _cursor(listed: Listed, wanted: Range) -> str:
+    value, identity = _position(listed, wanted)
     return f"{value}{TIE}{identity}" if wanted.attribute in SHARED else str(value)
 
 
@@ -134,7 +152,11 @@ def _bound(attribute: str, text: str | None, *, after: bool) -> Position | None:
     if text is None:
         return None
     value, _, identity = text.partition(TIE)
-    return (parse_number(value) if attribute in NUMBERS else value, identity or ("\U0010ffff" if after else ""))
+    if attribute in NUMBERS:
+        return parse_number(value), identity or (LAST if after else "")
+    if attribute in SHARED and not identity and not after:
+        value = value.removesuffix("Z")  # before each moment of the second, as "…00.5Z" is written before "…00Z"
+    return value, identity or (LAST if after else "")
 
 
 def _is_after(position: Position, bound: Position | None, sign: int, excluded: bool) -> bool:

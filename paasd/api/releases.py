@@ -29,7 +29,7 @@ async def index(request: web.Request) -> web.Response:
         page = [
             {**shown, "extended": release_extension(release)} for shown, release in zip(page, releases, strict=True)
         ]
-    return reply_page(request, page, wanted, ATTRIBUTES, more=more)
+    return reply_page(request, list(zip(page, releases, strict=True)), wanted, ATTRIBUTES, more=more)
 
 
 async def show(request: web.Request) -> web.Response:

@@ -112,11 +112,15 @@ def maintenance_resource(app: App, pages: Sequence[Page]) -> Resource:
     }
 
 
-def domain_resource(app: App, links: Links) -> Resource:
+def own_domain(app: App, links: Links) -> Domain:
     """The domain that every app has."""
     hostname = links.hostname(app)
-    own = Domain(derived_id("domain", app.id, hostname), app.id, hostname, app.created_at, app.created_at)
-    return {**custom_domain_resource(own, app, links), "kind": "heroku", "cname": None}
+    return Domain(derived_id("domain", app.id, hostname), app.id, hostname, app.created_at, app.created_at)
+
+
+def domain_resource(app: App, links: Links) -> Resource:
+    """The same as it is shown."""
+    return {**custom_domain_resource(own_domain(app, links), app, links), "kind": "heroku", "cname": None}
 
 
 def custom_domain_resource(domain: Domain, app: App, links: Links) -> Resource:

@@ -17,7 +17,7 @@ SECRET = "Heroku-Webhook-Secret"  # noqa: S105 - a header's name
 async def index(request: web.Request) -> web.Response:
     app = await find_app(request)
     found = await request.app[PARTS].webhooks.of(app)
-    return reply_list(request, [_webhook(one, app) for one in found], ("id", "created_at", "updated_at"))
+    return reply_list(request, [_webhook(one, app) for one in found], ("id", "created_at", "updated_at"), of=found)
 
 
 async def show(request: web.Request) -> web.Response:
@@ -45,10 +45,10 @@ async def destroy(request: web.Request) -> web.Response:
 
 
 async def index_deliveries(request: web.Request) -> web.Response:
-    found = await request.app[PARTS].webhooks.deliveries(await find_app(request))
     status = request.query.get("eq[status]")
-    shown = [_delivery(one) for one in found if status is None or one.status == status]
-    return reply_list(request, shown, ("seq", "id", "created_at"))
+    every = await request.app[PARTS].webhooks.deliveries(await find_app(request))
+    found = [one for one in every if status is None or one.status == status]
+    return reply_list(request, [_delivery(one) for one in found], ("seq", "id", "created_at"), of=found)
 
 
 async def show_delivery(request: web.Request) -> web.Response:
@@ -62,7 +62,7 @@ async def retry_delivery(request: web.Request) -> web.Response:
 
 async def index_events(request: web.Request) -> web.Response:
     found = await request.app[PARTS].webhooks.store.events((await find_app(request)).id)
-    return reply_list(request, [_event(one) for one in found], ("id", "created_at"))
+    return reply_list(request, [_event(one) for one in found], ("id", "created_at"), of=found)
 
 
 async def show_event(request: web.Request) -> web.Response:

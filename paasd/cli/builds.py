@@ -121,7 +121,7 @@ def _find(session: Session, app: str, build: str | None) -> Build:
 
 
 def _running(builds: Sequence[Build]) -> Build | None:
-    """The newest, if one runs: at most one of an app does, though it may have begun in the same second as others."""
+    """The newest that runs: one that was begun after it may have ended before, cancelled while it waited."""
     return next((found for found in builds if found["status"] == "pending"), None)
 
 

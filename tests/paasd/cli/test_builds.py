@@ -46,7 +46,7 @@ def test_output(paas: Run, wire: Wire) -> None:
 
 
 def test_cancel_takes_the_one_that_runs(paas: Run, wire: Wire) -> None:
-    """Whatever began in the same second and has ended. Bites: `_running` as the first of the list."""
+    """Whatever began after it and has ended, cancelled while it waited. Bites: `_running` as the first of the list."""
     wire.reply("GET", NEWEST, [build("succeeded", id=ID.replace("1f", "ff")), build()])
     wire.reply("DELETE", f"{NEWEST}/{ID}", build("failed"))
     ran = paas("builds:cancel", "-a", "shop", "--json")
