@@ -57,6 +57,7 @@ def build_rules(settings: Settings) -> BuildRules:
         queue=settings.deploy.queue,
         strict=settings.build.strict,
         aliases=settings.stacks.aliases,
+        sizes=tuple(boot_rules(settings).sizes),
         web_url=f"http://{{app}}.{settings.domain}:{port}/",
     )
 

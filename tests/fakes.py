@@ -51,6 +51,7 @@ class FakeEngine:
         self.standing = Stacks()
         self.guarded = 0  # how often the host was guarded
         self.probed: list[str | None] = []  # the path of each probe
+        self.timeouts: list[float | None] = []  # that each was given
         self.refusals: list[bool] = []  # whether each of the next probes is refused, whatever the dyno does
         self.leaving: list[Callable[[Dyno], None]] = []  # told of a running dyno about to be stopped
         self.shell = FakeShell()  # the newest

@@ -29,11 +29,13 @@ class NetworkProbe:
         self._patience = patience
         self._step = step
 
-    async def check(self, address: str, port: int, path: str | None, content: str | None = None) -> ProbeResult:
+    async def check(
+        self, address: str, port: int, path: str | None, content: str | None = None, *, timeout: float | None = None
+    ) -> ProbeResult:
         """TCP accept, or HTTP 2xx/3xx at `path`; `content` has to be in the first PAGE_BYTES of what is answered."""
         writer: asyncio.StreamWriter | None = None
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout if timeout is None else timeout):
                 reader, writer = await self._connect(address, port)
                 if path is None:
                     return ProbeResult(True)

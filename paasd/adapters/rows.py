@@ -10,6 +10,7 @@ from paasd.adapters.secrets import ConfigSeal
 from paasd.domain.access import Actor
 from paasd.domain.addon import AttachedThen
 from paasd.domain.app import App
+from paasd.domain.health import Pace
 from paasd.domain.release import (
     Build,
     BuildStatus,
@@ -216,6 +217,10 @@ def processes_json(processes: ProcessTypes) -> Values:
         document["postdeploy"] = processes.postdeploy
     if processes.health_contents:
         document["health_contents"] = dict(processes.health_contents)
+    if processes.sizes:
+        document["sizes"] = dict(processes.sizes)
+    if processes.health_paces:
+        document["health_paces"] = {kind: pace.parts() for kind, pace in processes.health_paces.items()}
     return document
 
 
@@ -257,6 +262,8 @@ def _to_processes(document: Mapping[str, Any]) -> ProcessTypes:
         document.get("quantities", {}),
         document.get("postdeploy"),
         document.get("health_contents", {}),
+        document.get("sizes", {}),
+        {kind: Pace(**parts) for kind, parts in document.get("health_paces", {}).items()},
     )
 
 

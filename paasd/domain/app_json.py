@@ -7,12 +7,23 @@ from dataclasses import dataclass, field
 
 from paasd.domain.addon import ATTACHMENT_NAME
 from paasd.domain.errors import BuildFailed
+from paasd.domain.health import Pace, http_check, pace_of, unused
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 FILE = "app.json"
 ADDONS_MAX = 20
 CONTENT_MAX = 1000
-CHECKED = ("path", "content", "type", "name", "description")  # of a health check
+WEB = "web"
+SCRIPTS = ("predeploy", "postdeploy")
+KNOWN = (
+    *("addons", "build", "buildpacks", "env", "formation", "healthchecks", "scripts"),
+    *("$schema", "description", "keywords", "logo", "name", "repository", "success_url", "website"),  # for people
+)
+NOT_RUN: Mapping[str, str] = {
+    "cron": '"cron" is not run here yet: have a process type that keeps the time',
+    "environments": '"environments" is not used: there are neither review apps nor test runs here',
+    "stack": '"stack" is not used: the version that the source asks for chooses it',
+}
 PLAN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(:[A-Za-z0-9][A-Za-z0-9._-]{0,62})?")
 
 
@@ -38,7 +49,8 @@ class WantedAddon:
 
 @dataclass(frozen=True, slots=True)
 class AppJson:
-    """What is used of app.json. `formation`: process type -> quantity; `build`: config vars a build may see.
+    """What is used of app.json. `formation`: process type -> quantity, `sizes` -> size as it is written there; `build`:
+    config vars a build may see; `health_paces` of those types whose checks have one.
 
     `health_contents` are texts that the page at a health path must hold. `unheeded` says what it has that is not used.
     `setup` are the config vars that heroku.yml sets before the first release.
@@ -55,6 +67,8 @@ class AppJson:
     health_contents: Mapping[str, str] = field(default_factory=dict)
     unheeded: tuple[str, ...] = ()
     setup: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sizes: Mapping[str, str] = field(default_factory=dict)
+    health_paces: Mapping[str, Pace] = field(default_factory=dict)
 
 
 def parse_app_json(text: str | None) -> AppJson:
@@ -70,15 +84,18 @@ def parse_app_json(text: str | None) -> AppJson:
         raise BuildFailed("app.json can't be read: write an object.")
     scripts = _section(document, "scripts", "of commands")
     checks = _section(document, "healthchecks", "of process types")
+    formation = _section(document, "formation", "of types")
     paths = _health_paths(checks)
     return AppJson(
         health_paths=paths,
+        health_paces={kind: pace for kind, one in checks.items() if (pace := pace_of(kind, one)) != Pace()},
         health_contents={kind: content for kind in paths if (content := _content(kind, checks[kind]))},
         unheeded=_unheeded(document, checks),
         env={
             check_name(name): _env(name, value) for name, value in _section(document, "env", "of config vars").items()
         },
-        formation={kind: _quantity(kind, one) for kind, one in _section(document, "formation", "of types").items()},
+        formation={kind: _quantity(kind, one) for kind, one in formation.items()},
+        sizes=_sizes(formation),
         predeploy=_command(scripts, "predeploy"),
         postdeploy=_command(scripts, "postdeploy"),
         build=tuple(check_name(name) for name in listed(document, "build")),
@@ -198,7 +215,7 @@ def _health_paths(checks: Mapping[str, object]) -> dict[str, str]:
     """The first entry with a path counts: `{"web": [{"type": "startup", "path": "/ok"}]}`."""
     paths: dict[str, str] = {}
     for process_type, entries in checks.items():
-        entry = _http_check(entries)
+        entry = http_check(entries)
         path = None if entry is None else str(entry.get("path", "/"))
         if path is None:
             continue
@@ -210,16 +227,8 @@ def _health_paths(checks: Mapping[str, object]) -> dict[str, str]:
     return paths
 
 
-def _http_check(entries: object) -> Mapping[str, object] | None:
-    """The one that asks for a page: it has a path, or a content, which is looked for in the page at /."""
-    for entry in entries if isinstance(entries, list) else [entries]:
-        if isinstance(entry, dict) and isinstance(entry.get("path", entry.get("content")), str):
-            return entry
-    return None
-
-
 def _content(kind: str, entries: object) -> str | None:
-    content = (_http_check(entries) or {}).get("content")
+    content = (http_check(entries) or {}).get("content")
     if content is not None and (not isinstance(content, str) or len(content) > CONTENT_MAX):
         raise BuildFailed(
             f"app.json: the content that the health check of {kind[:63]!a} looks for must be a text of at most "
@@ -228,16 +237,25 @@ def _content(kind: str, entries: object) -> str | None:
     return content
 
 
+def _sizes(formation: Mapping[str, object]) -> dict[str, str]:
+    found = {}
+    for kind, entry in formation.items():
+        size = entry.get("size") if isinstance(entry, dict) else None
+        if size is not None and (not isinstance(size, str) or not size):
+            raise BuildFailed(f'app.json: write the size of formation.{kind[:63]} as a name, such as "Standard-1X".')
+        if size is not None:
+            found[kind] = size
+    return found
+
+
 def _unheeded(document: Mapping[str, object], checks: Mapping[str, object]) -> tuple[str, ...]:
     """What others run of app.json and is not run here: whoever pushes it is to know."""
-    found = []
-    if document.get("cron"):
-        found.append('"cron" is not run here yet: have a process type that keeps the time')
-    entries = [one for each in checks.values() for one in (each if isinstance(each, list) else [each])]
-    beside = sorted({key for one in entries if isinstance(one, dict) for key in one if key not in CHECKED})
+    found = [words for key, words in NOT_RUN.items() if document.get(key)]
+    strange = [key[:60] for key in document if key not in KNOWN and key not in NOT_RUN]
+    scripts = [f"scripts.{key[:60]}" for key in _section(document, "scripts", "of commands") if key not in SCRIPTS]
+    if strange or scripts:
+        found.append(f"not used here: {', '.join(ascii(one) for one in [*strange, *scripts][:10])}")
+    beside = [words for kind, entries in checks.items() for words in unused(kind, entries, serves=kind == WEB)]
     if beside:
-        found.append(f"of a health check path and content count, not {', '.join(beside)[:200]!a}")
-    sized = [one for one in _section(document, "formation", "of types").values() if isinstance(one, dict)]
-    if any("size" in one for one in sized):
-        found.append("sizes of the formation are those of `ps:type`, not its own")
+        found.append(f"of the health checks, not used here: {'; '.join(beside[:10])}")
     return tuple(found)

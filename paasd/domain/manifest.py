@@ -1,10 +1,12 @@
 """What a source says about itself: Procfile and app.json become process types. Pure: text in, values out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from paasd.domain.app_json import AppJson
-from paasd.domain.errors import BuildFailed
+from paasd.domain.dyno import DEFAULT_SIZE, check_size
+from paasd.domain.errors import BuildFailed, InvalidParams
 from paasd.domain.release import ProcessTypes
 
 LINE = re.compile(r"([A-Za-z0-9_-]{1,63})[ \t]*:[ \t]*(.*)")
@@ -57,10 +59,25 @@ def read_manifest(
         commands = dict(fallback)
     if not commands:
         raise BuildFailed(f"No process types found: {advice}")
-    return ProcessTypes(commands, release, app.health_paths, app.formation, app.postdeploy, app.health_contents)
+    return ProcessTypes(
+        *(commands, release, app.health_paths, app.formation, app.postdeploy, app.health_contents, app.sizes),
+        health_paces=app.health_paces,
+    )
 
 
 def default_formation(processes: ProcessTypes, wanted: Mapping[str, int]) -> dict[str, int]:
     """Quantity of each process type: what was asked for before, else app.json's, else one `web` and no others."""
     usual = {kind: processes.quantities.get(kind, 1 if kind == WEB else 0) for kind in processes.commands}
     return {kind: wanted.get(kind, quantity) for kind, quantity in usual.items()}
+
+
+def with_known_sizes(processes: ProcessTypes, known: Collection[str]) -> tuple[ProcessTypes, tuple[str, ...]]:
+    """Its sizes as they are called here, and a warning of those that there are not: they are other platforms' plans."""
+    sizes, strange = {}, []
+    for kind, asked in processes.sizes.items():
+        try:
+            sizes[kind] = check_size(asked, known)
+        except InvalidParams:
+            strange.append(f"{asked[:64]!a} of {kind[:63]!a}")
+    words = (f"app.json: there is no size {', '.join(strange)} here, but {', '.join(known)}: {DEFAULT_SIZE} is taken.",)
+    return replace(processes, sizes=sizes), words if strange else ()

@@ -9,6 +9,7 @@ from enum import StrEnum
 from paasd.domain.access import Actor
 from paasd.domain.addon import AttachedThen, config_without
 from paasd.domain.errors import InvalidParams
+from paasd.domain.health import Pace
 
 
 class Status(StrEnum):
@@ -82,7 +83,8 @@ class ProcessTypes:
 
     `commands` excludes `release`; `health_paths` maps a process type to the HTTP path its dynos are probed at, and
     `health_contents` to a text that its page must hold;
-    `quantities` are those of app.json's formation, for types nobody scaled; `postdeploy` follows the first deploy.
+    `quantities` and `sizes` are those of app.json's formation, for types nobody scaled; `postdeploy` follows the first
+    deploy; `health_paces` are of types that are checked in their own.
     """
 
     commands: Mapping[str, str | None] = field(default_factory=dict)
@@ -91,6 +93,8 @@ class ProcessTypes:
     quantities: Mapping[str, int] = field(default_factory=dict)
     postdeploy: str | None = None
     health_contents: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, str] = field(default_factory=dict)
+    health_paces: Mapping[str, Pace] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,11 @@ class ProbeResult:
 class Probe(Protocol):
     """Asks a dyno whether it serves."""
 
-    async def check(self, address: str, port: int, path: str | None, content: str | None = None) -> ProbeResult:
-        """TCP accept, or HTTP 2xx/3xx at `path`, with a page that holds `content` where that is given.
+    async def check(
+        self, address: str, port: int, path: str | None, content: str | None = None, *, timeout: float | None = None
+    ) -> ProbeResult:
+        """TCP accept, or HTTP 2xx/3xx at `path`, with a page that holds `content` where that is given. In `timeout`
+        seconds, None: as many as usual.
 
         Never raises for the dyno's faults."""
         ...

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from paasd.domain.app import App
 from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, DynoSpec, Limits
 from paasd.domain.errors import DynoUnhealthy, NotFound
+from paasd.domain.health import Pace
 from paasd.domain.release import Release
 from paasd.failpoints import Failpoints
 from paasd.ports import REFUSED, Engine, Probe, ProbeResult
@@ -35,6 +36,15 @@ class BootRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """The path that a dyno is asked for (None: only whether it accepts), what its page must hold, and how patiently."""
+
+    path: str | None
+    content: str | None
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True)
 class Boot:
     """Starts dynos and judges their health."""
 
@@ -47,8 +57,10 @@ class Boot:
     def specs(
         self, app: App, release: Release, quantities: Mapping[str, int], sizes: Mapping[str, str] | None = None
     ) -> tuple[DynoSpec, ...]:
-        """A spec for each dyno of the formation; every call makes new ids, so old and new stand side by side."""
-        formation, commands, of = DynoKind.FORMATION, release.processes.commands, sizes or {}
+        """A spec for each dyno of the formation; every call makes new ids, so old and new stand side by side. `sizes`
+        are those that somebody chose."""
+        formation, commands = DynoKind.FORMATION, release.processes.commands
+        of = {**release.processes.sizes, **(sizes or {})}
         return tuple(
             self.spec(app, release, f"{kind}.{number}", formation, commands[kind], of.get(kind, DEFAULT_SIZE))
             for kind, quantity in quantities.items()
@@ -94,43 +106,60 @@ class Boot:
         try:
             async with asyncio.TaskGroup() as group:
                 for dyno in dynos:
-                    group.create_task(self._await_one(dyno, *checks_of(release, dyno)))
+                    group.create_task(self._await_one(dyno, check_of(release, dyno)))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         for dyno in dynos:
             self.logs.note(dyno.app_id, dyno.name, "State changed from starting to up")
 
-    async def _await_one(self, dyno: Dyno, path: str | None, content: str | None) -> None:
+    async def _await_one(self, dyno: Dyno, check: Check) -> None:
+        began, up = asyncio.get_running_loop().time(), True
         try:
-            async with asyncio.timeout(self.rules.timeout), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(check.pace.allows(self.rules.timeout)), asyncio.TaskGroup() as group:
                 watcher = group.create_task(self._fail_when_it_ends(dyno))
                 if dyno.port is None:
-                    await asyncio.sleep(self.rules.steady)
+                    await asyncio.sleep(self.rules.steady if check.pace.uptime is None else check.pace.uptime)
                 else:
-                    await self._probe_until_steady(dyno, path, content)
-                    if path is None:
+                    await asyncio.sleep(check.pace.initial_delay or 0)
+                    up = await self._probe_until_steady(dyno, check)
+                    if up and check.path is None:
                         await self._await_answer(dyno)
                 watcher.cancel()
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         except TimeoutError:
-            reason = await self._why_not_bound(dyno, path, content)
-            self.logs.note(dyno.app_id, dyno.name, f"Error R10 (Boot timeout) -> {reason}")
-            raise DynoUnhealthy(reason + await self._last_lines(dyno)) from None
+            up = False
+        if up:
+            return
+        took = asyncio.get_running_loop().time() - began
+        usual = f"{check.pace.allows(self.rules.timeout):g}"
+        reason = await self._why_not_bound(dyno, check, usual if check.pace.attempts is None else f"{took:.1f}")
+        self.logs.note(dyno.app_id, dyno.name, f"Error R10 (Boot timeout) -> {reason}")
+        raise DynoUnhealthy(reason + await self._last_lines(dyno))
 
-    async def _probe_until_steady(self, dyno: Dyno, path: str | None, content: str | None) -> None:
-        """Returns after the first success and `confirmations` more in a row. Intervals count from check to check."""
+    async def _probe_until_steady(self, dyno: Dyno, check: Check) -> bool:
+        """True after the first success and `confirmations` more in a row; False once as many failed as may. Intervals
+        count from check to check. While nothing listens it is looked at as often as ever, and counts as one that fails
+        in each wait."""
         loop = asyncio.get_running_loop()
-        successes = 0
+        successes = failures = 0
+        wait = self.rules.probe_interval if check.pace.between is None else max(check.pace.between, 0.001)
+        counts_at = loop.time() + wait
         while successes <= self.rules.confirmations:
             began = loop.time()
-            result = await self._probe(dyno, path, content)
+            result = await self._probe(dyno, check)
             successes = successes + 1 if result.healthy else 0
             if successes == 1:
                 await self.failpoints.reach("health")
+            refused = result.detail == REFUSED
+            if not result.healthy and (not refused or began >= counts_at):
+                failures, counts_at = failures + 1, began + wait
+                if failures == check.pace.attempts:
+                    return False
             if successes <= self.rules.confirmations:
-                interval = self.rules.confirm_interval if successes else self.rules.probe_interval
-                await asyncio.sleep(began + interval - loop.time())
+                failed = self.rules.probe_interval if refused else wait
+                await asyncio.sleep(began + (self.rules.confirm_interval if successes else failed) - loop.time())
+        return True
 
     async def _await_answer(self, dyno: Dyno) -> None:
         """Servers such as gunicorn listen before they have loaded the app, and end if it can't be: any answer
@@ -138,10 +167,10 @@ class Boot:
         if dyno.address is None or dyno.port is None or not await self.probe.answers(dyno.address, dyno.port):
             await asyncio.sleep(self.rules.steady)
 
-    async def _probe(self, dyno: Dyno, path: str | None, content: str | None) -> ProbeResult:
+    async def _probe(self, dyno: Dyno, check: Check) -> ProbeResult:
         if dyno.address is None or dyno.port is None:
             return ProbeResult(False, "it has no address")
-        return await self.probe.check(dyno.address, dyno.port, path, content)
+        return await self.probe.check(dyno.address, dyno.port, check.path, check.content, timeout=check.pace.timeout)
 
     async def _fail_when_it_ends(self, dyno: Dyno) -> None:
         try:
@@ -154,13 +183,13 @@ class Boot:
             + await self._last_lines(dyno)
         )
 
-    async def _why_not_bound(self, dyno: Dyno, path: str | None, content: str | None) -> str:
-        port, seconds = dyno.port, f"{self.rules.timeout:g}"
+    async def _why_not_bound(self, dyno: Dyno, check: Check, seconds: str) -> str:
+        port = dyno.port
         wanted = dyno.told or self.rules.port
         listening = await self.engine.listeners(dyno.id)
         at_port = {address for address, number in listening if number == wanted}
         if at_port:
-            detail = (await self._probe(dyno, path, content)).detail
+            detail = (await self._probe(dyno, check)).detail
             if at_port <= LOOPBACK or detail == REFUSED:  # what listens to all of IPv4 refuses nothing
                 only = " for IPv6 only" if all(":" in address for address in at_port) else ""
                 return (
@@ -168,7 +197,9 @@ class Boot:
                     "0.0.0.0:$PORT (R10); bind to 0.0.0.0 so that the router can reach it."
                 )
             detail = detail or f"it passes now, and has to {self.rules.confirmations + 1} times in a row"
-            return f"{dyno.name} bound to $PORT but its check at {path or 'TCP'} did not pass in {seconds} s: {detail}."
+            times = f" ({check.pace.attempts} attempts)" if check.pace.attempts is not None else ""
+            at = check.path or "TCP"
+            return f"{dyno.name} bound to $PORT but its check at {at} did not pass in {seconds} s{times}: {detail}."
         ports = sorted({number for _, number in listening})
         instead = f" but listens on {', '.join(map(str, ports))}" if ports else ""
         return (
@@ -187,10 +218,11 @@ class Boot:
         return "".join(f"\n       {dyno.name}: {line}" for line in lines)
 
 
-def checks_of(release: Release, dyno: Dyno) -> tuple[str | None, str | None]:
-    """The path that a dyno is asked for, and what its page must hold."""
-    processes = release.processes
-    return processes.health_paths.get(dyno.type), processes.health_contents.get(dyno.type)
+def check_of(release: Release, dyno: Dyno) -> Check:
+    """How a dyno is checked."""
+    processes, kind = release.processes, dyno.type
+    pace = processes.health_paces.get(kind, Pace())
+    return Check(processes.health_paths.get(kind), processes.health_contents.get(kind), pace)
 
 
 def environment(app: App, release: Release, dyno_name: str, port: int) -> dict[str, str]:

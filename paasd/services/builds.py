@@ -4,7 +4,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -16,7 +16,9 @@ from paasd.builders.source import Source as BuildSource
 from paasd.domain.access import Actor
 from paasd.domain.app import App
 from paasd.domain.app_json import AppJson, WantedAddon
+from paasd.domain.dyno import DEFAULT_SIZE
 from paasd.domain.errors import BuildFailed, Conflict, DeployCancelled, DeployFailed, PaasError
+from paasd.domain.manifest import with_known_sizes
 from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus
 from paasd.domain.stack import COMPILERS
@@ -44,7 +46,7 @@ class BuildRules:
     """Seconds a build may take, how many may run at once, whether every push waits its turn; a web URL's form.
 
     `strict`: an app that asks for a version that no stack has is refused, rather than built on the nearest. `aliases`:
-    what is taken for a base image of that name.
+    what is taken for a base image of that name. `sizes`: those that dynos may have.
     """
 
     timeout: float = 900.0
@@ -52,6 +54,7 @@ class BuildRules:
     queue: bool = False
     strict: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
+    sizes: Sequence[str] = (DEFAULT_SIZE,)
     web_url: str = "http://{app}.localhost:8080/"
 
 
@@ -202,7 +205,7 @@ class Builds:
         """Once more with compilers, where that is what a package lacked; later builds of the app begin with them."""
         printed = bytearray()
         compiles = await self._compiles(app)
-        plan = await self._plan(app, root, compiles)
+        plan = self._sized(await self._plan(app, root, compiles))
         try:
             return await self._make(app, build, plan, output, printed)
         except BuildFailed:
@@ -214,7 +217,12 @@ class Builds:
             ):
                 raise
         await output(b"-----> A package has to be compiled: building again, with compilers and headers in the image\n")
-        return await self._make(app, build, await self._plan(app, root, True), output, bytearray())
+        return await self._make(app, build, self._sized(await self._plan(app, root, True)), output, bytearray())
+
+    def _sized(self, plan: Plan) -> Plan:
+        """With app.json's sizes of dynos as they are called here."""
+        processes, warnings = with_known_sizes(plan.processes, self._rules.sizes)
+        return replace(plan, processes=processes, warnings=(*plan.warnings, *warnings))
 
     async def _compiles(self, app: App) -> bool:
         """Whether the build before needed compilers; one whose cache was purged is to show it again."""

@@ -165,7 +165,7 @@ async def carry_out(hands: Stagehands, deploy: Deploy) -> Deploy:
     """All of STEPS. On failure the release is `failed` with its reason, the old one serves on, the error is raised."""
     begun: list[Step] = []
     try:
-        sizes = sizes_of(await hands.store.formation(deploy.app.id))
+        sizes = {**deploy.release.processes.sizes, **sizes_of(await hands.store.formation(deploy.app.id))}
         specs = hands.boot.specs(deploy.app, deploy.release, deploy.release.formation, sizes)
         deploy = replace(deploy, specs=specs, release_size=sizes.get("release", DEFAULT_SIZE))
         await deploy.say(f"-----> Releasing v{deploy.release.version}")

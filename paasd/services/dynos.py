@@ -63,7 +63,7 @@ class Dynos:
         if served is None:
             return []
         quantities = await self.releases.formation(app, served)
-        sizes = sizes_of(await self.store.formation(app.id))
+        sizes = {**served.processes.sizes, **sizes_of(await self.store.formation(app.id))}
         entries = [
             (Formation(kind, quantities[kind], sizes.get(kind, DEFAULT_SIZE)), command)
             for kind, command in served.processes.commands.items()

@@ -13,7 +13,7 @@ from paasd.domain.push import DEPLOYED_BRANCHES
 from paasd.domain.release import BuildStatus, Release, Stage, Status
 from paasd.ports import Artifact, Sources, Write
 from paasd.services.background import attempt
-from paasd.services.boot import checks_of
+from paasd.services.boot import check_of
 from paasd.services.builds import Builds
 from paasd.services.deploy import Stagehands, retire
 from paasd.services.first_deploy import postdeploy_is_due, run_postdeploy
@@ -133,9 +133,11 @@ class Settling:
                 return False
             if dyno.port is None:
                 continue
-            path, content = checks_of(release, dyno)
-            check = self._hands.boot.probe.check
-            if dyno.address is None or not (await check(dyno.address, dyno.port, path, content)).healthy:
+            check, ask = check_of(release, dyno), self._hands.boot.probe.check
+            if dyno.address is None:
+                return False
+            asked = ask(dyno.address, dyno.port, check.path, check.content, timeout=check.pace.timeout)
+            if not (await asked).healthy:
                 return False
         return True
 

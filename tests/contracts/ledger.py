@@ -7,12 +7,18 @@ from datetime import UTC, datetime
 
 from paasd.domain.access import Account, Actor, Token
 from paasd.domain.app import App
+from paasd.domain.health import Pace
 from paasd.domain.release import Build, BuildStatus, Commit, NewRelease, ProcessTypes, Release, Stage, Status
 from paasd.ports import Store
 
 NOW = datetime(2026, 11, 23, 6, 0, 0, 123456, tzinfo=UTC)
 COMMIT = Commit("9f3c21ab" * 5, "Ann <ann@example.org>", "Say hello, “grüße”")
-PROCESSES = ProcessTypes({"web": "gunicorn app:app", "alt": None}, "python manage.py migrate", {"web": "/ok"})
+PROCESSES = ProcessTypes(
+    *({"web": "gunicorn app:app", "alt": None}, "python manage.py migrate", {"web": "/ok"}, {"web": 2}, "seed"),
+    health_contents={"web": "fine"},
+    sizes={"web": "Standard-2X"},
+    health_paces={"web": Pace(timeout=5, attempts=3)},
+)
 
 
 def new_id() -> str:

@@ -26,6 +26,7 @@ def test_settings_reach_the_rules(tmp_path: Path) -> None:
     sizes = {name: (size.memory >> 20, size.cpus, size.pids) for name, size in boot.sizes.items()}
     assert (sizes["Standard-1X"], sizes["Standard-2X"]) == ((64, 0.5, 9), (1024, None, 9))
     assert (build.timeout, build.parallel) == (7, 3)
+    assert set(build.sizes) == set(boot.sizes)
     assert build.web_url.format(app="shop") == "http://shop.apps.example:8081/"
     disk = disk_rules(settings)
     assert (disk.high, disk.full, disk.build_bytes, disk.keep_releases) == (70, 95, 3 * MEGABYTE, 5)

@@ -105,3 +105,19 @@ async def test_any_answer_is_one_and_silence_or_a_closed_connection_is_none() ->
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         assert await NetworkProbe().answers("127.0.0.1", taken.getsockname()[1]) is False
+
+
+async def test_a_check_may_be_given_its_own_time() -> None:
+    """Bites: the probe's own timeout in the place of what app.json allows a slow page."""
+    async with serving(None) as port:
+        assert (await NetworkProbe(timeout=30.0).check("127.0.0.1", port, "/", timeout=0.1)).detail == "timed out"
+
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.3)  # what is slow here is the page
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(late, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert (await NetworkProbe(timeout=0.1).check("127.0.0.1", port, "/", timeout=10)).healthy

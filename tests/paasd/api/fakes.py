@@ -261,7 +261,9 @@ class FakeSources:
 class FakeProbe:
     """Every dyno serves."""
 
-    async def check(self, address: str, port: int, path: str | None, content: str | None = None) -> ProbeResult:
+    async def check(
+        self, address: str, port: int, path: str | None, content: str | None = None, *, timeout: float | None = None
+    ) -> ProbeResult:
         return ProbeResult(True)
 
     async def answers(self, address: str, port: int) -> bool:

@@ -38,8 +38,23 @@ def test_what_is_not_heeded_is_said() -> None:
         """{"cron": [{"command": "x", "schedule": "@daily"}], "formation": {"web": {"quantity": 1, "size": "2x"}},
         "healthchecks": {"web": [{"path": "/", "name": "a", "timeout": 5, "httpHeaders": []}]}}"""
     ).unheeded
-    assert [words.split(" ")[0] for words in found] == ['"cron"', "of", "sizes"]
-    assert "httpHeaders, timeout" in found[1]
+    assert found == (
+        '"cron" is not run here yet: have a process type that keeps the time',
+        "of the health checks, not used here: 'httpHeaders' of 'web'",
+    )
+
+
+def test_what_is_of_other_platforms_is_named() -> None:
+    """Bites: an app whose tests, or whose review apps' add-ons, are believed to be set up."""
+    found = parse_app_json(
+        """{"name": "a", "description": "b", "logo": "c", "$schema": "d", "stack": "heroku-24", "image": "x",
+        "environments": {"test": {"scripts": {"test": "y"}}}, "scripts": {"test": "z", "postdeploy": "p"}}"""
+    ).unheeded
+    assert found == (
+        '"environments" is not used: there are neither review apps nor test runs here',
+        '"stack" is not used: the version that the source asks for chooses it',
+        "not used here: 'image', 'scripts.test'",
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,6 +69,7 @@ def test_what_is_not_heeded_is_said() -> None:
         ('{"healthchecks": {"web": [{"path": "/a\\r\\nX: 1"}]}}', "hold no spaces"),
         ('{"healthchecks": {"web": [{"path": "/\\u007f"}]}}', "hold no spaces"),
         ('{"addons": {"plan": "heroku-postgresql"}}', 'write "addons" as a list'),
+        ('{"formation": {"web": {"size": 2}}}', "write the size of formation.web as a name"),
         ('{"env": {"A": "a\\u0000"}}', r"env\.A can't be set"),
         ('{"env": {"A": {"value": "\\ud800"}}}', r"env\.A can't be set"),
         ('{"addons": [7]}', 'write each of "addons" as "heroku-postgresql:essential-0"'),
@@ -93,12 +109,12 @@ def test_everything_it_may_say() -> None:
             WantedAddon("redis"), WantedAddon("heroku-postgresql:essential-0", "DB", {"version": "15"}),
             WantedAddon("heroku-postgresql"),
         ),
-        unheeded=("sizes of the formation are those of `ps:type`, not its own",),
+        sizes={"web": "s"},
     )  # fmt: skip
 
 
 def test_none_says_nothing() -> None:
-    assert parse_app_json(None) == parse_app_json('{"env": {}, "scripts": {"test": "x"}}') == AppJson()
+    assert parse_app_json(None) == parse_app_json('{"env": {}, "scripts": {"postdeploy": ""}}') == AppJson()
 
 
 def test_values_are_not_shown() -> None:

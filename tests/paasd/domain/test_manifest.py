@@ -4,7 +4,7 @@ import pytest
 
 from paasd.domain.app_json import AppJson
 from paasd.domain.errors import BuildFailed
-from paasd.domain.manifest import default_formation, parse_procfile, read_manifest
+from paasd.domain.manifest import default_formation, parse_procfile, read_manifest, with_known_sizes
 from paasd.domain.release import ProcessTypes
 
 
@@ -91,3 +91,15 @@ def test_an_app_begins_with_one_web_dyno_and_keeps_what_was_asked_for() -> None:
     processes = ProcessTypes({"web": "serve", "worker": "work"})
     assert default_formation(processes, {}) == {"web": 1, "worker": 0}
     assert default_formation(processes, {"web": 0, "worker": 3, "gone": 1}) == {"web": 0, "worker": 3}
+
+
+def test_sizes_are_called_as_they_are_here_and_others_are_said() -> None:
+    """Bites: a push refused for the "free" of long ago, or "standard-2x" taken for no size."""
+    processes = ProcessTypes({"web": "a"}, sizes={"web": "standard-2x", "worker": "free", "clock": "eco"})
+    found, words = with_known_sizes(processes, ("Standard-1X", "Standard-2X"))
+    assert found.sizes == {"web": "Standard-2X"}
+    assert words == (
+        "app.json: there is no size 'free' of 'worker', 'eco' of 'clock' here, but Standard-1X, Standard-2X: "
+        "Standard-1X is taken.",
+    )
+    assert with_known_sizes(found, ("Standard-1X", "Standard-2X")) == (found, ())

@@ -52,6 +52,7 @@ DEADLINE = 10.0
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 DOCKERFILE = "FROM scratch\n"
 BOOT = BootRules(timeout=0.3, probe_interval=0.005, confirm_interval=0.001, steady=0.02, last_lines=0.05)
+SIZES = ("Standard-1X", "Standard-2X")
 DEPLOY = DeployRules(drain=0.3, grace=0.0)
 RECOVERY = RecoveryRules(backoff=0.05, events_retry=0.01)
 
@@ -257,7 +258,7 @@ def wire(
     hands = Stagehands(store, engine, routing, starter, phase, logs, background, DEPLOY)
     releases = Releases(hands, wait=wait)
     disk = Disk(store, engine, outputs, LocalDisks(), background, "/", DiskRules(100, 100, 0, 0))
-    builds = Builds(store, sources, engine, outputs, releases, logs, BuildRules(parallel=parallel))
+    builds = Builds(store, sources, engine, outputs, releases, logs, BuildRules(parallel=parallel, sizes=SIZES))
     providers = {FakeProvider.name: outside.provider}
     rules = AddonRules(deadline=3.0, retry=0.01)
     work = AddonWork(store, releases, logs, background, providers, fake_catalogue(), rules)
