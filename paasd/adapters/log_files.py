@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from paasd.adapters.disk_faults import disk_errors
-from paasd.domain.errors import NotFound
+from paasd.domain.errors import NotFound, Unavailable
 from paasd.ports import OutputFile
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ MAX_BYTES = 300 * 1000**2
 CHUNK_BYTES = 256 * 1024
 COUNT_BYTES = 20  # decimal digits behind a ring
 AHEAD = 16  # a reader that the writer overtook is put so much of the ring before it, so as not to be at once again
-LEFT_OUT = b"%b !     Output too long: %d bytes were left out here.\n"
+LEFT_OUT = b"%b !     Output too long: %d bytes were left out here; byte %d follows.\n"
 LOST = b"\n !     The disk was full: %d more bytes were left out.\n"
 SUFFIXES = {"releases": ".out", "builds": ".log"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
@@ -51,23 +51,29 @@ class LogFiles:
         growing = self._growing[path] = _Growing(path, descriptor, self._max_bytes, self._growing)
         return growing
 
-    async def read(self, app_id: str, key: tuple[str, str], *, offset: int = 0) -> AsyncIterator[bytes]:
-        """What is kept from `offset` on, then live until the writer closes. NotFound when there is none."""
-        path = self._path(app_id, key)
-        growing = self._growing.get(path)
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise NotFound("There is no output of that; it was never made, or its app is gone.") from error
-        extent = growing or _ended(descriptor, self._max_bytes)
+    async def reach(self, app_id: str, key: tuple[str, str], offset: int) -> int:
+        """The first byte from `offset` on that can still be read. NotFound when there is none."""
+        descriptor, extent = self._opened(self._path(app_id, key))
+        os.close(descriptor)
+        return extent.ahead if offset < extent.first else offset
+
+    async def read(
+        self, app_id: str, key: tuple[str, str], *, offset: int = 0, unbroken: bool = False
+    ) -> AsyncIterator[bytes]:
+        """What is kept from `offset` on, then live until the writer closes. NotFound when there is none; Unavailable
+        where an `unbroken` one is broken."""
+        descriptor, extent = self._opened(self._path(app_id, key))
         try:
             while True:
                 # asked before reading, so that what is written while we read is not missed
                 ended, grown = extent.ended, extent.grown
                 if offset < extent.first:
-                    ahead = extent.first + (0 if ended else extent.most // AHEAD)
-                    yield LEFT_OUT % (b"\n" if offset else b"", ahead - offset)
-                    offset = ahead
+                    if unbroken:
+                        raise Unavailable(
+                            f"Bytes from {offset} to {extent.first - 1} are no more; ask for those after."
+                        )
+                    left_out, offset = (b"\n" if offset else b"", extent.ahead - offset), extent.ahead
+                    yield LEFT_OUT % (*left_out, offset)
                 count, place = extent.piece(offset)
                 chunk = await asyncio.to_thread(os.pread, descriptor, count, place) if count > 0 else b""
                 if offset < extent.first:
@@ -81,6 +87,14 @@ class LogFiles:
                     await grown.wait()
         finally:
             os.close(descriptor)
+
+    def _opened(self, path: Path) -> "tuple[int, _Extent]":
+        growing = self._growing.get(path)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise NotFound("There is no output of that; it was never made, or its app is gone.") from error
+        return descriptor, growing or _ended(descriptor, self._max_bytes)
 
     def exists(self, app_id: str, key: tuple[str, str]) -> bool:
         """Whether there is one, growing or ended."""
@@ -126,6 +140,11 @@ class _Extent:
     def first(self) -> int:
         """The first byte that is kept."""
         return max(0, self.total - self.most)
+
+    @property
+    def ahead(self) -> int:
+        """Where a reader goes on that was overtaken."""
+        return self.first + (0 if self.ended else self.most // AHEAD)
 
     def piece(self, offset: int) -> tuple[int, int]:
         """How many bytes can be read at once from there (none when 0 or less), and where in the file."""

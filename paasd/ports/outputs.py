@@ -21,10 +21,18 @@ class Outputs(Protocol):
         """Begin it, empty; its last 300 MB are kept, and readers are told how much there was before."""
         ...
 
-    def read(self, app_id: str, key: tuple[str, str], *, offset: int = 0) -> AsyncIterator[bytes]:
+    async def reach(self, app_id: str, key: tuple[str, str], offset: int) -> int:
+        """The first byte from `offset` on that can still be read; more than `offset` where what is there is no more.
+        NotFound when there is none."""
+        ...
+
+    def read(
+        self, app_id: str, key: tuple[str, str], *, offset: int = 0, unbroken: bool = False
+    ) -> AsyncIterator[bytes]:
         """What is kept from `offset` on, then live until the writer closes. NotFound when there is none.
 
-        Where bytes from there on are no more (or no more when the reader comes to them), a line says how many.
+        Where bytes from there on are no more (or no more when the reader comes to them), a line says how many;
+        `unbroken` has no such line, so that every byte counts: Unavailable there.
         """
         ...
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from paasd.adapters.log_files import LogFiles
-from paasd.domain.errors import NotFound
+from paasd.domain.errors import NotFound, Unavailable
 
 APP_ID = "5f0a4f6e-0000-4000-8000-000000000001"
 KEY = ("releases", "2")
@@ -78,8 +78,8 @@ async def test_what_goes_beyond_the_limit_is_cut_from_the_front(tmp_path: Path, 
     for start in range(0, len(whole), size):
         await output.write(whole[start : start + size])
     begun = files.read(APP_ID, KEY)
-    assert await anext(begun) == b" !     Output too long: 275 bytes were left out here.\n"
-    told = b" !     Output too long: %d bytes were left out here.\n"
+    told = b" !     Output too long: %d bytes were left out here; byte 275 follows.\n"
+    assert await anext(begun) == told % 275
     assert await collect(LogFiles(tmp_path, max_bytes=10)) == told % 275 + whole[-10:]  # its writer was killed
     await output.close()
     assert b"".join([chunk async for chunk in begun]) == whole[-10:]
@@ -99,13 +99,35 @@ async def test_a_reader_that_the_writer_overtakes_is_told_how_much_it_missed(tmp
     async with asyncio.timeout(10):
         assert await anext(reader) == b"first "
         await output.write(b"-" * 4994)
-        assert await anext(reader) == b"\n !     Output too long: 3494 bytes were left out here.\n"
+        assert await anext(reader) == b"\n !     Output too long: 3494 bytes were left out here; byte 3500 follows.\n"
         reading = asyncio.ensure_future(anext(reader))
         await asyncio.sleep(0)  # it reads in its thread
         await output.write(b"+" * 1600)
-        assert await reading == b"\n !     Output too long: 1600 bytes were left out here.\n"
+        assert await reading == b"\n !     Output too long: 1600 bytes were left out here; byte 5100 follows.\n"
         await output.close()
         assert b"".join([chunk async for chunk in reader]) == b"+" * 1500
+
+
+async def test_an_unbroken_reader_has_what_was_printed_and_nothing_else(tmp_path: Path) -> None:
+    """So that whoever counts can go on. Bites: `read` that says what is left out to that one, too."""
+    files = LogFiles(tmp_path, max_bytes=1600)
+    output = await files.open(APP_ID, KEY)
+    await output.write(b"first ")
+    assert await files.reach(APP_ID, KEY, 0) == 0 and await files.reach(APP_ID, KEY, 999) == 999
+    reader = files.read(APP_ID, KEY, unbroken=True)
+    async with asyncio.timeout(10):
+        assert await anext(reader) == b"first "
+        await output.write(b"-" * 4994)
+        with pytest.raises(Unavailable, match="from 6 to 3399 are no more"):
+            await anext(reader)
+        begin = await files.reach(APP_ID, KEY, 6)
+        assert begin == 3500  # not at once overtaken again
+        reader = files.read(APP_ID, KEY, offset=begin, unbroken=True)
+        await output.close()
+        assert b"".join([chunk async for chunk in reader]) == b"-" * 1500
+    assert await files.reach(APP_ID, KEY, 6) == await LogFiles(tmp_path, max_bytes=1600).reach(APP_ID, KEY, 0) == 3400
+    with pytest.raises(NotFound):
+        await files.reach(APP_ID, ("builds", "none"), 0)
 
 
 async def test_an_output_of_an_older_paasd_that_kept_the_beginning_is_read_whole(tmp_path: Path) -> None:

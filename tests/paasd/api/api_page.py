@@ -11,7 +11,9 @@ from paasd.api.server import MODULES, health
 PAGE = Path(__file__).parents[3] / "docs" / "api.md"
 BESIDE = (
     ("git", "`/APP.git`: clone, fetch and push over smart HTTP, with a token as the password"),
-    ("streams", "what `output_stream_url` and `logplex_url` lead to: the URL is the secret, good for 2 to 3 hours"),
+    ("streams", "what `output_stream_url` and `logplex_url` lead to: the URL is the secret, good for 2 to 3 hours; of "
+        "an output, `Range: bytes=N-` has what was printed from byte N on, or from the first that is kept, which is in "
+        "`Content-Range`"),
     ("rendezvous", "`heroku run`: TLS on the same port, told apart by its first bytes"),
     ("ssh", "`GET /attach/SECRET` with `Upgrade: tcp`: `heroku run` in SSH mode; the URL is the secret, good once"),
 )  # fmt: skip

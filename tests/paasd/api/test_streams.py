@@ -2,11 +2,12 @@
 
 import asyncio
 
+import aiohttp
 import pytest
 import structlog
 
 from tests.paasd.api.test_releases import WITH_COMMAND
-from tests.paasd.api.world import DEADLINE, World
+from tests.paasd.api.world import DEADLINE, OUTPUT_BYTES, World
 
 
 async def output_url(world: World, version: int) -> str:
@@ -36,6 +37,46 @@ async def test_live_then_replayed(world: World) -> None:
     assert (await world.ask("GET", f"{url}&offset=9")).raw == b"o\n"
     assert (await world.ask("GET", url, headers={"Range": "bytes=999-"})).raw == b""
     assert (await world.ask("GET", url, headers={"Range": "lines=1-"})).raw == b"one\r\n\xff\ntwo\n"
+
+
+async def test_resumed_where_the_beginning_is_kept_no_more(world: World) -> None:
+    """What one has is not sent again, and where there is a gap is told. Bites: `output` without `reach`."""
+    app = await world.create()
+    kept = await world.outputs.open(app.id, ("builds", "b"))
+    whole = b"".join(b"%09d\n" % number for number in range(1_000_000))
+    first = len(whole) - OUTPUT_BYTES
+    await kept.write(whole)
+    url = world.parts.links.output(app.id, "builds", "b")
+    ahead = first + OUTPUT_BYTES // 16  # as long as it grows, so as not to be overtaken again at once
+    async with world.session.get(url, headers={"Range": "bytes=7-"}) as growing:
+        assert (growing.status, growing.headers["Content-Range"]) == (206, f"bytes {ahead}-*/*")
+        await kept.close()
+        assert await growing.read() == whole[ahead:]
+    for begin in (0, first - 1, first, first + 1, len(whole) - 1, len(whole)):
+        answer = await world.ask("GET", url, headers={"Range": f"bytes={begin}-"})
+        given = max(begin, first)
+        assert (answer.status, answer.header("Content-Range")) == (206, f"bytes {given}-*/*")
+        assert answer.header("Accept-Ranges") == "bytes" and answer.raw == whole[given:]
+    told = b" !     Output too long: %d bytes were left out here; byte %d follows.\n" % (first, first)
+    plain = await world.ask("GET", url)
+    assert (plain.status, plain.raw) == (200, told + whole[first:])
+    assert plain.header("Accept-Ranges") == "none"  # the line would be counted, too
+
+
+async def test_a_range_breaks_off_where_its_reader_is_overtaken(world: World) -> None:
+    """Nobody takes a part for the whole, or a line of ours for a byte of it. Bites: `read` not `unbroken`."""
+    app = await world.create()
+    kept = await world.outputs.open(app.id, ("builds", "b"))
+    await kept.write(b"first ")
+    url = world.parts.links.output(app.id, "builds", "b")
+    with structlog.testing.capture_logs() as logged:
+        async with asyncio.timeout(DEADLINE), world.session.get(url, headers={"Range": "bytes=0-"}) as response:
+            assert await response.content.readexactly(6) == b"first "
+            await kept.write(b"-" * OUTPUT_BYTES * 2)
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await response.content.read()
+    await kept.close()
+    assert not [line for line in logged if line["log_level"] == "error"]
 
 
 async def test_not_started_yet(world: World) -> None:

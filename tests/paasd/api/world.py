@@ -61,6 +61,7 @@ from tests.paasd.api.schema import load_judge
 
 TOKEN = "t0ken-of-the-owner"
 ACCEPT = "application/vnd.heroku+json; version=3"
+OUTPUT_BYTES = 8_000_000
 DEADLINE = 10.0
 QUICK = DrainRules(first_pause=0.01, longest_pause=0.05, save=0.05)
 WEB = ProcessTypes({"web": "serve", "worker": "work"})
@@ -159,7 +160,7 @@ def make_parts(
     home: Path, store: SqlStore, engine: FakeEngine, router: FakeRouter, background: Background, url: str
 ) -> ApiParts:
     """The services, wired as the daemon wires them."""
-    outputs = LogFiles(home)
+    outputs = LogFiles(home, max_bytes=OUTPUT_BYTES)
     logs = AppLogs(engine, router, background, LogJournal(home, max_bytes=100_000_000, days=7))
     routing = Routing(store, engine, router, router, "localhost")
     boot = Boot(engine, FakeProbe(), logs, BootRules(steady=0, probe_interval=0, confirm_interval=0))
