@@ -18,7 +18,8 @@ import aiohttp
 
 from paasd.domain.errors import EngineUnavailable
 
-IDLE_SECONDS = 3.0  # a round asks of all dynos at once; what that took is not held until the next
+IDLE_SECONDS = 3.0
+ASKING = 8  # connections for what only asks: a round asks of all dynos at once, however many there are
 _IMPORTING = threading.Lock()
 
 
@@ -63,12 +64,19 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An engine that has answered once: the SDK's client, and a session for streams."""
+    """An engine that has answered once: the SDK's client, a session for streams, and one for what only asks."""
 
     client: Any
-    session: aiohttp.ClientSession
+    streams: aiohttp.ClientSession
+    asking: aiohttp.ClientSession
     endpoint: Endpoint
     api_version: str
+
+    async def close(self) -> None:
+        """Requests under way fail."""
+        await self.streams.close()
+        await self.asking.close()
+        self.client.close()
 
 
 class DockerApi:
@@ -94,29 +102,23 @@ class DockerApi:
 
     async def _connect(self) -> Connection:
         arguments, endpoint = await self._in_thread(lambda: _find_engine(self._settings))
-        connector: aiohttp.BaseConnector = (
-            aiohttp.UnixConnector(endpoint.socket, limit=0, keepalive_timeout=IDLE_SECONDS)
-            if endpoint.socket is not None
-            else aiohttp.TCPConnector(limit=0, ssl=endpoint.tls or True, keepalive_timeout=IDLE_SECONDS)
-        )
-        session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+        asking = _session(endpoint, ASKING)
         try:
             with translated(endpoint.url):
                 async with asyncio.timeout(self._settings.call_timeout):
-                    async with session.get(f"{endpoint.base}/version") as reply:
+                    async with asking.get(f"{endpoint.base}/version") as reply:
                         api_version = _api_version(await reply.read())
             client = await self._in_thread(lambda: _open_client(arguments, endpoint.url, api_version, self._settings))
         except BaseException:
-            await session.close()
+            await asking.close()
             raise
-        return Connection(client, session, endpoint, api_version)
+        return Connection(client, _session(endpoint, 0), asking, endpoint, api_version)
 
     async def close(self) -> None:
         """Let go of all connections; requests under way fail."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.session.close()
-            connection.client.close()
+            await connection.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -133,7 +135,8 @@ class DockerApi:
     async def get(self, path: str, *, timeout: float | None = None, **params: str) -> Any:
         """The JSON at a path; `timeout` in seconds, where the answer may take long."""
         timeout = timeout or self._settings.read_timeout
-        async with self.stream("GET", path, params=params, timeout=timeout) as response:
+        session = (await self.connect()).asking
+        async with self._request(session, "GET", path, params=params, timeout=timeout) as response:
             body = await self._read(response, timeout)
         with translated(self._url):
             return json.loads(body)
@@ -154,12 +157,27 @@ class DockerApi:
         timeout: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A request whose answer is read by `chunks`. The deadline is for its beginning only."""
+        session = (await self.connect()).streams
+        async with self._request(session, method, path, params=params, data=data, timeout=timeout) as response:
+            yield response
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None,
+        timeout: float | None,
+        data: AsyncIterable[bytes] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         connection = await self.connect()
         url = f"{connection.endpoint.base}/v{connection.api_version}{path}"
         headers = {"Content-Type": "application/x-tar"} if data is not None else {}
         with translated(self._url):
             async with asyncio.timeout(timeout or self._settings.call_timeout):
-                response = await connection.session.request(method, url, params=params, data=data, headers=headers)
+                response = await session.request(method, url, params=params, data=data, headers=headers)
         try:
             if response.status >= 400:
                 words = await self._read(response, self._settings.call_timeout)
@@ -231,6 +249,16 @@ def sensible() -> Iterator[None]:
         raise EngineUnavailable(
             f"Docker gave an answer that can't be read ({error!r:.80}); run `paasd doctor` to see what is wrong."
         ) from error
+
+
+def _session(endpoint: Endpoint, limit: int) -> aiohttp.ClientSession:
+    """At most so many connections at a time (0: any number); a request waits for one as part of its deadline."""
+    connector: aiohttp.BaseConnector = (
+        aiohttp.UnixConnector(endpoint.socket, limit=limit, keepalive_timeout=IDLE_SECONDS)
+        if endpoint.socket is not None
+        else aiohttp.TCPConnector(limit=limit, ssl=endpoint.tls or True, keepalive_timeout=IDLE_SECONDS)
+    )
+    return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
 
 
 def _knock(endpoint: Endpoint) -> None:

@@ -18,7 +18,7 @@ from bench.page import table, title, verdict
 from tests.daemon import wait_until
 from tests.faults.checker import End, check
 from tests.faults.history import RecordedDaemon
-from tests.faults.soak.judge import NEVER, Judged, broken, judge_app, leaks
+from tests.faults.soak.judge import NEVER, Judged, Life, broken, judge_app, leaks
 from tests.faults.soak.killer import Killer, router_processes
 from tests.faults.soak.load import Load, Traffic
 from tests.faults.soak.owner import Owner
@@ -109,16 +109,45 @@ def act(stage: Stage, owners: Sequence[Owner], seed: int, seconds: float, *, eve
 
 
 def warm(stage: Stage) -> None:
-    """Reads of everything, then silence: what is held on demand is held in both measurements."""
+    """The same dynos, reads of everything, then silence: what is held on demand is held in both measurements."""
     serving = [life.app for life in stage.lives.values() if life.gone == NEVER]
     for app in serving:
         stage.load.leave(app)  # its connections are not the router's leak
+    level(stage)
     deadline = time.monotonic() + WARM_SECONDS
     while time.monotonic() < deadline:
         for app in serving:
             stage.daemon.call("GET", f"/apps/{app}/releases")
         stage.daemon.call("GET", "/apps")
     time.sleep(QUIET_SECONDS)  # connections kept for a while are let go
+
+
+def level(stage: Stage) -> None:
+    """Each app with as many dynos as it began with, all of them started by the daemon that is measured: to those it is
+    attached from their start, to those of a daemon before it is not."""
+    old: dict[str, set[str]] = {}
+    lives = [life for life in stage.lives.values() if life.gone == NEVER]
+    for life in lives:
+        path = f"/apps/{life.app}"
+        updates = {"updates": [{"type": "web", "quantity": life.dynos}]}
+        old[life.app] = {dyno["id"] for dyno in stage.daemon.call("GET", f"{path}/dynos")[1]}
+        answers = [
+            stage.daemon.call("PATCH", f"{path}/formation", updates),
+            stage.daemon.call("DELETE", f"{path}/dynos"),
+        ]
+        for status, answer in answers:
+            if not 200 <= status < 300:
+                stage.complain(f"{life.app} was not restarted: {status} {answer}")
+
+    def fresh(life: Life) -> bool:
+        dynos = stage.daemon.call("GET", f"/apps/{life.app}/dynos")[1]
+        up = {dyno["id"] for dyno in dynos if dyno["state"] == "up"}
+        return len(up) == len(dynos) == life.dynos and not up & old[life.app]
+
+    try:
+        wait_until(lambda: all(fresh(life) for life in lives), CLEAN_SECONDS, "restarted")
+    except AssertionError:
+        stage.complain(f"not restarted after {CLEAN_SECONDS:g} s: {[life.app for life in lives if not fresh(life)]}")
 
 
 def resume(stage: Stage) -> None:

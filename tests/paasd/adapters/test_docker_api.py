@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from paasd.adapters.docker_api import DockerSettings
+from paasd.adapters.docker_api import ASKING, DockerSettings
 from paasd.adapters.docker_engine import DockerEngine
 from paasd.domain.errors import EngineUnavailable
 from paasd.ports import Change
@@ -68,6 +68,7 @@ class Line:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.opened = 0
         self._ends: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
 
@@ -82,6 +83,7 @@ class Line:
         self._ends.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.opened += 1
         from_engine, to_engine = await asyncio.open_unix_connection("/var/run/docker.sock")
         self._ends += [writer, to_engine]
         await asyncio.gather(pump(reader, to_engine), pump(from_engine, writer))
@@ -121,6 +123,27 @@ async def test_an_engine_that_went_away_is_used_again_when_it_is_back(tmp_path: 
 
 async def collect(items: AsyncIterator[Change]) -> list[Change]:
     return [item async for item in items]
+
+
+async def test_a_hundred_questions_at_once_are_few_connections(tmp_path: Path) -> None:
+    """A round asks of every dyno there is; the streams of dynos' logs take no place from the questions.
+
+    Bites: with `get` on the session of the streams the questions take a hundred; with the streams on that of `get`
+    nothing is answered once they are ASKING.
+    """
+    line = Line(tmp_path / "docker.sock")
+    await line.open()
+    async with docker_bench(DockerSettings(host=f"unix://{line.path}", call_timeout=20)) as bench:
+        spec = bench.spec(SLEEP)
+        await bench.engine.start(spec)
+        before = line.opened
+        waiting = [asyncio.create_task(bench.engine.wait(spec.id)) for _ in range(ASKING + 1)]
+        found = await asyncio.gather(*(bench.engine.dynos() for _ in range(100)))
+        assert {dyno.id for dynos in found for dyno in dynos} == {spec.id}
+        assert line.opened - before <= len(waiting) + ASKING
+        await bench.engine.stop(spec.id, grace=0)
+        await asyncio.gather(*waiting)
+    await line.cut()
 
 
 AT_ONCE = """
