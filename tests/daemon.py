@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.conftest import heroku_cli
+from tests.leftovers import remove_labelled
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -283,20 +284,6 @@ def end_supervisors(home: Path) -> None:
         for rule in rules.splitlines():
             if mark in rule:
                 subprocess.run(["iptables", "-w", "5", *rule.replace("-A", "-D", 1).split()], check=False)
-
-
-def remove_labelled(home_id: str) -> None:
-    """Containers, volumes, networks and images of one home."""
-    mark = f"label=paasd.home={home_id}"
-    for list_command, remove in (
-        (["docker", "ps", "-aq", "--filter", mark], ["docker", "rm", "-f"]),
-        (["docker", "volume", "ls", "-q", "--filter", mark], ["docker", "volume", "rm", "-f"]),
-        (["docker", "network", "ls", "-q", "--filter", mark], ["docker", "network", "rm"]),
-        (["docker", "images", "-q", "--filter", mark], ["docker", "rmi", "-f"]),
-    ):
-        found = subprocess.run(list_command, capture_output=True, text=True, check=False).stdout.split()
-        if found:
-            subprocess.run([*remove, *sorted(set(found))], capture_output=True, check=False, text=True)
 
 
 AnyDaemon = TypeVar("AnyDaemon", bound=Daemon)

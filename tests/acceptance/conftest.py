@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.shop import Open, Shop, open_shop
-from tests.daemon import Daemon, Shell, running, shell_for
+from tests.daemon import Daemon, Shell, running, running_alone, shell_for
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +27,14 @@ def daemon() -> Iterator[Daemon]:
             yield daemon
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def without_docker() -> Iterator[Daemon]:
+    """Its like on the process engine."""
+    config = {"dynos": {"boot_timeout": 6.0}, "deploy": {"wait": 5.0, "grace": 5.0}}
+    with running_alone(config, ("--engine", "process")) as daemon:
+        yield daemon
 
 
 @pytest.fixture

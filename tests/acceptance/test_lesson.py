@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.shop import Shop, docker
 from tests.daemon import ROOT, Daemon, Shell, wait_until
 
 POLLS = ROOT / "examples" / "django-polls"
@@ -95,7 +96,7 @@ def test_releases_output_is_live_while_it_runs(daemon: Daemon, user: User) -> No
     shell.run("heroku", "apps:create", "live")
     shell.run("paas", "git:remote", "-a", "live")
     procfile = (shell.cwd / "Procfile").read_text()
-    slow = "release: echo first; sleep 8; echo last\n"
+    slow = "release: echo first; timeout 60 sh -c 'until [ -e /tmp/go ]; do sleep 0.1; done'; echo last\n"
     shell.commit("Slow release", {"Procfile": slow + procfile})
 
     push = subprocess.Popen(
@@ -117,6 +118,8 @@ def test_releases_output_is_live_while_it_runs(daemon: Daemon, user: User) -> No
         assert reader.stdout is not None
         assert reader.stdout.readline() == b"first\n"
         pending = daemon.call("GET", "/apps/live/releases/2")[1]["status"]
+        [command] = Shop(daemon, shell, "live").containers().values()
+        docker("exec", command, "touch", "/tmp/go")
         assert reader.stdout.read() == b"last\n"
     assert pending == "pending"
     assert (reader.returncode, push.returncode) == (0, 0)

@@ -4,13 +4,12 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.test_lesson import POLLS, take_the_lesson
-from tests.daemon import BIN, Daemon, Shell, free_port, running_alone, shell_for, supervisors, wait_until
+from tests.daemon import BIN, Daemon, Shell, free_port, shell_for, supervisors, wait_until
 
 SERVER = """
 import http.server, os
@@ -36,11 +35,9 @@ def app(text: str, procfile: str = PROCFILE) -> dict[str, str]:
     return {"server.py": f"TEXT = {text!r}\n{SERVER}", "Procfile": procfile, "requirements.txt": ""}
 
 
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[Daemon]:
-    config = {"dynos": {"boot_timeout": 6.0}, "deploy": {"wait": 5.0, "grace": 5.0}}
-    with running_alone(config, ("--engine", "process")) as daemon:
-        yield daemon
+@pytest.fixture
+def daemon(without_docker: Daemon) -> Daemon:
+    return without_docker
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The engines the contract suite runs over, and what its dynos run. Each comes with a home of its own, cleaned up."""
 
 import asyncio
+import functools
 import os
 import subprocess
 import tempfile
@@ -22,6 +23,7 @@ from paasd.adapters.process_slugs import MACHINE
 from paasd.domain.dyno import DynoKind, DynoSpec, Limits
 from paasd.ports import Engine
 from tests.conftest import why_no_bubblewrap
+from tests.leftovers import remove_labelled
 
 STACK = "paasd/stack:bookworm"
 DEADLINE = 30.0
@@ -113,7 +115,7 @@ async def docker_bench(settings: DockerSettings | None = None) -> AsyncIterator[
 
             yield Bench(engine, STACK, bench_app, home, make)
     finally:
-        await asyncio.to_thread(remove_home, home)
+        await asyncio.to_thread(remove_labelled, home)
 
 
 @contextmanager
@@ -169,6 +171,7 @@ def require_docker() -> None:
     pytest.skip(problem)
 
 
+@functools.cache
 def docker_problem() -> str | None:
     """Why tests can't use Docker here."""
     try:
@@ -193,20 +196,6 @@ def make_container(spec: DynoSpec, home: str) -> None:
         "create", "--name", spec.id, "--network", network, *marks, spec.artifact, "sh", "-c", str(spec.command)
     )
     assert made.returncode == 0, made.stderr
-
-
-def remove_home(home: str) -> None:
-    """Remove all that carries a home's label."""
-    label = f"label=paasd.home={home}"
-    for things, remove in (
-        (["ps", "-aq"], ["rm", "-fv"]),
-        (["volume", "ls", "-q"], ["volume", "rm", "-f"]),
-        (["network", "ls", "-q"], ["network", "rm"]),
-        (["images", "-q", "--no-trunc"], ["rmi", "-f"]),
-    ):
-        found = docker(*things, "--filter", label).stdout.split()
-        if found:
-            docker(*remove, *sorted(set(found)))
 
 
 async def lines_of(bench: Bench, dyno_id: str, since: datetime | None = None) -> list[tuple[datetime, str]]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.shop import HELLO, Shop, open_shop
-from tests.daemon import Daemon, running_alone, wait_until
+from tests.acceptance.shop import HELLO, Shop, docker, open_shop
+from tests.daemon import Daemon, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(150)]
 
@@ -20,16 +20,9 @@ SLOW = "FROM paasd/stack:bookworm\nRUN echo marked-{mark} && sleep 600\n"
 
 
 @pytest.fixture(scope="module")
-def daemon() -> Iterator[Daemon]:
-    """One with few seconds to wait for anything."""
-    with running_alone({"deploy": {"wait": 5.0, "grace": 1.0, "drain": 1.0}}) as daemon:
-        yield daemon
-
-
-@pytest.fixture(scope="module")
-def shop(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def shop(brisk: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """An app that serves."""
-    shop = open_shop(daemon, tmp_path_factory.mktemp("queue"), "queue")
+    shop = open_shop(brisk, tmp_path_factory.mktemp("queue"), "queue")
     shop.deploy()
     return shop
 
@@ -117,7 +110,8 @@ def test_a_push_that_waits_is_deployed_after_the_one_before_it(shop: Shop) -> No
     """Bites: `_put_branch_back` not called: git refuses to move a branch that is not where the pusher saw it."""
     version = int(shop.served()[1:])
     procfile = (shop.shell.cwd / "Procfile").read_text()
-    shop.shell.commit("First", {"Procfile": f"release: sleep 3\n{procfile}"})
+    waiting = "timeout 60 sh -c 'until [ -e /tmp/go ]; do sleep 0.1; done'"
+    shop.shell.commit("First", {"Procfile": f"release: {waiting}\n{procfile}"})
     with push(shop) as first:
         wait_until(lambda: shop.call("GET", f"/releases/{version + 1}")[0] == 200, 60, "no release")
         refused = shop.shell.run("git", "push", "paasd", "HEAD~2:refs/heads/main", "--force", ok=False)
@@ -125,9 +119,16 @@ def test_a_push_that_waits_is_deployed_after_the_one_before_it(shop: Shop) -> No
         assert "(stage: releasing)" in refused
         sha = shop.shell.commit("Second", {"Procfile": procfile})
         with push(shop, "-o", "queue") as second:
-            said, _ = second.communicate(timeout=90)
+            assert second.stdout is not None
+            said = ""
+            while "Waiting: owner@localhost has been pushing to queue" not in said:
+                line = second.stdout.readline()
+                assert line, said
+                said += line
+            [release] = [name for name in shop.containers() if ".release." in name]
+            docker("exec", release, "touch", "/tmp/go")
+            said += second.communicate(timeout=90)[0]
         first.communicate(timeout=10)
-    assert "Waiting: owner@localhost has been pushing to queue" in said
     assert (first.returncode, second.returncode) == (0, 0), said
     assert shop.served() == f"v{version + 2}"
     assert shop.branch() == sha

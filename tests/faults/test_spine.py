@@ -2,27 +2,19 @@
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from tests.acceptance.shop import PROCFILE, Shop, open_shop
-from tests.daemon import Daemon, running_alone, wait_until
+from tests.daemon import Daemon, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(150)]
 
 
 @pytest.fixture(scope="module")
-def daemon() -> Iterator[Daemon]:
-    """One to kill, with its apps and router."""
-    with running_alone({"deploy": {"wait": 5.0, "grace": 2.0, "drain": 2.0}}) as daemon:
-        yield daemon
-
-
-@pytest.fixture(scope="module")
-def shop(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def shop(brisk: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """An app that serves."""
-    shop = open_shop(daemon, tmp_path_factory.mktemp("faults"), "spine")
+    shop = open_shop(brisk, tmp_path_factory.mktemp("faults"), "spine")
     shop.deploy()
     return shop
 

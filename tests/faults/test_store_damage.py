@@ -114,13 +114,20 @@ def put_in_place(daemon: Daemon, store: bytes) -> None:
     (daemon.home / "store.db").write_bytes(store)
 
 
+@pytest.fixture(scope="module")
+def ended() -> Iterator[tuple[Daemon, bytes]]:
+    """One that does not run, and its ledger's bytes."""
+    with store_daemon() as daemon:
+        daemon.stop()
+        yield daemon, (daemon.home / "store.db").read_bytes()
+
+
 @pytest.mark.row("D05", TITLE)
 @pytest.mark.parametrize("left", ["nothing", "zeros", "no file"])
-def test_d05_all_of_it_is_gone(daemon: Daemon, left: str) -> None:
+def test_d05_all_of_it_is_gone(ended: tuple[Daemon, bytes], left: str) -> None:
     """Bites: `_was_used` answering False: an empty ledger is served."""
-    daemon.stop()
-    store = daemon.home / "store.db"
-    size = store.stat().st_size
+    daemon, whole = ended
+    store, size = daemon.home / "store.db", len(whole)
     put_in_place(daemon, bytes(size) if left == "zeros" else b"")
     if left == "no file":
         store.unlink()

@@ -1,30 +1,21 @@
 """E03: somebody does to a dyno what only paasd may; it is mended within ten seconds, and the app's log says so."""
 
-import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.acceptance.shop import Shop, open_shop
-from tests.daemon import running, wait_until
+from tests.daemon import Daemon, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(150)]
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(brisk: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """An app that serves."""
-    root = Path(tempfile.mkdtemp(prefix="paasd-"))
-    try:
-        with running(root, config={"deploy": {"wait": 5.0, "grace": 1.0, "drain": 1.0}}) as daemon:
-            shop = open_shop(daemon, tmp_path_factory.mktemp("tampering"), "tampering")
-            shop.deploy()
-            yield shop
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    shop = open_shop(brisk, tmp_path_factory.mktemp("tampering"), "tampering")
+    shop.deploy()
+    return shop
 
 
 def docker(*arguments: str) -> str:

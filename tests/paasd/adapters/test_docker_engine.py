@@ -18,7 +18,8 @@ from paasd.adapters.probe import NetworkProbe
 from paasd.domain.dyno import DynoKind, Exit, Limits
 from paasd.domain.errors import Conflict, DynoUnhealthy
 from paasd.ports import BuildSpec, Change
-from tests.contracts.engines import SERVE, SLEEP, STACK, Bench, docker, docker_bench, eventually, remove_home
+from tests.contracts.engines import SERVE, SLEEP, STACK, Bench, docker, docker_bench, eventually
+from tests.leftovers import remove_labelled
 
 pytestmark = pytest.mark.docker
 
@@ -281,7 +282,7 @@ async def test_forty_apps_have_a_network_each(bench: Bench) -> None:
 
 
 def test_cleaning_up_a_home_that_has_nothing_is_fine() -> None:
-    remove_home("nobody")
+    remove_labelled("nobody")
 
 
 async def test_a_process_killed_for_memory_is_told_though_its_dyno_goes_on(bench: Bench) -> None:

@@ -7,6 +7,7 @@ import pytest
 from paasd.domain.addon import Addon, AddonState
 from paasd.domain.errors import ConfirmationRequired, Conflict, InvalidParams, NotFound, ProviderFailed, Unavailable
 from paasd.domain.release import RollbackPart
+from paasd.services.addon_work import AddonRules
 from tests.paasd.services.addons import PG, created, url_of
 from tests.paasd.services.world import World, until
 
@@ -56,9 +57,10 @@ async def test_one_that_fails_leaves_nothing(world: World, error: Exception) -> 
 
 async def test_one_that_never_comes_up_is_given_up(world: World) -> None:
     app = await world.create()
+    world.addons.work.rules = AddonRules(deadline=0.3, retry=0.01)
     world.outside.provider.gates.errors["provision"] = Unavailable("The engine is away.")
     addon = await world.addons.wait(await world.addons.create(world.actor, app, PG))
-    assert addon.state is AddonState.FAILED and "3 seconds: The engine is away." in str(addon.failure)
+    assert addon.state is AddonState.FAILED and "after 0.3 seconds: The engine is away." in str(addon.failure)
 
 
 async def test_bad_input(world: World) -> None:
