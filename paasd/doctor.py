@@ -15,7 +15,7 @@ from paasd.adapters.docker_build_bounds import BuildBounds
 from paasd.adapters.docker_engine import DockerEngine
 from paasd.adapters.process_build import uv_program
 from paasd.adapters.process_engine import ProcessEngine, ProcessSettings
-from paasd.doctor_addons import addon_orphans
+from paasd.doctor_addons import absent_providers, addon_orphans
 from paasd.domain.errors import EngineUnavailable
 from paasd.domain.stack import BOOKWORM
 from paasd.engines import MEGABYTE, why_no_docker
@@ -108,12 +108,12 @@ async def docker_findings(settings: Settings, home_id: str) -> list[Finding]:
 
 
 async def addon_findings(settings: Settings) -> list[Finding]:
-    """Data of add-ons that nobody will ask for any more; nothing is said where there is none."""
+    """Data of add-ons that nobody will ask for any more, and those that can't be asked for; else nothing is said."""
     home = Home(settings.home)
     if not (home.path / "id").exists():
         return []
     try:
-        found = await addon_orphans(settings, home)
+        found = absent_providers(settings, home) + await addon_orphans(settings, home)
     except HomeError:
         return []  # said of the engine
     return [Finding("add-ons", False, detail, remedy) for detail, remedy in found]

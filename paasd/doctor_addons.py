@@ -1,15 +1,15 @@
-"""What `paasd doctor` says of add-ons: data that no row of the ledger knows, and how to be rid of it. Looks only."""
+"""What `paasd doctor` says of add-ons: data that no row knows, and rows without a provider. Looks only."""
 
 from collections.abc import Sequence
 
-from paasd.adapters.damage import addons_in_ledger
+from paasd.adapters.damage import addons_by_provider, addons_in_ledger
 from paasd.adapters.docker_addons import DockerAddons
 from paasd.adapters.shared_addons import SharedAddons
 from paasd.domain.errors import PaasError
 from paasd.engines import docker_settings
 from paasd.home import Home
-from paasd.providers import default_provider
-from paasd.settings import Settings
+from paasd.providers import default_provider, set_up
+from paasd.settings import Settings, SettingsError
 
 SHOWN = 5
 REMEDIES = {
@@ -34,10 +34,27 @@ async def addon_orphans(settings: Settings, home: Home) -> list[tuple[str, str]]
             continue
         if unknown:
             remedy = REMEDIES[str(name)].format(home=home.id(), path=home.path, addon=unknown[0])
-            more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
-            shown = f"{', '.join(unknown[:SHOWN])}{more}"
-            found.append((f"{name} keeps data of add-ons that the ledger does not know: {shown}", remedy))
+            found.append((f"{name} keeps data of add-ons that the ledger does not know: {_listed(unknown)}", remedy))
     return found
+
+
+def absent_providers(settings: Settings, home: Home) -> list[tuple[str, str]]:
+    """(which add-ons, the remedy) for each provider that add-ons are had from and that is not set up any more."""
+    found: list[tuple[str, str]] = []
+    try:
+        there = set_up(settings)
+    except SettingsError:
+        return found  # `paasd serve` says it, and does not begin
+    for provider, names in addons_by_provider(home.path).items():
+        if provider not in there:
+            detail = f"{_listed(names)}: had from {provider!r}, which is not set up any more"
+            found.append((detail, "put it back (addons.partners in paasd.yaml), then destroy what is to go"))
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 async def unknown_of(name: str, settings: Settings, home: Home) -> Sequence[str]:

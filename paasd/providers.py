@@ -50,6 +50,11 @@ def default_provider(settings: Settings, home: Home) -> str:
     return "embedded" if home.engine("auto") == "process" else "container"
 
 
+def set_up(settings: Settings) -> set[str]:
+    """The names of all that a daemon of these settings can have. SettingsError."""
+    return {*PROVIDERS, *(one.provider for one in partners(settings))}
+
+
 async def open_providers(
     settings: Settings, home: Home, engine: Engine, stack: AsyncExitStack, used: Iterable[str]
 ) -> Mapping[str, AddonProvider]:

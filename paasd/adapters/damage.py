@@ -96,10 +96,23 @@ def builds_unknown_to_ledger(home: Path) -> dict[str, int]:
 
 def addons_in_ledger(home: Path) -> dict[str, str] | None:
     """Add-on id -> the provider that it is had from, ended ones too; None where that can't be read."""
+    rows = _rows(home, "SELECT id, provider FROM addons")
+    return None if rows is None else dict(rows)
+
+
+def addons_by_provider(home: Path) -> dict[str, list[str]]:
+    """Provider -> the names of all that are or were had from it, while there is a row; none where none can be read."""
+    found: dict[str, list[str]] = {}
+    for provider, name in _rows(home, "SELECT provider, name FROM addons ORDER BY name") or []:
+        found.setdefault(provider, []).append(name)
+    return found
+
+
+def _rows(home: Path, query: str) -> list[tuple[str, str]] | None:
     uri = f"{(home / STORE).absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as connection:
-            return {str(row[0]): str(row[1]) for row in connection.execute("SELECT id, provider FROM addons")}
+            return [(str(row[0]), str(row[1])) for row in connection.execute(query)]
     except (sqlite3.DatabaseError, UnicodeDecodeError):
         return None
 

@@ -17,6 +17,7 @@ from paasd.domain.addon_catalogue import Catalogue
 from paasd.domain.errors import NotFound, PaasError, ProviderFailed, Unavailable
 from paasd.failpoints import Failpoints
 from paasd.ports import AddonProvider, Order, Provided, Store
+from paasd.services.addon_absent import AbsentProviders
 from paasd.services.addon_releases import SOURCE, AddonReleases
 from paasd.services.background import Background, attempt
 from paasd.services.logs import AppLogs
@@ -53,6 +54,7 @@ class AddonWork:
     mending: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     told: dict[str, asyncio.Event] = field(default_factory=dict)
     following: AddonReleases = field(init=False)
+    _absent: AbsentProviders = field(default_factory=AbsentProviders)
     _cleared: set[str] = field(default_factory=set)
     _refused: dict[str, str] = field(default_factory=dict)  # why one can't be taken away, as it was said
 
@@ -67,7 +69,7 @@ class AddonWork:
         if found is None:
             raise Unavailable(
                 f"{addon.name} is had from the provider {addon.provider!r}, which this daemon does not have; "
-                "set addons.provider in paasd.yaml as it was, and restart it."
+                "set it up again (addons.partners in paasd.yaml), and restart it."
             )
         return found
 
@@ -212,8 +214,8 @@ class AddonWork:
             if one.ended_at is None:
                 continue
             addon = await self.store.addon(one.addon_id)
-            if addon.state is not AddonState.PROVISIONED:
-                continue  # nobody reaches what is being taken away
+            if addon.state is not AddonState.PROVISIONED or addon.provider not in self.providers:
+                continue  # nobody reaches what is being taken away, or is had from nowhere
             if one.addon_id not in held:
                 await self.provider(addon).unlink(await self.order(addon), app_id)
             elif all(other.ended_at is not None for other in attached if other.addon_id == one.addon_id):
@@ -272,9 +274,9 @@ class AddonWork:
 
     async def mend(self) -> None:
         """One round over all: what was killed runs again, what a daemon left in the middle goes on or is undone."""
-        everything = await self.store.addons()
+        everything = self._absent.leave_out(await self.store.addons(), self.providers)
         # One that somebody is changing may be down for that: two at once would make its server twice.
-        up = [one for one in everything if one.state is AddonState.PROVISIONED and one.provider in self.providers]
+        up = [one for one in everything if one.state is AddonState.PROVISIONED]
         free, places = [one for one in up if not self.background.lock(one.id).locked()], asyncio.Semaphore(AT_ONCE)
 
         async def look_after(addon: Addon) -> None:
