@@ -7,8 +7,10 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import paasd
@@ -19,10 +21,11 @@ from paasd.adapters.process_run import Runner, environment
 from paasd.adapters.process_sandbox import View
 from paasd.adapters.process_shells import ProcessShell, listening
 from paasd.adapters.process_slugs import Slug, Slugs, give, now, tree_key, tree_size
+from paasd.adapters.process_tools import Tools, key_of
 from paasd.adapters.process_tree import copy_tree
 from paasd.domain.dyno import Exit, Limits
 from paasd.domain.errors import BuildFailed, EngineUnavailable
-from paasd.domain.slug import SlugRecipe
+from paasd.domain.slug import SlugRecipe, SlugTool
 from paasd.ports import Artifact, BuildSpec, Write
 
 BUILD_PIDS = 1024
@@ -43,16 +46,32 @@ class Builder:
     """Makes slugs. `wanted` are the layers of builds under way, that no artifact names yet."""
 
     def __init__(
-        self, root: Path, slugs: Slugs, runner: Callable[[], Runner], launcher: Launcher, uv: Path | None, memory: int
+        self,
+        root: Path,
+        slugs: Slugs,
+        tools: Tools,
+        runner: Callable[[], Runner],
+        launcher: Launcher,
+        uv: Path | None,
+        memory: int,
     ) -> None:
         """`memory` in bytes, of each command; `uv` None: it is not here."""
         self._root = root
         self._slugs = slugs
+        self._tools = tools
         self._runner = runner
         self._launcher = launcher
         self._uv = uv
         self._memory = memory
         self.wanted: dict[str, set[str]] = {}
+
+    async def delete(self, artifact: str) -> None:
+        """And what nothing else was made of, but what builds under way have."""
+        spared = set[str]().union(*self.wanted.values())
+        await asyncio.to_thread(self._slugs.delete, artifact, spared)
+        kept = {key for slug in self._slugs.all() for key in slug.tools}
+        for folder in self._tools.forget(kept.union(*self.wanted.values())):
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
         """Raises BuildFailed with the failing command, or when it took longer than the recipe allows."""
@@ -78,19 +97,36 @@ class Builder:
         deps: Path | None = None
         if slug.static and not SERVER.exists():
             raise BuildFailed(NO_SERVER)
+        keys.update(map(key_of, slug.tools))  # before they are looked for: nobody removes them now
         if slug.dependencies or slug.static:
             deps = await self._dependencies(source, recipe, slug, keys, output)
+        stay = await self._shared(recipe, [tool for tool in slug.tools if tool.stays], output)
         async with self._place(f"{recipe.build_id}-app", user) as place:
             await asyncio.to_thread(copy_tree, str(source), str(place.app), *(user or (None, None)))
             for command in slug.commands:
-                await self._run(place, command, recipe, slug, deps, [place.app], output)
+                await self._run(place, command, recipe, slug, deps, stay, [place.app], output)
             key, size = await asyncio.to_thread(tree_key, place.app)
             keys.add(key)
             await asyncio.to_thread(self._settle, place.app, self._slugs.layer(app_id, key))
         size += await asyncio.to_thread(tree_size, deps) if deps is not None else 0
         await output(f"-----> Slug of {size / 1e6:.1f} MB\n".encode())
         name = deps.name if deps is not None else None
-        return Slug(app_id, recipe.build_id, now(), size, key, name, slug.path, slug.env, slug.static)
+        tools = {key_of(tool): tool.path if tool.stays else "" for tool in slug.tools}
+        return Slug(app_id, recipe.build_id, now(), size, key, name, slug.path, slug.env, slug.static, tools)
+
+    async def _shared(self, recipe: BuildSpec, tools: Sequence[SlugTool], output: Write) -> list[Path]:
+        """The folders of their programs; installed first where they are not yet."""
+
+        async def install(tool: SlugTool, folder: Path) -> None:
+            async with self._place(f"{recipe.build_id}-tool", self._tools.user) as place:
+                env = environment(None, (), {}, place.tmp)
+                env |= {"PYTHON": str(python()), "TOOL": str(folder), "UV_NO_CACHE": "1", **UV}
+                env |= {"NPM_CONFIG_CACHE": str(place.tmp / "npm"), "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
+                view = View([place.app, folder], [], place.tmp)
+                for command in tool.commands:
+                    await self._one(place, command, env, place.app, view, self._tools.user, output)
+
+        return [await self._tools.ensure(tool, partial(install, tool), output) / tool.path for tool in tools]
 
     async def _dependencies(
         self, source: Path, recipe: BuildSpec, slug: SlugRecipe, keys: set[str], output: Write
@@ -101,12 +137,14 @@ class Builder:
             await asyncio.to_thread(_pick, source, place.app, slug.depends_on)
             server = SERVER.read_text() if slug.static else None
             more = [str(python()), *slug.made_with, *slug.dependencies, *slug.path, *filter(None, [server])]
+            more += [key_of(tool) for tool in slug.tools]
             key, _ = await asyncio.to_thread(tree_key, place.app, *more)
             layer = self._slugs.layer(recipe.app_id, key)
             keys.add(key)
             if (layer / ".whole").exists():
                 await output(b"-----> Using the dependencies of the build before: what they are made of is the same\n")
                 return layer
+            tools = await self._shared(recipe, slug.tools, output)
             if layer.exists():  # of a build that was killed
                 await asyncio.to_thread(shutil.rmtree, layer)
             new_folder(layer, 0o755)
@@ -122,7 +160,8 @@ class Builder:
                 await asyncio.to_thread(give, folder, user)
             try:
                 for command in slug.dependencies:
-                    await self._run(place, command, recipe, slug, layer, [place.app, layer], output, place_of_source)
+                    both = [place.app, layer]
+                    await self._run(place, command, recipe, slug, layer, tools, both, output, place_of_source)
                 await asyncio.to_thread(_seal, layer, user)
             except BaseException:
                 await asyncio.to_thread(shutil.rmtree, layer, ignore_errors=True)
@@ -136,28 +175,43 @@ class Builder:
         recipe: BuildSpec,
         slug: SlugRecipe,
         deps: Path | None,
+        tools: Sequence[Path],
         writable: Sequence[Path],
         output: Write,
         cwd: Path | None = None,
     ) -> None:
-        """One command to its end. BuildFailed unless it exits 0."""
-        await output(f"-----> {command}\n".encode())
+        """One command of the app's."""
         cache = self._slugs.cache(recipe.app_id)
-        env = environment(deps, slug.path, slug.env, place.tmp)
+        env = environment(deps, slug.path, slug.env, place.tmp, tools)
         env |= {"PYTHON": str(python()), "DEPS": str(deps or ""), "CACHE": str(cache)}
         env |= {"UV_CACHE_DIR": str(cache / "uv"), "UV_TOOL_DIR": str(cache / "uv-tools"), **UV}
         env |= {"NPM_CONFIG_CACHE": str(cache / "npm"), "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
         readable = [deps] if deps is not None and deps not in writable else []
+        view = View([*writable, cache], [*readable, *self._tools.whole(tools)], place.tmp)
+        await self._one(place, command, env, cwd or place.app, view, self._slugs.user(recipe.app_id), output)
+
+    async def _one(
+        self,
+        place: DynoFolder,
+        command: str,
+        env: Mapping[str, str],
+        cwd: Path,
+        view: View,
+        user: tuple[int, int] | None,
+        output: Write,
+    ) -> None:
+        """One command to its end. BuildFailed unless it exits 0."""
+        await output(f"-----> {command}\n".encode())
         if self._uv is not None:
-            env["PATH"] = f"{env['PATH']}:{self._uv.parent}"
-            readable.append(self._uv.parent)
+            env = {**env, "PATH": f"{env['PATH']}:{self._uv.parent}"}
+            view = replace(view, readable=[*view.readable, self._uv.parent])
         wanted = self._runner().launch(
             place.path,
             command,
             env=env,
-            cwd=cwd or place.app,
-            view=View([*writable, cache], readable, place.tmp),
-            user=self._slugs.user(recipe.app_id),
+            cwd=cwd,
+            view=view,
+            user=user,
             limits=Limits(self._memory, None, BUILD_PIDS),
             stdio="given",
         )

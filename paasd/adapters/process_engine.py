@@ -27,6 +27,7 @@ from paasd.adapters.process_sandbox import Isolation, View, examine
 from paasd.adapters.process_shells import Ends, ProcessShell, talking
 from paasd.adapters.process_shells import listening as listened
 from paasd.adapters.process_slugs import MACHINE, Slug, Slugs, now
+from paasd.adapters.process_tools import Tools
 from paasd.adapters.process_tree import below, processes
 from paasd.domain.dyno import Dyno, DynoSpec, DynoState, Exit
 from paasd.domain.errors import DynoUnhealthy, EngineUnavailable, NotFound
@@ -65,6 +66,7 @@ class ProcessEngine:
         self._stacks: Stacks | None = None  # asked once
         self._isolation = Isolation(None, False, None)
         self._slugs = Slugs(self._root, home, users=os.geteuid() == 0)
+        self._tools = Tools(self._root, self._slugs.installer)
         self._runner = Runner(self._isolation, home, place)
         self._firewall = UserFirewall(home, self._slugs.users, self._settings.api)
         self._builder: Builder | None = None
@@ -76,13 +78,14 @@ class ProcessEngine:
         self._isolation = await asyncio.to_thread(examine, settings.search_path, bwrap=settings.bwrap)
         self._runner = Runner(self._isolation, self._home, self._place)
         self._slugs.prepare()
+        self._tools.prepare()
         if self._isolation.root and self._isolation.bwrap is None:
             self._place.chmod(0o711)  # apps' users must pass to their own files; all else in it is ours alone
         for name in ("dynos", "builds"):
             new_folder(self._root / name)
         uv = await asyncio.to_thread(find_uv, settings.search_path, self._root / "tools")
         self._builder = Builder(
-            self._root, self._slugs, lambda: self._runner, self._launcher, uv, settings.build_memory
+            self._root, self._slugs, self._tools, lambda: self._runner, self._launcher, uv, settings.build_memory
         )
         self._roster.adopt()
         await asyncio.to_thread(self._roster.clear)
@@ -149,8 +152,7 @@ class ProcessEngine:
         assert self._builder is not None
         if any((folder.made() or {}).get("artifact") == artifact for folder in folders(self._root / "dynos")):
             return
-        spared = {key for keys in self._builder.wanted.values() for key in keys}
-        await asyncio.to_thread(self._slugs.delete, artifact, spared)
+        await self._builder.delete(artifact)
 
     async def cache_sizes(self) -> Mapping[str, int]:
         """Bytes that builds keep for the next, by app id."""
@@ -190,11 +192,10 @@ class ProcessEngine:
         port = free_port(self._ports()) if spec.port is not None else None
         self._slugs.connect(spec.app_id)
         cgroups = [each["path"] for each in self._runner.cgroups(spec.id, spec.limits)]
-        deps = self._layer(slug, slug.deps)
         folder.make(
             *(spec, port, cgroups, self._slugs.user(spec.app_id)),
             sandboxed=self._isolation.bwrap is not None,
-            readable=[deps] if deps is not None else [],
+            readable=self._tools.readable(slug, self._layer(slug, slug.deps)),
         )
 
     async def stop(self, dyno_id: str, *, grace: float = 30.0) -> Exit | None:
@@ -292,10 +293,10 @@ class ProcessEngine:
         """Its supervisor, known here from its first moment."""
         slug = self._slug(spec)
         made = folder.made() or {}
-        env = {**environment(self._layer(slug, slug.deps), slug.path, slug.env, folder.app), **spec.env}
+        deps, app = self._layer(slug, slug.deps), self._layer(slug, slug.app)
+        env = {**environment(deps, slug.path, slug.env, folder.app, self._tools.of(slug)), **spec.env}
         if made.get("port") is not None:
             env["PORT"] = str(made["port"])
-        deps, app = self._layer(slug, slug.deps), self._layer(slug, slug.app)
         command = spec.command or ""
         if slug.static:
             command = command.replace(STATIC_SERVER, f"{deps}/{SERVER.name}")
@@ -304,7 +305,7 @@ class ProcessEngine:
             command,
             env=env,
             cwd=folder.app,
-            view=View([folder.app], [deps] if deps else [], folder.tmp),
+            view=View([folder.app], self._tools.readable(slug, deps), folder.tmp),
             user=self._slugs.user(spec.app_id),
             limits=spec.limits,
             stdio="log" if tty is None else "given",

@@ -68,10 +68,13 @@ class Runner:
         }
 
 
-def environment(deps: Path | None, path: Sequence[str], env: Mapping[str, str], home: Path) -> dict[str, str]:
-    """What every command of a slug finds: the machine's own, then the recipe's. `{deps}` is where they lie."""
+def environment(
+    deps: Path | None, path: Sequence[str], env: Mapping[str, str], home: Path, tools: Sequence[Path] = ()
+) -> dict[str, str]:
+    """What every command of a slug finds: the machine's own, then the recipe's. `{deps}` is where they lie; `tools` are
+    folders of shared programs."""
     place = str(deps) if deps is not None else ""
-    own = [str(deps / each) for each in path] if deps is not None else []
+    own = [*(str(deps / each) for each in path if deps is not None), *map(str, tools)]
     found = {"PATH": ":".join([*own, BASE_PATH]), "HOME": str(home), "LANG": "C.UTF-8"}
     if Path(AUTHORITIES).exists():
         found |= dict.fromkeys(TRUSTING, AUTHORITIES)

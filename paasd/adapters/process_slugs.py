@@ -17,9 +17,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from paasd.adapters.process_dynos import PASSABLE, new_folder, read_json, write_json
-from paasd.domain.errors import NotFound
+from paasd.domain.errors import EngineUnavailable, NotFound
 from paasd.ports import Artifact
 
 MACHINE = "paasd/stack:machine"
@@ -27,12 +28,16 @@ MACHINE = "paasd/stack:machine"
 
 USERS = range(1_000_000, 960_000_000)
 USERS_OF_HOME = 50_000
+TOO_MANY = (
+    f"This home has had {USERS_OF_HOME - 1:,} apps, each with a user of its own, and has no more; begin another home."
+)
 DIGEST = "sha256:"
 
 
 @dataclass(frozen=True, slots=True)
 class Slug:
-    """What an artifact consists of. `path` and `env` may hold `{deps}`."""
+    """What an artifact consists of. `path` and `env` may hold `{deps}`. `tools` are the keys of the shared ones that it
+    was built with, each with its folder that dynos find on the PATH, "" where they don't."""
 
     app_id: str
     build_id: str
@@ -43,11 +48,19 @@ class Slug:
     path: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     static: bool = False  # the server of static files is in its dependencies
+    tools: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The artifact's."""
-        return DIGEST + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return DIGEST + hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()
+
+    def content(self) -> dict[str, Any]:
+        """What its file says, and its name is made of: without tools as it was before there were any."""
+        content = asdict(self)
+        if not self.tools:
+            del content["tools"]
+        return content
 
     def artifact(self) -> Artifact:
         """As the port tells it."""
@@ -68,6 +81,11 @@ class Slugs:
         """The numbers that this home's apps may get."""
         return range(self._first, self._first + USERS_OF_HOME)
 
+    @property
+    def installer(self) -> tuple[int, int] | None:
+        """Who installs what all apps share: no app ever gets that number. None: the daemon's own."""
+        return (self.users[-1], self.users[-1]) if self._users else None
+
     def prepare(self) -> None:
         """The folders. What is on its way to somewhere else, its owner or not, may pass but not look."""
         for folder in (self._root, self._root / "artifacts", self._root / "apps"):
@@ -77,7 +95,7 @@ class Slugs:
 
     def keep(self, slug: Slug, name: str) -> Artifact:
         """An artifact from now on, by a readable name too."""
-        write_json(self._file(slug.name), asdict(slug))
+        write_json(self._file(slug.name), slug.content())
         self.tag(slug.name, name)
         return slug.artifact()
 
@@ -175,6 +193,8 @@ class Slugs:
             new_folder(path.parent)
             counter = self._root / "users.json"
             number = int((read_json(counter) or {"next": self._first})["next"])
+            if number >= self.users[-1]:
+                raise EngineUnavailable(TOO_MANY)
             write_json(counter, {"next": number + 1})
             write_json(path, found := {"uid": number})
         return int(found["uid"]), int(found["uid"])

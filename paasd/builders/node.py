@@ -10,7 +10,7 @@ from paasd.builders.recipe import Recipe
 from paasd.builders.source import Source
 from paasd.builders.stack import NODE_IMAGE
 from paasd.domain.errors import BuildFailed
-from paasd.domain.slug import SlugRecipe
+from paasd.domain.slug import SlugRecipe, SlugTool
 from paasd.domain.stack import NODES, nearest, parse_version
 from paasd.domain.version_range import satisfies
 
@@ -31,7 +31,7 @@ TOOL = (  # the same for each app that names that version, so that all of them s
     "--no-audit --no-fund --prefix /opt/pm {tool} && rm -rf /tmp/npm\n"
 )
 IN_IMAGES = "/app/"  # where the app is in images alone
-SLUG_TOOL = 'npm install --global --no-audit --no-fund --prefix "$DEPS/.pm" {tool}'
+SLUG_TOOL = 'npm install --global --ignore-scripts --no-audit --no-fund --prefix "$TOOL" {tool}'
 SLUG_CACHES = {  # copies, as what is linked to pnpm's store would change its owner with it
     "yarn": 'export YARN_CACHE_FOLDER="$CACHE/yarn" YARN_ENABLE_GLOBAL_CACHE=false && ',
     "pnpm": 'export NPM_CONFIG_STORE_DIR="$CACHE/pnpm" NPM_CONFIG_PACKAGE_IMPORT_METHOD=copy && ',
@@ -123,23 +123,24 @@ def _slug(
     if any(IN_IMAGES in one for one in (manager.install, manager.install_pruned, manager.prune)):
         return None
     env, made_with = {"NODE_ENV": "production"}, (f"node {version}",)
-    tool = SLUG_TOOL.format(tool=manager.tool)
-    tools, path = ((tool,), (".pm/bin",)) if manager.tool is not None else ((), ())
+    tools: tuple[SlugTool, ...] = ()
+    if manager.tool is not None:  # it stays, as what serves may be `yarn start`
+        name = " ".join((manager.name, manager.tool.rpartition("@")[2]))
+        tools = (SlugTool(name, (SLUG_TOOL.format(tool=manager.tool),), made_with, stays=True),)
     keeps = SLUG_CACHES.get(manager.name, "")
     installs, commands = [keeps + one for one in installs], [keeps + one for one in commands]
     if manager.reads is None:
-        return SlugRecipe(
-            *((), tools, (*installs, *commands), path), env=env, static=serves, made_with=made_with if tools else ()
-        )
+        return SlugRecipe(commands=(*installs, *commands), env=env, static=serves, tools=tools)
     place = 'cp -a "$DEPS/node_modules" .' if commands else 'ln -s "$DEPS/node_modules" .'
     return SlugRecipe(
         depends_on=manager.reads,
-        dependencies=(*tools, f'cp -R . "$DEPS" && cd "$DEPS" && {" && ".join(installs)} && mkdir -p node_modules'),
+        dependencies=(f'cp -R . "$DEPS" && cd "$DEPS" && {" && ".join(installs)} && mkdir -p node_modules',),
         commands=(f"rm -rf node_modules && {place}", *commands),
-        path=(*path, "node_modules/.bin"),
+        path=("node_modules/.bin",),
         env=env,
         static=serves,
         made_with=made_with,
+        tools=tools,
     )
 
 

@@ -15,6 +15,8 @@ LOCKS: Mapping[str, str] = {
     "yarn.lock": "yarn",
     "pnpm-lock.yaml": "pnpm",
 }
+CLASSIC_YARN, YARN = "1.22.22", "4.18.1"  # where packageManager does not say it
+PNPM: Mapping[str, str] = {"5": "7.33.7", "6": "8.15.9", "9": "10.34.9"}  # by lockfileVersion
 SETTINGS = (".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml")
 INSTALL_SCRIPTS = ("heroku-prebuild", "preinstall", "install", "postinstall", "prepare")
 LINKER = re.compile(r"^nodeLinker:\s*[\"']?(?:node-modules|pnpm)", re.MULTILINE)
@@ -111,12 +113,12 @@ def _yarn(source: Source, package: Package, reads: tuple[str, ...] | None, lock:
         own = "" if LINKER.search(source.text(".yarnrc.yml") or "") else "YARN_CACHE_FOLDER=/app/.yarn/cache "
         focus = f"{own}yarn workspaces focus --all --production"
         install = f"{own}yarn install --immutable"
-        return Manager("yarn", f"@yarnpkg/cli-dist@{version or 4}", reads, install, focus, focus, lock)
+        return Manager("yarn", f"@yarnpkg/cli-dist@{version or YARN}", reads, install, focus, focus, lock)
     command = f"yarn install --non-interactive{' --frozen-lockfile' if lock else ''}"
     return Manager(
         *(
             "yarn",
-            f"yarn@{version or '1.22.22'}",
+            f"yarn@{version or CLASSIC_YARN}",
             reads,
             f"{command} --production=false",
             f"{command} --production=true",
@@ -127,7 +129,7 @@ def _yarn(source: Source, package: Package, reads: tuple[str, ...] | None, lock:
 
 def _pnpm(source: Source, package: Package, reads: tuple[str, ...] | None, lock: str | None) -> Manager:
     match = re.search(r"^lockfileVersion: '?(\d+)", source.text("pnpm-lock.yaml", limit=LOCK_BYTES) or "", re.MULTILINE)
-    fitting = {"5": "7", "6": "8"}.get(match[1] if match else "", "10")
+    fitting = PNPM.get(match[1] if match else "", PNPM["9"])
     command = f"pnpm install{' --frozen-lockfile' if lock else ''}"
     return Manager(
         *(

@@ -8,14 +8,30 @@ STATIC_SERVER = "/opt/static/serve.py"
 
 
 @dataclass(frozen=True, slots=True)
+class SlugTool:
+    """A program that a build needs and that is no app's: the same for all that ask for this one.
+
+    `name` is for the log. `commands` install it into $TOOL, with no app's files in sight; `made_with` names versions of
+    what installs it. Its programs are in the folder `path` of it, which dependencies' commands find on the PATH, and
+    where it `stays` all other commands and dynos, too.
+    """
+
+    name: str
+    commands: tuple[str, ...]
+    made_with: tuple[str, ...] = ()
+    path: str = "bin"
+    stays: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SlugRecipe:
     """Shell commands, first those that install dependencies, then those that finish the app's folder.
 
     `depends_on` are the files that the dependencies are made of: as long as these are the same they are not made again
     (None: of the whole source). Where they are installed is $DEPS; `path` are folders of it that are put on the PATH,
     `env` what commands and dynos see beside, `{deps}` standing for that place. $PYTHON is an interpreter, and uv is on
-    the PATH. `made_with` names versions of what installs: others make the dependencies anew. `static`: the server of
-    static files is one of them.
+    the PATH, and so are the `tools`. `made_with` names versions of what installs: others make the dependencies anew.
+    `static`: the server of static files is one of them.
     """
 
     depends_on: tuple[str, ...] | None = ()
@@ -25,3 +41,4 @@ class SlugRecipe:
     env: Mapping[str, str] = field(default_factory=dict)
     static: bool = False
     made_with: tuple[str, ...] = ()
+    tools: tuple[SlugTool, ...] = ()

@@ -1,11 +1,14 @@
 """Slugs on the disk, and apps' users."""
 
+import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from paasd.adapters.process_slugs import Slug, Slugs, now, tree_key
-from paasd.domain.errors import NotFound
+from paasd.domain.errors import EngineUnavailable, NotFound
 
 
 @pytest.fixture
@@ -85,3 +88,35 @@ def test_a_cache_is_measured_and_emptied(tmp_path: Path) -> None:
     assert slugs.purge_cache("a") == 5
     assert slugs.cache_sizes() == {"a": 0, "b": 7}
     assert slugs.purge_cache("absent") == 0
+
+
+def test_artifacts_of_before_there_were_tools_are_still_called_as_they_were(slugs: Slugs, tmp_path: Path) -> None:
+    """Bites: each release of an older paasd without its artifact after an upgrade, and expired; broken by `content`
+    that says `tools` of all."""
+    old = {
+        "app_id": "shop",
+        "build_id": "b1",
+        "created_at": "2026-11-23T06:00:00+00:00",
+        "size": 10,
+        "app": "a" * 64,
+        "deps": None,
+        "path": [],
+        "env": {},
+        "static": False,
+    }
+    name = "sha256:" + hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()
+    (tmp_path / "process" / "artifacts" / f"{name.removeprefix('sha256:')}.json").write_text(json.dumps(old))
+    found = slugs.find(name)
+    assert found is not None and found.artifact().name == name
+    with_tools = replace(found, tools={"k": "bin"})
+    assert slugs.find(slugs.keep(with_tools, "paasd/shop:b-2").name) == with_tools and with_tools.name != name
+
+
+def test_no_app_gets_the_number_of_whoever_installs_what_all_share(slugs: Slugs, tmp_path: Path) -> None:
+    """Bites: the last number of a home given to an app, which could then change what every other one runs; and the one
+    after it, which is another home's."""
+    assert slugs.installer is not None and slugs.installer[0] == slugs.users[-1]
+    (tmp_path / "process" / "users.json").write_text(json.dumps({"next": slugs.users[-1] - 1}))
+    assert slugs.user("shop") == (slugs.users[-1] - 1,) * 2
+    with pytest.raises(EngineUnavailable, match="49,999 apps"):
+        slugs.user("stall")

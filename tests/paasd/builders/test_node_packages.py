@@ -35,7 +35,7 @@ def manager(root: Path, package: Mapping[str, Any], **files: str) -> Manager:
         (
             {},
             {"yarn_lock": "__metadata:\n"},
-            "@yarnpkg/cli-dist@4",
+            "@yarnpkg/cli-dist@4.18.1",
             "YARN_CACHE_FOLDER=/app/.yarn/cache yarn install --immutable",
         ),
         (
@@ -45,7 +45,12 @@ def manager(root: Path, package: Mapping[str, Any], **files: str) -> Manager:
             "YARN_CACHE_FOLDER=/app/.yarn/cache yarn install --immutable",
         ),
         ({"packageManager": "pnpm@9.1.0"}, {}, "pnpm@9.1.0", "pnpm install --prod=false"),
-        ({}, {"pnpm__lock_yaml": "lockfileVersion: '6.0'\n"}, "pnpm@8", "pnpm install --frozen-lockfile --prod=false"),
+        (
+            {},
+            {"pnpm__lock_yaml": "lockfileVersion: '6.0'\n"},
+            "pnpm@8.15.9",
+            "pnpm install --frozen-lockfile --prod=false",
+        ),
         ({"packageManager": "pnpm@1; id"}, {}, "pnpm@1", "pnpm install --prod=false"),
         ({"packageManager": "bun@1"}, {}, None, "npm install --no-audit --no-fund --include=dev"),
     ],

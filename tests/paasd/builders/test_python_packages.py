@@ -105,7 +105,7 @@ def test_only_what_installs_from_the_source_gets_all_of_it(
     names = tuple(copied[-1].split('"')[1:-2:2])
     assert (names[-1] if names else copied[-1]) == ("COPY . /app/" if before == "." else before)
     assert ("COPY . /app/" in "".join(rest)) == bool(after)
-    depends_on = slug(needs, (), {}).depends_on
+    depends_on = slug(BOOKWORM, needs, (), {}).depends_on
     assert depends_on == (None if before == "." or after else names)
 
 
@@ -120,6 +120,18 @@ def test_what_lists_a_lock_is_a_stage_that_names_nothing_of_the_app(tmp_path: Pa
     assert "'poetry==2.1.3' 'poetry-plugin-export'" in told
     assert "a1" not in told
     assert "source=/opt/tool" in installs(found, needs) and "/opt/tool/bin/poetry export" in installs(found, needs)
-    assert "uv tool run -q --from 'poetry==2.1.3' --with poetry-plugin-export poetry export" in "".join(
-        slug(needs, (), {}).dependencies
-    )
+    found_slug = slug(BOOKWORM, needs, (), {})
+    assert found_slug.dependencies[1].startswith("poetry export --only main")
+    assert [(tool.name, tool.stays, tool.made_with) for tool in found_slug.tools] == [
+        ("poetry 2.1.3", False, ("python 3.11",))
+    ]
+    assert "'poetry==2.1.3' 'poetry-plugin-export'" in found_slug.tools[0].commands[1]
+
+
+def test_a_lock_that_does_not_say_what_made_it_gets_versions_that_stand_here(tmp_path: Path) -> None:
+    """Bites: what is shared by all apps, and made once, as whatever was newest on that day."""
+    for files in ({"poetry.lock": "", "pyproject.toml": ""}, {"Pipfile.lock": PIPFILE, "Pipfile": ""}):
+        needs, _ = find(source(tmp_path, files))
+        (tmp_path / "poetry.lock").unlink(missing_ok=True)
+        assert needs is not None and needs.tool is not None
+        assert all("==" in one for one in needs.tool.packages)
