@@ -16,7 +16,7 @@ from pathlib import Path
 import paasd
 from paasd.adapters.process_dynos import DynoFolder, new_folder
 from paasd.adapters.process_launch import Launcher
-from paasd.adapters.process_machine import python
+from paasd.adapters.process_machine import not_installed, python
 from paasd.adapters.process_run import Runner, environment
 from paasd.adapters.process_sandbox import View
 from paasd.adapters.process_shells import ProcessShell, listening
@@ -34,6 +34,10 @@ NEEDS_DOCKER = (
     "This app needs the Docker engine: it builds by a Dockerfile, or by buildpacks or tools that only images have, "
     "and this paasd runs dynos as plain processes. Push to one that was started with --engine docker, or, if the app "
     "builds by its requirements.txt or package.json as well, remove the Dockerfile."
+)
+NOT_INSTALLED = (
+    " !     The Aptfile asks for {names}, which this machine has not: apps run on its own system here, and no build "
+    "installs there. Its operator can: apt-get install {names}\n"
 )
 SERVER = Path(paasd.__file__).parent.parent / "deploy" / "setup" / "static" / "serve.py"
 NO_SERVER = (
@@ -97,6 +101,8 @@ class Builder:
         deps: Path | None = None
         if slug.static and not SERVER.exists():
             raise BuildFailed(NO_SERVER)
+        if missing := await asyncio.to_thread(not_installed, slug.packages):
+            await output(NOT_INSTALLED.format(names=" ".join(missing)).encode())
         keys.update(map(key_of, slug.tools))  # before they are looked for: nobody removes them now
         if slug.dependencies or slug.static:
             deps = await self._dependencies(source, recipe, slug, keys, output)
@@ -109,7 +115,6 @@ class Builder:
             keys.add(key)
             await asyncio.to_thread(self._settle, place.app, self._slugs.layer(app_id, key))
         size += await asyncio.to_thread(tree_size, deps) if deps is not None else 0
-        await output(f"-----> Slug of {size / 1e6:.1f} MB\n".encode())
         name = deps.name if deps is not None else None
         tools = {key_of(tool): tool.path if tool.stays else "" for tool in slug.tools}
         return Slug(app_id, recipe.build_id, now(), size, key, name, slug.path, slug.env, slug.static, tools)

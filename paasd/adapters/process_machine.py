@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from paasd.adapters.process_run import BASE_PATH
@@ -26,6 +27,28 @@ def stacks() -> Stacks:
     found = _version(node) if node is not None else None
     nodes = {found[1]: found[0]} if found is not None else {}
     return Stacks((Stack(NAME, f"{ours[1]}.{ours[2]}"),) if ours is not None else (), nodes)
+
+
+def not_installed(packages: Sequence[str]) -> list[str]:
+    """Those of Debian's packages that this machine has not; all where there is nobody to ask."""
+    names = [name.partition("=")[0] for name in packages]  # as an Aptfile may name a version
+    if not names:
+        return []
+    asked = [
+        "dpkg-query",
+        "--show",
+        "--showformat",
+        "${db:Status-Status} ${Package} ${binary:Package}\\n",
+        "--",
+        *names,
+    ]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return list(packages)
+    words = [line.split() for line in done.stdout.splitlines() if line.startswith("installed ")]
+    there = {word for line in words for word in line[1:3]}
+    return [name for name in dict.fromkeys(names) if name not in there]
 
 
 def _version(program: str) -> re.Match[str] | None:

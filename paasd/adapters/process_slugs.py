@@ -64,7 +64,8 @@ class Slug:
 
     def artifact(self) -> Artifact:
         """As the port tells it."""
-        return Artifact(self.name, self.app_id, self.build_id, self.size, datetime.fromisoformat(self.created_at))
+        created_at = datetime.fromisoformat(self.created_at)
+        return Artifact(self.name, self.app_id, self.build_id, self.size, created_at, "Slug")
 
 
 class Slugs:

@@ -1,17 +1,17 @@
 """What turns a source into a build recipe. Builders are asked in order; the first to take it plans the build."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from paasd.builders import buildpacks, dockerfile, node, python, static
-from paasd.builders.assemble import secret_files
+from paasd.builders.assemble import apt_packages, secret_files
 from paasd.builders.heroku_yml import read_heroku_yml, with_setup
 from paasd.builders.recipe import Recipe, learn
 from paasd.builders.source import Source
 from paasd.domain.app_json import AppJson, parse_app_json
 from paasd.domain.errors import BuildFailed
-from paasd.domain.manifest import ADVICE, read_manifest
+from paasd.domain.manifest import ADVICE, parse_procfile, read_manifest
 from paasd.domain.release import ProcessTypes
 from paasd.domain.slug import SlugRecipe
 from paasd.domain.stack import COMPILERS
@@ -19,7 +19,8 @@ from paasd.domain.stack import COMPILERS
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a source is built, `root` being the directory of it. `reasons` are lines for the build log."""
+    """How a source is built, `root` being the directory of it. `reasons` are lines for the build log, `declared` are
+    the types that its Procfile names."""
 
     root: Path
     builder: str
@@ -33,6 +34,18 @@ class Plan:
     learns: bool = False
     app: AppJson = field(default_factory=AppJson)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    declared: tuple[str, ...] = ()
+
+    def told_types(self) -> str:
+        """For the build log: which process types there are, and by whom."""
+        every = [*self.processes.commands, *(["release"] if self.processes.release else [])]
+        own = [one for one in every if one in self.declared]
+        others = [one for one in every if one not in self.declared]
+        lines = [
+            *([f"Procfile declares types -> {', '.join(own)}"] if own else []),
+            *([f"Default types -> {', '.join(others)}"] if others else []),
+        ]
+        return "-----> Discovering process types\n" + "".join(f"       {line}\n" for line in lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,8 @@ BUILDERS: tuple[Builder, ...] = (
     Builder("static", static.LOOKS_FOR, static.plan),
 )
 SUBDIRECTORY = "PROJECT_PATH"
+SIGNS = ("Dockerfile", "requirements.txt", "uv.lock", "poetry.lock", "Pipfile.lock", "package.json", "Procfile")
+FOLDERS_DEEP, FOLDERS_MAX = 3, 100
 UNKNOWN = ""  # the process type of an app whose build tells them
 
 
@@ -83,7 +98,8 @@ def detect(source: Source) -> Plan:
             unheeded = [f"heroku.yml: {words}." for words in (manifest.unheeded if manifest is not None else ())]
             return make_plan(source, builder, replace(recipe, warnings=(*unheeded, *recipe.warnings)), app, place)
     where = f"in {place}" if place else "at the repository's top"
-    hint = "" if place else f"; if the app is in a folder, name it: heroku config:set {SUBDIRECTORY}=folder"
+    folder = next(folders_of_apps(source), "folder")
+    hint = "" if place else f"; if the app is in a folder, name it: heroku config:set {SUBDIRECTORY}={folder}"
     raise BuildFailed(
         f"Nothing here can be built. Looked {where} for {', '.join(builder.looks_for for builder in BUILDERS)}: "
         f"none is there{hint}."
@@ -121,10 +137,11 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
             *(f"app.json: {words}." for words in app.unheeded),
             *recipe.warnings,
         ),
-        slug=recipe.slug,
+        slug=replace(recipe.slug, packages=apt_packages(source)) if recipe.slug is not None else None,
         learns=recipe.learns,
         app=app,
         secrets=secret_files({name: source.config[name] for name in source.secrets}),
+        declared=tuple(parse_procfile(source.text("Procfile") or "")),
     )
 
 
@@ -142,6 +159,15 @@ def missing(source: Source, app: AppJson) -> tuple[str, ...]:
     return (
         (f"app.json asks for config vars that are not set: heroku config:set {'=… '.join(absent)}=…",) if absent else ()
     )
+
+
+def folders_of_apps(source: Source) -> Iterator[str]:
+    """Folders of a source, the topmost first, that a builder would take: for whoever forgot to name one."""
+    level = [PurePosixPath()]
+    for _ in range(FOLDERS_DEEP):
+        found = [path / name for path in level for name in source.folders(path)][:FOLDERS_MAX]
+        yield from (str(path) for path in found if any(source.has(f"{path}/{name}") for name in SIGNS))
+        level = found
 
 
 def below(source: Source, app: AppJson) -> tuple[Source, str]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from paasd.domain.errors import BuildFailed
 from paasd.domain.stack import Stacks
 
 TEXT_BYTES = 256 * 1024
+INSTALLED = "node_modules"
 LOCK_BYTES = 32 * 1024 * 1024
 
 
@@ -35,6 +36,15 @@ class Source:
     def has(self, name: str) -> bool:
         """Whether there is a file of that name."""
         return (self.root / name).is_file()
+
+    def folders(self, path: PurePosixPath) -> list[str]:
+        """The names of a folder's own folders, no links, and nothing hidden or installed."""
+        found = sorted((self.root / path).iterdir())
+        return [
+            one.name
+            for one in found
+            if one.is_dir() and not one.is_symlink() and one.name[0] != "." and one.name != INSTALLED
+        ]
 
 
 def read_text(source: Path, name: str, *, limit: int = TEXT_BYTES) -> str | None:

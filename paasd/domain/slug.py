@@ -31,7 +31,8 @@ class SlugRecipe:
     (None: of the whole source). Where they are installed is $DEPS; `path` are folders of it that are put on the PATH,
     `env` what commands and dynos see beside, `{deps}` standing for that place. $PYTHON is an interpreter, and uv is on
     the PATH, and so are the `tools`. `made_with` names versions of what installs: others make the dependencies anew.
-    `static`: the server of static files is one of them.
+    `static`: the server of static files is one of them. `packages` of the system's (an Aptfile's) are asked for, and
+    can't be installed for one app.
     """
 
     depends_on: tuple[str, ...] | None = ()
@@ -42,3 +43,4 @@ class SlugRecipe:
     static: bool = False
     made_with: tuple[str, ...] = ()
     tools: tuple[SlugTool, ...] = ()
+    packages: tuple[str, ...] = ()

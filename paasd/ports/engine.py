@@ -51,6 +51,7 @@ class Artifact:
     build_id: str
     size: int
     created_at: datetime
+    kind: str = "Image"  # what it is to people: "Image", "Slug"
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,14 +262,15 @@ class Builds:
         artifact = await self._engine.build(plan.root, recipe, self._telling_begin(keeping(printed, output)))
         plan = with_learnt(plan, bytes(printed))
         await self._failpoints.reach("built")
-        types = ", ".join([*plan.processes.commands, *(["release"] if plan.processes.release else [])])
-        await output(f"-----> Discovering process types\n       Procfile declares types -> {types}\n".encode())
-        await output(f"-----> Image {artifact.name[:19]}, {artifact.size / 1e6:.0f} MB\n".encode())
+        await output(plan.told_types().encode())
+        megabytes, kind = artifact.size / 1e6, artifact.kind
+        await output(f"-----> {kind} {artifact.name[:19]}, {megabytes:.{0 if megabytes >= 10 else 1}f} MB\n".encode())
         if artifact.size > LARGE_BYTES:
             words = (
                 f"larger than {LARGE_BYTES / 1e6:.0f} MB: it takes long to start and fills the disk; see what is in it"
             )
-            await output(f" !     The image is {words} (a .dockerignore leaves things out)\n".encode())
+            remedy = " (a .dockerignore leaves things out)" if kind == "Image" else ""
+            await output(f" !     The {kind.lower()} is {words}{remedy}\n".encode())
         return plan, artifact
 
     def _telling_begin(self, output: Write) -> Write:

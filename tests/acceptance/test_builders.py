@@ -45,7 +45,7 @@ def test_buildpacks_of_the_repository(opened: Open) -> None:
     assert "Greeting app detected by ./greeting" in said
     assert "Built 1 times, with in sight" in said
     assert "Serving what greeting made" in said
-    assert "Procfile declares types -> web, clock" in said
+    assert "Default types -> web, clock" in said
     assert shop.get() == (200, "Hello of two buildpacks\n")
     assert shop.get("/by.txt") == (200, "by greeting\n")
     assert "yes" in shop.shell.run("paas", "run", "-a", shop.name, "echo $GREETED")
@@ -143,7 +143,7 @@ def test_a_dockerfile_that_heroku_yml_names_in_a_folder_that_project_path_names(
     assert "Building apps/web (PROJECT_PATH)" in said
     assert "Building by docker/Own, as heroku.yml says (build.docker)" in said
     assert "remote: migrated" in said
-    assert "Procfile declares types -> web, worker, release" in said or "worker, web, release" in said
+    assert "Default types -> worker, web, release" in said
     assert shop.get()[0] == 200
 
 

@@ -138,6 +138,14 @@ async def test_a_dyno_s_files_are_not_copied(bench: Bench, tmp_path: Path) -> No
     assert await said(bench, artifact.name, "cat app.py") == b"1"
 
 
+async def test_system_packages_that_are_not_here_are_said(bench: Bench, tmp_path: Path) -> None:
+    """Bites: an Aptfile passed over without a word, and an app that ends where it misses what it asked for."""
+    log = Log()
+    await bench.engine.build(tmp_path, recipe(bench, SlugRecipe(packages=("no-such-package", "dpkg"))), log)
+    assert " !     The Aptfile asks for no-such-package" in log.text
+    assert "Its operator can: apt-get install no-such-package" in log.text
+
+
 async def test_links_and_modes_arrive(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "run").write_text("#!/bin/sh\necho ran\n")

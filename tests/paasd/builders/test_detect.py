@@ -57,6 +57,30 @@ def test_heroku_yml_s_setup_counts_whoever_builds_and_what_is_not_used_of_it_is_
     )
 
 
+def test_the_log_tells_by_whom_there_is_a_process_type(tmp_path: Path) -> None:
+    """Bites: "Procfile declares types" of an app that has no Procfile."""
+    found = plan(tmp_path, {"Dockerfile": "FROM x\n"})
+    assert found.told_types() == "-----> Discovering process types\n       Default types -> web\n"
+    found = plan(tmp_path, {"Procfile": "worker: work\nrelease: migrate\n"})
+    assert found.told_types().splitlines()[1:] == [
+        "       Procfile declares types -> worker, release",
+        "       Default types -> web",
+    ]
+
+
+def test_system_packages_are_known_to_engines_without_images(tmp_path: Path) -> None:
+    found = plan(tmp_path, {"requirements.txt": "", "Procfile": "web: serve", "Aptfile": "libpq-dev # for psycopg\n"})
+    assert found.slug is not None and found.slug.packages == ("libpq-dev",)
+
+
+def test_the_folder_that_was_meant_is_named(tmp_path: Path) -> None:
+    """Bites: "name it: PROJECT_PATH=folder", where there is one that it can only be."""
+    files = {"README.md": "", "node_modules/a/package.json": "", ".git2/x/Dockerfile": "", "apps/web/package.json": ""}
+    (tmp_path / "aaa").symlink_to("apps")
+    with pytest.raises(BuildFailed, match=r"heroku config:set PROJECT_PATH=apps/web\.$"):
+        plan(tmp_path, files)
+
+
 def test_requirements_are_built_on_the_stack(tmp_path: Path) -> None:
     app_json = '{"healthchecks": {"web": {"path": "/ok"}}}'
     found = plan(tmp_path, {"requirements.txt": "flask\n", "Procfile": "web: serve", "app.json": app_json})
