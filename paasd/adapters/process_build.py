@@ -20,7 +20,7 @@ from paasd.adapters.process_machine import not_installed, python
 from paasd.adapters.process_run import Runner, environment
 from paasd.adapters.process_sandbox import View
 from paasd.adapters.process_shells import ProcessShell, listening
-from paasd.adapters.process_slugs import Slug, Slugs, give, now, tree_key, tree_size
+from paasd.adapters.process_slugs import Slug, Slugs, Used, give, now, tree_key, tree_size
 from paasd.adapters.process_tools import Tools, key_of
 from paasd.adapters.process_tree import copy_tree
 from paasd.domain.dyno import Exit, Limits
@@ -67,25 +67,44 @@ class Builder:
         self._launcher = launcher
         self._uv = uv
         self._memory = memory
-        self.wanted: dict[str, set[str]] = {}
+        self.wanted: dict[str, Used] = {}
+        self._noted = Used()  # of artifacts kept since somebody began to read all of them
+        self._turn = asyncio.Lock()
 
     async def delete(self, artifact: str) -> None:
-        """And what nothing else was made of, but what builds under way have."""
-        spared = set[str]().union(*self.wanted.values())
-        await asyncio.to_thread(self._slugs.delete, artifact, spared)
-        kept = {key for slug in self._slugs.all() for key in slug.tools}
-        for folder in self._tools.forget(kept.union(*self.wanted.values())):
+        """And what nothing else was made of, but what builds under way have.
+
+        To read all artifacts takes a while, in which others may come: they are noted. What is to go is then out of
+        sight before anybody can look again: no build finds a layer that is gone a moment later.
+        """
+        async with self._turn:
+            slug = self._slugs.find(artifact)
+            if slug is None:
+                return
+            self._noted = Used()
+            used = await asyncio.to_thread(self._slugs.used, without=slug.name)
+            for each in (self._noted, *self.wanted.values()):
+                used.layers.update(each.layers)
+                used.tools.update(each.tools)
+            gone = [*self._slugs.delete(slug, used), *self._tools.forget(used.tools)]
+        for folder in gone:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def keep(self, slug: Slug, name: str) -> Artifact:
+        """An artifact from now on."""
+        self._noted.layers.update((slug.app_id, key) for key in (slug.app, slug.deps) if key is not None)
+        self._noted.tools.update(slug.tools)
+        return self._slugs.keep(slug, name)
 
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
         """Raises BuildFailed with the failing command, or when it took longer than the recipe allows."""
         if recipe.slug is None:
             raise BuildFailed(NEEDS_DOCKER)
-        keys = self.wanted.setdefault(recipe.build_id, set())
+        wanted = self.wanted.setdefault(recipe.build_id, Used())
         try:
             async with asyncio.timeout(recipe.timeout):
-                slug = await self._make(source, recipe, recipe.slug, keys, output)
-            return self._slugs.keep(slug, recipe.name)
+                slug = await self._make(source, recipe, recipe.slug, wanted, output)
+            return self.keep(slug, recipe.name)
         except TimeoutError as error:
             raise BuildFailed(
                 f"The build took longer than {recipe.timeout:g} seconds and was stopped; "
@@ -94,7 +113,7 @@ class Builder:
         finally:
             del self.wanted[recipe.build_id]
 
-    async def _make(self, source: Path, recipe: BuildSpec, slug: SlugRecipe, keys: set[str], output: Write) -> Slug:
+    async def _make(self, source: Path, recipe: BuildSpec, slug: SlugRecipe, wanted: Used, output: Write) -> Slug:
         app_id = recipe.app_id
         self._slugs.folder(app_id)
         user = self._slugs.user(app_id)
@@ -103,16 +122,16 @@ class Builder:
             raise BuildFailed(NO_SERVER)
         if missing := await asyncio.to_thread(not_installed, slug.packages):
             await output(NOT_INSTALLED.format(names=" ".join(missing)).encode())
-        keys.update(map(key_of, slug.tools))  # before they are looked for: nobody removes them now
+        wanted.tools.update(map(key_of, slug.tools))  # before they are looked for: nobody removes them now
         if slug.dependencies or slug.static:
-            deps = await self._dependencies(source, recipe, slug, keys, output)
+            deps = await self._dependencies(source, recipe, slug, wanted, output)
         stay = await self._shared(recipe, [tool for tool in slug.tools if tool.stays], output)
         async with self._place(f"{recipe.build_id}-app", user) as place:
             await asyncio.to_thread(copy_tree, str(source), str(place.app), *(user or (None, None)))
             for command in slug.commands:
                 await self._run(place, command, recipe, slug, deps, stay, [place.app], output)
             key, size = await asyncio.to_thread(tree_key, place.app)
-            keys.add(key)
+            wanted.layers.add((app_id, key))
             await asyncio.to_thread(self._settle, place.app, self._slugs.layer(app_id, key))
         size += await asyncio.to_thread(tree_size, deps) if deps is not None else 0
         name = deps.name if deps is not None else None
@@ -134,7 +153,7 @@ class Builder:
         return [await self._tools.ensure(tool, partial(install, tool), output) / tool.path for tool in tools]
 
     async def _dependencies(
-        self, source: Path, recipe: BuildSpec, slug: SlugRecipe, keys: set[str], output: Write
+        self, source: Path, recipe: BuildSpec, slug: SlugRecipe, wanted: Used, output: Write
     ) -> Path:
         """The layer; its commands run where it will stay, since what is installed knows its own place."""
         user = self._slugs.user(recipe.app_id)
@@ -145,7 +164,7 @@ class Builder:
             more += [key_of(tool) for tool in slug.tools]
             key, _ = await asyncio.to_thread(tree_key, place.app, *more)
             layer = self._slugs.layer(recipe.app_id, key)
-            keys.add(key)
+            wanted.layers.add((recipe.app_id, key))
             if (layer / ".whole").exists():
                 await output(b"-----> Using the dependencies of the build before: what they are made of is the same\n")
                 return layer

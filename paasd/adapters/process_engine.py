@@ -141,7 +141,8 @@ class ProcessEngine:
             )
         await output(f"-----> Like {image[:200]}\n".encode())
         self._slugs.folder(recipe.app_id)
-        return self._slugs.keep(replace(slug, build_id=recipe.build_id, created_at=now()), recipe.name)
+        assert self._builder is not None
+        return self._builder.keep(replace(slug, build_id=recipe.build_id, created_at=now()), recipe.name)
 
     async def artifacts(self) -> Sequence[Artifact]:
         """All artifacts that this home's builds made."""

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ TOO_MANY = (
     f"This home has had {USERS_OF_HOME - 1:,} apps, each with a user of its own, and has no more; begin another home."
 )
 DIGEST = "sha256:"
+GONE = ".gone-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,14 @@ class Slug:
         """As the port tells it."""
         created_at = datetime.fromisoformat(self.created_at)
         return Artifact(self.name, self.app_id, self.build_id, self.size, created_at, "Slug")
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What must not go: (app id, key) of layers, keys of shared tools."""
+
+    layers: set[tuple[str, str]] = field(default_factory=set)
+    tools: set[str] = field(default_factory=set)
 
 
 class Slugs:
@@ -123,23 +132,23 @@ class Slugs:
         if names.get(name) != artifact:
             write_json(self._root / "names.json", {**names, name: artifact})
 
-    def delete(self, artifact: str, spared: Collection[str]) -> None:
-        """And the layers that nothing else has, but those `spared`. Walks folders."""
-        slug = self.find(artifact)
-        if slug is None:
-            return
+    def used(self, *, without: str) -> Used:
+        """By all artifacts but one, given by its own name. Reads all of them."""
+        others = [slug for slug in self.all() if slug.name != without]
+        layers = {(slug.app_id, key) for slug in others for key in (slug.app, slug.deps) if key is not None}
+        return Used(layers, {key for slug in others for key in slug.tools})
+
+    def delete(self, slug: Slug, used: Used) -> list[Path]:
+        """An artifact, and those of its app's layers that are not `used`: nobody finds them any more. The folders that
+        are to be removed by whoever has the time; what a killed daemon left of such is among the next."""
         names = {name: digest for name, digest in self._names().items() if digest != slug.name}
         write_json(self._root / "names.json", names)
         self._file(slug.name).unlink(missing_ok=True)
-        self._sweep(slug.app_id, spared)
-
-    def _sweep(self, app_id: str, spared: Collection[str]) -> None:
-        used = {key for slug in self.all() if slug.app_id == app_id for key in (slug.app, slug.deps)}
-        for folder in (self._root / "apps" / app_id / "layers").glob("[!.]*"):
-            if folder.name not in used and folder.name not in spared:
-                gone = folder.with_name(f".gone-{os.urandom(8).hex()}")
-                folder.rename(gone)
-                shutil.rmtree(gone, ignore_errors=True)
+        layers = self._root / "apps" / slug.app_id / "layers"
+        for folder in layers.glob("[!.]*"):
+            if (slug.app_id, folder.name) not in used.layers:
+                folder.rename(folder.with_name(f"{GONE}{os.urandom(8).hex()}"))
+        return sorted(layers.glob(f"{GONE}*"))
 
     def _file(self, artifact: str) -> Path:
         return self._root / "artifacts" / f"{artifact.removeprefix(DIGEST)}.json"

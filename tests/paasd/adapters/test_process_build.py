@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from paasd.adapters.process_engine import ProcessEngine
+from paasd.adapters.process_slugs import Slug, now
 from paasd.domain.dyno import DynoKind
 from paasd.domain.errors import BuildFailed
 from paasd.domain.slug import STATIC_SERVER, SlugRecipe
@@ -144,6 +147,34 @@ async def test_system_packages_that_are_not_here_are_said(bench: Bench, tmp_path
     await bench.engine.build(tmp_path, recipe(bench, SlugRecipe(packages=("no-such-package", "dpkg"))), log)
     assert " !     The Aptfile asks for no-such-package" in log.text
     assert "Its operator can: apt-get install no-such-package" in log.text
+
+
+async def test_a_layer_that_a_build_has_just_taken_does_not_go_with_an_older_artifact(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """While all artifacts are read to see what is used, a build ends that found its layers there. Bites: an app whose
+    dynos have no files, from its next start on; broken by `Builder.keep` that notes nothing."""
+    assert isinstance(bench.engine, ProcessEngine)
+    (tmp_path / "app.py").write_text("1")
+    slug = SlugRecipe((), ('echo kept > "$DEPS/file"',), env={"PLACE": "{deps}"})
+    older = await bench.engine.build(tmp_path, recipe(bench, slug), Log())
+    slow = bench.engine._root / "artifacts" / f"{'f' * 64}.json"
+    os.mkfifo(slow)  # who reads it waits for somebody to write
+    deleting = asyncio.create_task(bench.engine.delete_artifact(older.name))
+
+    async def opened() -> int:
+        with contextlib.suppress(OSError):
+            return os.open(slow, os.O_WRONLY | os.O_NONBLOCK)
+        return 0
+
+    writer = await eventually(opened)
+    newer = await bench.engine.build(tmp_path, recipe(bench, slug), Log())
+    os.write(writer, json.dumps(Slug("other", "b", now(), 1, None, None).content()).encode())
+    os.close(writer)
+    await deleting
+    slow.unlink()
+    assert [each.name for each in await bench.engine.artifacts()] == [newer.name]
+    assert await said(bench, newer.name, 'cat app.py "$PLACE/file"') == b"1kept\n"
 
 
 async def test_links_and_modes_arrive(bench: Bench, tmp_path: Path) -> None:
