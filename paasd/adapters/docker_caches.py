@@ -12,8 +12,9 @@ from typing import Any
 
 from paasd.adapters.docker_api import DockerApi, Refused, sensible
 from paasd.domain.errors import EngineUnavailable
+from paasd.domain.stack import SHARED
 
-WHOSE = re.compile(r"/var/cache/paasd/([0-9a-f-]{36})\b")
+WHOSE = re.compile(rf"/var/cache/paasd/([0-9a-f-]{{36}}|{SHARED})\b")
 LOOKS, LOOK_SECONDS = 100, 0.2
 DF_SECONDS = 120.0  # it measures each layer
 ROUNDS = 20  # a record goes only after those that stand on it

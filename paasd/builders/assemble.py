@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from paasd.builders.source import Source
 from paasd.domain.errors import BuildFailed
-from paasd.domain.stack import Stack
+from paasd.domain.stack import Packages, Stack
 
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?")
 APTFILE = "Aptfile"
@@ -60,7 +60,7 @@ def _text(source: Source, stack: Stack, parts: Sequence[Part], *, buildkit: bool
         [
             *(dict.fromkeys(part.stages for part in parts) if buildkit else ()),
             f"FROM {stack.image}\nUSER root\n",  # whose folder is /app
-            _compilers() if source.compiles else "",
+            _compilers() if source.packages is Packages.COMPILERS else "",
             *dict.fromkeys(part.tools for part in parts),
             f"ENV {env}\n",
             _apt(source, buildkit=buildkit),

@@ -14,7 +14,6 @@ from paasd.domain.errors import BuildFailed
 from paasd.domain.manifest import ADVICE, parse_procfile, read_manifest
 from paasd.domain.release import ProcessTypes
 from paasd.domain.slug import SlugRecipe
-from paasd.domain.stack import COMPILERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
     return Plan(
         root=source.root,
         builder=builder.name,
-        stack=f"{recipe.stack}{COMPILERS}" if source.compiles and recipe.stack is not None else recipe.stack,
+        stack=f"{recipe.stack}{source.packages.value}" if recipe.stack is not None else None,
         processes=processes,
         dockerfile=recipe.dockerfile,
         dockerfile_classic=recipe.dockerfile_classic,

@@ -11,14 +11,16 @@ from paasd.builders.assemble import copy
 from paasd.builders.requirements import REQUIREMENTS, included, lines_of
 from paasd.builders.source import LOCK_BYTES, Source
 from paasd.builders.stack import UV_IMAGE
+from paasd.builders.wheels import plain_lock, plain_project, plain_requirements
 from paasd.domain.errors import BuildFailed
 from paasd.domain.slug import SlugRecipe, SlugTool
-from paasd.domain.stack import Stack
+from paasd.domain.stack import SHARED, Packages, Stack
 
 # ARG, not ENV: these are for the installation only, and the image's own environment stays the app's.
-# The cache is the app's own: what one app's build puts there, wheels included, no other app installs.
-ARGS = """ARG UV_CACHE_DIR=/var/cache/paasd/%(app_id)s/uv
-ARG UV_LINK_MODE=copy
+# A cache is the app's own: what one app's build puts there, wheels included, no other app installs. But for wheels that
+# uv alone put there, with no code of anybody's beside it (`wheels`): these all apps share.
+OWN = "ARG UV_CACHE_DIR=/var/cache/paasd/%(app_id)s/uv\n"
+ARGS = """ARG UV_LINK_MODE=copy
 ARG UV_NO_PROGRESS=1
 ARG UV_SYSTEM_CERTS=1
 ARG UV_PROJECT_ENVIRONMENT=/opt/venv
@@ -29,6 +31,14 @@ RUN = f"""RUN %(mount)s--mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/
     --mount=type=cache,id=paasd-uv-%(app_id)s,target=/var/cache/paasd/%(app_id)s/uv,sharing=shared \\
     : /var/cache/paasd/%(app_id)s && %(command)s
 """
+SHARED_ARG = f"ARG UV_CACHE_DIR=/var/cache/paasd/{SHARED}\n"
+SHARED_RUN = f"""RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
+    --mount=type=cache,id=paasd-{SHARED},target=/var/cache/paasd/{SHARED},sharing=shared \\
+    : /var/cache/paasd/%(app_id)s && %(command)s
+"""
+# Of the stack's interpreter, without its site: one of the environment would run what packages have put there.
+COMPILE = "/usr/bin/python3 -I -S -m compileall -qq -j 0 /opt/venv/lib"
+WHEELS_ONLY = "uv pip install --no-config --no-build --no-compile-bytecode"
 VENV = "uv venv -q --python /usr/bin/python3 /opt/venv"
 PIP = "RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -q %s\n"
 INSTALL = "uv pip install --compile-bytecode"
@@ -41,6 +51,11 @@ RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
     uv venv -q --python /usr/bin/python3 /opt/tool && uv pip install -q --no-cache --compile-bytecode %(packages)s
 """
 STAGE_MOUNT = "--mount=type=bind,from=tool,source=/opt/tool,target=/opt/tool "
+# A lock says where each file is; taken by name and hash, they come from the index itself.
+EXPORT = (
+    "UV_CACHE_DIR=/tmp/uv uv export -q --locked --no-default-groups --no-emit-project -o /tmp/requirements.txt"
+    f" && {WHEELS_ONLY} --require-hashes -r /tmp/requirements.txt && rm -rf /tmp/uv /tmp/requirements.txt"
+)
 LISTED = '"${TMPDIR:-/tmp}/requirements.txt"'
 POETRY = ("poetry==2.5.1", "poetry-plugin-export==1.10.1")  # for a lock that does not say which made it
 PIPENV = ("pipenv==2026.10.3",)
@@ -81,7 +96,8 @@ class Needs:
     """`file` says what is needed, `command` brings it once a virtual environment is there, and `reads` these files
     (None: all of the source). `own` brings the project itself, once its source is there.
 
-    `tool` runs before `command`. `packages` are normalised names; `pip` are pip's arguments for the same, where it can;
+    `shared` does the same out of the wheels that all apps share, "" where that is not to be. `tool` runs before
+    `command`. `packages` are normalised names; `pip` are pip's arguments for the same, where it can;
     `requires` is the range of Python versions that the project asks for, "" for none.
     """
 
@@ -93,6 +109,7 @@ class Needs:
     pip: str | None = None
     requires: str = ""
     tool: Tool | None = None
+    shared: str = ""
 
 
 def stage(stack: Stack, needs: Needs) -> str:
@@ -104,11 +121,15 @@ def stage(stack: Stack, needs: Needs) -> str:
 
 def installs(source: Source, needs: Needs) -> str:
     """The Dockerfile's lines that bring what is needed."""
+    args = ARGS + OWN % {"app_id": source.app_id}
+    own = WHOLE + _run(source, needs.own) if needs.own is not None else ""
+    if needs.shared and source.packages is Packages.WHEELS and not source.secrets:
+        # Not beside config vars of its owner's, which could load code (LD_PRELOAD) or set uv's own options.
+        run = SHARED_RUN % {"app_id": source.app_id, "command": f"{VENV} && {needs.shared} && {COMPILE}"}
+        return ARGS + SHARED_ARG + _copies(needs) + run + (OWN % {"app_id": source.app_id} + own if own else "")
     told = "" if needs.tool is None else f"/opt/tool/bin/{needs.tool.name} {needs.tool.arguments} && "
     mount = "" if needs.tool is None else STAGE_MOUNT
-    lines = ARGS % {"app_id": source.app_id} + _copies(needs)
-    lines += _run(source, f"{VENV} && {told}{needs.command}", mount)
-    return lines + (WHOLE + _run(source, needs.own) if needs.own is not None else "")
+    return args + _copies(needs) + _run(source, f"{VENV} && {told}{needs.command}", mount) + own
 
 
 def classic_installs(needs: Needs) -> str | None:
@@ -209,7 +230,8 @@ def _uv_lock(source: Source) -> Needs | None:
     if _needs_source(document, lock):
         return Needs("uv.lock", None, sync, packages, requires=requires)
     reads, own = ("pyproject.toml", "uv.lock"), sync if is_package(document) else None
-    return Needs("uv.lock", reads, f"{sync} --no-install-project", packages, own, requires=requires)
+    shared = EXPORT if plain_project(document) and plain_lock(lock) else ""
+    return Needs("uv.lock", reads, f"{sync} --no-install-project", packages, own, requires=requires, shared=shared)
 
 
 def _needs_source(document: dict[str, Any], lock: dict[str, Any]) -> bool:
@@ -228,13 +250,16 @@ def _requirements(source: Source) -> Needs | None:
     packages = names(lines)
     old = "setuptools" not in packages and any(OLD_GUNICORN.match(line) for line in lines)
     arguments = f"-r {REQUIREMENTS}{OLD_SETUPTOOLS if old else ''}"
+    files = included(source.root, REQUIREMENTS, text, ())
+    plain = files is not None and plain_requirements(source.text(name) or "" for name in files)
     return Needs(
         REQUIREMENTS,
-        included(source.root, REQUIREMENTS, text, ()),
+        files,
         f"{INSTALL} {arguments}",
         packages,
         pip=arguments,
         requires=requires_python(project(source)),
+        shared=f"{WHEELS_ONLY} {arguments}" if plain else "",
     )
 
 
@@ -284,7 +309,9 @@ def _pyproject(source: Source) -> Needs | None:
     requires = requires_python(document)
     if is_package(document):
         return Needs("pyproject.toml", None, f"{INSTALL} .", packages, pip=".", requires=requires)
-    return Needs("pyproject.toml", ("pyproject.toml",), f"{INSTALL} -r pyproject.toml", packages, requires=requires)
+    shared = f"{WHEELS_ONLY} -r pyproject.toml" if plain_project(document) else ""
+    reads = ("pyproject.toml",)
+    return Needs("pyproject.toml", reads, f"{INSTALL} -r pyproject.toml", packages, requires=requires, shared=shared)
 
 
 def _setup(_source: Source) -> Needs | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from paasd.domain.errors import BuildFailed
-from paasd.domain.stack import Stacks
+from paasd.domain.stack import Packages, Stacks
 
 TEXT_BYTES = 256 * 1024
 INSTALLED = "node_modules"
@@ -26,7 +26,7 @@ class Source:
     stacks: Stacks = field(default_factory=Stacks)
     secrets: tuple[str, ...] = ()  # names of config vars that the build may see
     strict: bool = False  # a version that no stack has is an error
-    compiles: bool = False  # packages of it have to be compiled
+    packages: Packages = Packages.WHEELS  # as far as is known from the build before
     aliases: Mapping[str, str] = field(default_factory=dict)  # what is taken for a base image of that name
 
     def text(self, name: str, *, limit: int = TEXT_BYTES) -> str | None:

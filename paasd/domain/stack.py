@@ -3,14 +3,32 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 PYTHONS: Mapping[str, str] = {"bookworm": "3.11", "trixie": "3.13", "forky": "3.14"}
 DEFAULT = "bookworm"
-COMPILERS = "+compilers"
-"""Ends how the stack of a build is recorded that needed them, so that the next begins with them."""
 NODES = ("24", "22", "20")
 
+SHARED = "wheels"
+"""Whose the cache is that all apps share, where an app's id stands otherwise."""
+
 Version = tuple[int, ...]
+
+
+class Packages(Enum):
+    """What an app's packages take: wheels alone, building some from their source, or compilers for that.
+
+    The value ends how the stack of a build is recorded that needed it, so that the next begins with that.
+    """
+
+    WHEELS = ""
+    SDISTS = "+sdists"
+    COMPILERS = "+compilers"
+
+
+def packages_of(label: str) -> Packages:
+    """What a build took, by its recorded stack."""
+    return next((one for one in Packages if one.value and label.endswith(one.value)), Packages.WHEELS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,10 @@ class Engine(Protocol):
         ...
 
     async def cache_sizes(self) -> Mapping[str, int]:
-        """Bytes that builds keep for the next ones, by app id; other homes' apps may be among them."""
+        """Bytes that builds keep for the next ones, by app id; other homes' apps may be among them.
+
+        `SHARED` of paasd.domain.stack is what all apps share, which can be purged as an app's own.
+        """
         ...
 
     async def purge_cache(self, app_id: str) -> int:

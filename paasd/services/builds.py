@@ -21,7 +21,7 @@ from paasd.domain.errors import BuildFailed, Conflict, DeployCancelled, DeployFa
 from paasd.domain.manifest import with_known_sizes
 from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus
-from paasd.domain.stack import COMPILERS
+from paasd.domain.stack import Packages, packages_of
 from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Engine, Outputs, Sources, Store, Write
 from paasd.services.disk import Disk
@@ -35,6 +35,13 @@ log = structlog.get_logger(__name__)
 
 KEPT_BYTES = 64 * 1024
 LACKS_COMPILER = re.compile(rb"Failed to build|build backend returned an error|gyp ERR!")
+LACKS_WHEEL = re.compile(
+    rb"no usable wheels|uilding (?:source distributions|from source).{0,99} is disabled|no binary dis"
+)
+AGAIN = {
+    Packages.SDISTS: "A package has no wheel: building again, from its source",
+    Packages.COMPILERS: "A package has to be compiled: building again, with compilers and headers in the image",
+}
 LARGE_BYTES = 500_000_000
 
 Source = Callable[[], Awaitable[str]]
@@ -202,43 +209,50 @@ class Builds:
         )
 
     async def _make_of(self, app: App, build: Build, root: Path, output: Write) -> tuple[Plan, Artifact]:
-        """Once more with compilers, where that is what a package lacked; later builds of the app begin with them."""
-        printed = bytearray()
-        compiles = await self._compiles(app)
-        plan = self._sized(await self._plan(app, root, compiles))
-        try:
-            return await self._make(app, build, plan, output, printed)
-        except BuildFailed:
-            if (
-                compiles
-                or plan.builder == "dockerfile"
-                or not LACKS_COMPILER.search(printed)
-                or (await self._engine.info()).name == "process"
-            ):
-                raise
-        await output(b"-----> A package has to be compiled: building again, with compilers and headers in the image\n")
-        return await self._make(app, build, self._sized(await self._plan(app, root, True)), output, bytearray())
+        """Once more, where a package lacked something, with that; later builds of the app begin with it."""
+        packages = await self._packages(app)
+        while True:
+            printed = bytearray()
+            plan = self._sized(await self._plan(app, root, packages))
+            try:
+                return await self._make(app, build, plan, output, printed)
+            except BuildFailed:
+                lacked = await self._lacked(plan, packages, printed)
+                if lacked is None:
+                    raise
+            packages = lacked
+            await output(f"-----> {AGAIN[packages]}\n".encode())
+
+    async def _lacked(self, plan: Plan, packages: Packages, printed: bytearray) -> Packages | None:
+        """What a failed build is to be done again with; None when that would not mend it."""
+        if plan.builder == "dockerfile" or (await self._engine.info()).name == "process":
+            return None
+        if packages is Packages.WHEELS and LACKS_WHEEL.search(printed):
+            return Packages.SDISTS
+        if packages is not Packages.COMPILERS and LACKS_COMPILER.search(printed):
+            return Packages.COMPILERS
+        return None
 
     def _sized(self, plan: Plan) -> Plan:
         """With app.json's sizes of dynos as they are called here."""
         processes, warnings = with_known_sizes(plan.processes, self._rules.sizes)
         return replace(plan, processes=processes, warnings=(*plan.warnings, *warnings))
 
-    async def _compiles(self, app: App) -> bool:
-        """Whether the build before needed compilers; one whose cache was purged is to show it again."""
+    async def _packages(self, app: App) -> Packages:
+        """As the build before needed them; one whose cache was purged is to show it again."""
         if self._disk is not None and self._disk.was_purged(app.id):
-            return False
+            return Packages.WHEELS
         newest = await self._store.builds(app.id, status=BuildStatus.SUCCEEDED, limit=1)
-        return any((built.stack or "").endswith(COMPILERS) for built in newest)
+        return packages_of(newest[0].stack or "") if newest else Packages.WHEELS
 
-    async def _plan(self, app: App, root: Path, compiles: bool) -> Plan:
+    async def _plan(self, app: App, root: Path, packages: Packages) -> Plan:
         config = await self._store.newest_config(app.id)
         buildpacks = tuple(await self._store.buildpacks(app.id))
         stacks = await self._engine.stacks()
         wanted = BuildSource(
             *(root, app.id, config, buildpacks, stacks),
             strict=self._rules.strict,
-            compiles=compiles,
+            packages=packages,
             aliases=self._rules.aliases,
         )
         return await asyncio.to_thread(detect, wanted)

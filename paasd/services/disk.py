@@ -13,6 +13,7 @@ from paasd.domain.app import App
 from paasd.domain.disk import DiskRules, Filesystem, Level, retained
 from paasd.domain.errors import DiskFull, NotFound, PaasError
 from paasd.domain.release import Release, Status
+from paasd.domain.stack import SHARED
 from paasd.ports import Artifact, Disks, Engine, Outputs, Store
 from paasd.services.background import Background, attempt
 
@@ -126,6 +127,9 @@ class Disk:
             if sizes.get(app.id, 0) > self._rules.cache_bytes and not self._background.lock(app.id).locked():
                 freed = await self._engine.purge_cache(app.id)
                 log.info("build cache emptied", app=app.name, bytes=freed, cap=self._rules.cache_bytes)
+        if sizes.get(SHARED, 0) > self._rules.cache_bytes:  # what a build reads of it just now stays
+            freed = await self._engine.purge_cache(SHARED)
+            log.info("cache of wheels emptied", bytes=freed, cap=self._rules.cache_bytes)
 
     async def _collect(self, app: App) -> None:
         # The ledger first: what is built after the engine was asked must not be taken for gone.

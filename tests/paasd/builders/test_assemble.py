@@ -8,7 +8,7 @@ import pytest
 from paasd.builders.assemble import APT, Part, apt_packages, assemble, secret_files
 from paasd.builders.source import Source
 from paasd.domain.errors import BuildFailed
-from paasd.domain.stack import BOOKWORM
+from paasd.domain.stack import BOOKWORM, Packages
 
 
 def test_what_is_installed_comes_before_the_source_and_what_is_built_after_it(tmp_path: Path) -> None:
@@ -33,7 +33,11 @@ def test_what_comes_before_anything_of_the_app_s_is_the_same_for_all_apps(tmp_pa
     """So that the engine makes compilers and installers once. Bites: with the app's caches mounted there, or its
     environment before it, each app has a layer of its own."""
     one, two = (
-        assemble(Source(tmp_path, app_id, compiles=True), BOOKWORM, [Part(env=(f"A={app_id}",), install="RUN x\n")])[0]
+        assemble(
+            Source(tmp_path, app_id, packages=Packages.COMPILERS),
+            BOOKWORM,
+            [Part(env=(f"A={app_id}",), install="RUN x\n")],
+        )[0]
         for app_id in ("a1", "b2")
     )
     assert one.partition("ENV ")[0] == two.partition("ENV ")[0]

@@ -8,6 +8,7 @@ from paasd.builders import python
 from paasd.builders.recipe import Recipe
 from paasd.builders.source import Source
 from paasd.domain.errors import BuildFailed
+from paasd.domain.stack import Packages
 
 EVERYTHING = ["COPY . /app/"]
 
@@ -120,12 +121,41 @@ def test_requirements_that_are_not_utf8_say_so(tmp_path: Path) -> None:
         plan(tmp_path, "a1")
 
 
-def test_each_app_has_a_package_cache_of_its_own(tmp_path: Path) -> None:
+OWN = "--mount=type=cache,id=paasd-uv-%s,target=/var/cache/paasd/%s/uv,sharing=shared"
+SHARED = "--mount=type=cache,id=paasd-wheels,target=/var/cache/paasd/wheels,sharing=shared"
+
+
+def recipe(root: Path, app_id: str, packages: Packages = Packages.WHEELS, secrets: tuple[str, ...] = ()) -> str:
+    found = python.plan(Source(root, app_id, packages=packages, secrets=secrets))
+    assert found is not None
+    return found.dockerfile
+
+
+def test_wheels_are_shared_by_all_apps_and_what_is_built_is_an_apps_own(tmp_path: Path) -> None:
+    """Bites: the shared cache mounted where packages are built, where config vars are, or where an option may be."""
     (tmp_path / "requirements.txt").write_text("flask\n")
-    first, again, other = plan(tmp_path, "a1"), plan(tmp_path, "a1"), plan(tmp_path, "b2")
-    assert first is not None
-    assert other is not None
-    assert first == again
-    assert "--mount=type=cache,id=paasd-uv-a1,target=/var/cache/paasd/a1/uv,sharing=shared" in first.dockerfile
-    assert "id=paasd-uv-b2" in other.dockerfile
-    assert "paasd-uv-a1" not in other.dockerfile
+    for app_id in ("a1", "b2"):
+        wheels = recipe(tmp_path, app_id)
+        assert SHARED in wheels
+        assert "paasd-uv" not in wheels
+        assert "--no-config --no-build --no-compile-bytecode -r requirements.txt" in wheels
+        built = recipe(tmp_path, app_id, Packages.SDISTS)
+        assert OWN % (app_id, app_id) in built
+        assert "paasd-wheels" not in built
+        assert "paasd-wheels" not in recipe(tmp_path, app_id, Packages.COMPILERS)
+        assert "paasd-wheels" not in recipe(tmp_path, app_id, secrets=("LD_PRELOAD",))
+    (tmp_path / "requirements.txt").write_text("--no-binary flask\nflask\n")
+    assert "paasd-wheels" not in recipe(tmp_path, "a1")
+    (tmp_path / "requirements.txt").write_text("-r more.txt\n")
+    (tmp_path / "more.txt").write_text("--no-binary flask\nflask\n")
+    assert "paasd-wheels" not in recipe(tmp_path, "a1")
+
+
+def test_the_project_itself_is_installed_out_of_its_own_cache(tmp_path: Path) -> None:
+    project = '[project]\nname = "shop"\nversion = "1"\n[build-system]\nrequires = ["setuptools"]\n'
+    (tmp_path / "pyproject.toml").write_text(project)
+    (tmp_path / "uv.lock").write_text('[[package]]\nname = "shop"\nsource = {editable = "."}\n')
+    shared, own = recipe(tmp_path, "a1").split("COPY . /app/\n", 1)
+    assert SHARED in shared and "uv export" in shared
+    assert "ARG UV_CACHE_DIR=/var/cache/paasd/a1/uv\n" in shared + own
+    assert OWN % ("a1", "a1") in own and "uv sync" in own and "paasd-wheels" not in own

@@ -1,0 +1,75 @@
+"""Which installations may use the cache of wheels that all apps share.
+
+What is in that cache is taken by others without a further look, so that no code of an app's or of a package's may run
+beside it. uv is told to build nothing and to compile nothing; but a file of requirements can overrule it (`--no-binary`
+does, even beside `--no-build`), and a lock can name another place for a package's file than its index. So this lets
+through only what says names, versions, markers and hashes, by what is allowed, not by what is known to harm. All else
+is installed out of a cache that is the app's own.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from paasd.builders.requirements import INCLUDE
+
+INDEX = "https://pypi.org/simple"  # a lock's own name for the index that is asked when nothing names another
+CONTINUED = re.compile(r"[ \t]*\\\n[ \t]*")
+COMMENT = re.compile(r"(?:^|[ \t]+)#[^\n]*", re.MULTILINE)
+HASH = re.compile(r"[ \t]+--hash[= ]sha256:[0-9a-f]{64}(?=[ \t]|$)")
+FILE = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]?[ \t]*[A-Za-z0-9_][A-Za-z0-9_./-]*")
+REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 \t._\-\[\],<>=!~;'\"()*+]*")
+OPTION = re.compile(r"[ \t]-|[;,]-")
+TEXT = re.compile(r"[\t\n\r\x20-\x7e]*")
+HARMLESS_SETTINGS = frozenset({"package", "dev-dependencies", "default-groups", "managed"})  # of [tool.uv]
+
+
+def plain_requirements(texts: Iterable[str]) -> bool:
+    """Whether these files say names, versions, markers, hashes and each other's names, and nothing else."""
+    return all(_plain(text) for text in texts)
+
+
+def _plain(text: str) -> bool:
+    if not TEXT.fullmatch(text):
+        return False
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if any(match[0].endswith("\\") for match in COMMENT.finditer(text)):
+        return False  # readers differ on whether a comment goes on behind it
+    for raw in CONTINUED.sub(" ", COMMENT.sub("", text)).split("\n"):
+        line = HASH.sub("", raw.strip(" \t"))
+        if line and not plain_requirement(line) and not (FILE.fullmatch(line) and INCLUDE.match(line)):
+            return False
+    return True
+
+
+def plain_requirement(line: str) -> bool:
+    """Whether it is a name with what belongs to it: no option, no URL, no path."""
+    return REQUIREMENT.fullmatch(line) is not None and OPTION.search(line) is None
+
+
+def plain_project(document: Mapping[str, Any]) -> bool:
+    """Whether a pyproject.toml lists plain requirements, itself, and leaves uv its settings."""
+    project, tools = document.get("project"), document.get("tool", {})
+    settings = tools.get("uv", {}) if isinstance(tools, dict) else None
+    if not isinstance(project, dict) or not isinstance(settings, dict):
+        return False
+    listed = project.get("dependencies", [])
+    return (
+        "dynamic" not in project
+        and set(settings) <= HARMLESS_SETTINGS
+        and isinstance(listed, list)
+        and all(isinstance(one, str) and plain_requirement(one.strip()) for one in listed)
+    )
+
+
+def plain_lock(lock: Mapping[str, Any]) -> bool:
+    """Whether all in a uv.lock is the index's, but the project itself, and has a wheel."""
+    packages = lock.get("package")
+    return isinstance(packages, list) and all(isinstance(one, dict) and _of_index(one) for one in packages)
+
+
+def _of_index(package: Mapping[str, Any]) -> bool:
+    source = package.get("source")
+    if source in ({"virtual": "."}, {"editable": "."}):
+        return True
+    return source == {"registry": INDEX} and bool(package.get("wheels"))

@@ -1,0 +1,39 @@
+"""Wheels are fetched once for all apps; what has to be built is an app's own, out of sight of what others install."""
+
+import pytest
+
+from tests.acceptance.shop import Open
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+
+SERVE = {"Procfile": "web: python3 -m http.server $PORT\n"}
+SETUP = """import pathlib, setuptools
+there = [str(one) for one in pathlib.Path('/var/cache/paasd').glob('*')]
+assert there and not [one for one in there if one.endswith('/wheels')], there
+setuptools.setup(name='own', version='1', py_modules=[])
+"""
+
+
+def test_wheels_are_fetched_once_for_all_apps(opened: Open) -> None:
+    """Bites: a cache for each app, of which the second one's is empty."""
+    files = {**SERVE, "requirements.txt": "idna==3.10\nsniffio==1.3.1  # from anyio\n"}
+    opened("wheels-one", files).deploy()
+    said = opened("wheels-two", files).deploy()
+    assert "Installed 2 packages" in said
+    assert "Prepared" not in said, said
+
+
+def test_a_package_without_a_wheel_is_built_with_a_cache_of_the_apps_own(opened: Open) -> None:
+    """Bites: without what the ledger says of the build before, each push tries wheels first; with the shared cache
+    mounted where setup.py runs, that can plant what others install."""
+    shop = opened("sdist-app", {**SERVE, "requirements.txt": "docopt==0.6.2\n"})
+    said = shop.deploy()
+    assert "-----> A package has no wheel: building again, from its source" in said
+    assert "Built docopt==0.6.2" in said
+    assert shop.get("/requirements.txt")[0] == 200
+    said = shop.deploy({"more.txt": "x"})
+    assert "building again" not in said and "cached)" in said
+    assert {str(build["stack"]).rpartition("+")[2] for build in shop.builds().values()} == {"sdists"}
+    own = {"requirements.txt": "./own\n", "own/setup.py": SETUP, "own/README": ""}
+    (shop.shell.cwd / "own").mkdir()
+    assert "own==1" in shop.deploy(own)
