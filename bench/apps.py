@@ -1,11 +1,14 @@
 """`make bench-apps`: the public apps of bench/apps.tsv on a daemon: what they answer, seconds to build, size, boot.
 
-Cold is a build of an app that was never built (no cache of its own; the package index was asked once before), beside
-what its installer takes by hand with an empty cache in the same image, and with Python compiled to bytecode, as a
-build does; warm is one of the same source again.
+Cold is a build of an app that was never built, with nothing in any cache (the package index was asked once before),
+beside what its installer takes by hand with an empty cache in the same image, the same with Python compiled to
+bytecode, as a build does, and an image built by hand: a Dockerfile of three lines that does that on the same engine.
+Known is a build of yet another such app, whose wheels an app before it has fetched; warm is one of the same source
+again.
 """
 
 import argparse
+import asyncio
 import contextlib
 import os
 import re
@@ -23,7 +26,10 @@ from urllib.parse import urlsplit
 from bench.apps_list import PublicApp, public_apps
 from bench.deploy import build_times
 from bench.page import table, title, verdict
+from paasd.adapters.docker_api import DockerApi, DockerSettings
+from paasd.adapters.docker_caches import purge_cache
 from paasd.adapters.process_run import BASE_PATH
+from paasd.domain.stack import SHARED
 from tests.daemon import BIN, ROOT, Daemon, Shell, running, shell_for, wait_until
 
 PUSH_SECONDS = 900.0
@@ -34,6 +40,7 @@ SIZE = re.compile(r"(?:Image|Slug) sha256:\S+, ([\d.]+) MB")
 NAMES = ("server.py", "app.py", "main.py", "web.py", "hello.py", "manage.py", "server.js", "index.js", "app.js")
 ALIASES = {"node:18-slim": "node:20-slim", "node:18-alpine": "node:20-slim"}
 ADDON_SECONDS = 120.0
+DOCKER_SOCKET = "/var/run/docker.sock"
 BY_HAND = {
     "requirements.txt": "uv venv -q ../venv && VIRTUAL_ENV=../venv uv pip install -q {more} -r requirements.txt",
     "package-lock.json": "npm ci --no-audit --no-fund",
@@ -50,6 +57,8 @@ class Row:
     cold: float | None = None
     hand: float | None = None
     compiled: float | None = None
+    image: float | None = None
+    known: float | None = None
     warm: float | None = None
     line: float | None = None
     size: float | None = None
@@ -59,7 +68,7 @@ class Row:
     @property
     def times(self) -> tuple[float | None, ...]:
         """As the table has them."""
-        return self.cold, self.hand, self.compiled, self.warm, self.line
+        return self.cold, self.hand, self.compiled, self.image, self.known, self.warm, self.line
 
     def cells(self) -> list[str]:
         """As the table shows it."""
@@ -133,8 +142,14 @@ class Bench:
         row.hand = self.by_hand(app, shell)
         python = (shell.cwd / "requirements.txt").is_file()
         row.compiled = self.by_hand(app, shell, "--compile-bytecode") if python else row.hand
+        if self.engine == "docker":
+            row.image = self.image_by_hand(app, shell)
+            asyncio.run(purge(SHARED))
         with self.shell(app, "-anew") as other:  # the index, and whatever stands before it, knows the packages now
             row.cold = self.build_seconds() if self.push(other, "First") is not None else None
+            if python and self.engine == "docker":
+                with self.shell(app, "-known") as third:
+                    row.known = self.build_seconds() if self.push(third, "First") is not None else None
             self.again(shell, row)  # before that app is cleared away, which keeps the engine busy
 
     def again(self, shell: Shell, row: Row) -> None:
@@ -194,6 +209,30 @@ class Bench:
         times = done.stdout.split()
         return float(times[-1]) - float(times[0]) if done.returncode == 0 and len(times) == 2 else None
 
+    def image_by_hand(self, app: PublicApp, shell: Shell) -> float | None:
+        """Seconds of an image with what its installer brings, on the image that it runs in."""
+        file = next((name for name in BY_HAND if (shell.cwd / name).is_file()), None)
+        if file is None or app.base:
+            return None
+        version = self.daemon.call("GET", f"/apps/{app.app}/releases")[1][-1]["version"]
+        command = BY_HAND[file].replace("{more}", "--no-cache --compile-bytecode")
+        lines = [f"FROM paasd/{app.app}:v{version}", "USER root", "ENV HOME=/tmp/home UV_SYSTEM_CERTS=1"]
+        mount = "--mount=type=bind,from=paasd/uv:latest,source=/uv,target=/usr/local/bin/uv"
+        more = "package.json " if file == "package-lock.json" else ""
+        lines += ["WORKDIR /tmp/by-hand", f"COPY {more}{file} ./", f"RUN {mount} {command}", "COPY . ."]
+        with tempfile.TemporaryDirectory(prefix="paasd-by-hand-") as place:
+            context, packed = Path(place) / "app", Path(place) / "app.tar"
+            shutil.copytree(shell.cwd, context, ignore=shutil.ignore_patterns(".git"))
+            (context / "Dockerfile").write_text("\n".join([*lines, ""]))
+            subprocess.run(["tar", "-cf", str(packed), "-C", str(context), "."], check=True)
+            words = ["curl", "-sS", "--unix-socket", DOCKER_SOCKET, "-H", "Content-Type: application/x-tar"]
+            words += ["--data-binary", f"@{packed}", "http://docker/build?version=2&nocache=1&t=paasd-by-hand"]
+            began = time.monotonic()
+            done = subprocess.run(words, capture_output=True, text=True)
+            seconds = time.monotonic() - began
+        built = subprocess.run(["docker", "image", "rm", "paasd-by-hand"], capture_output=True).returncode == 0
+        return seconds if built and "errorDetail" not in done.stdout else None
+
     def on_this_machine(self, shell: Shell, command: str) -> float | None:
         """The same beside the process engine, with the uv and the npm that it uses."""
         search = f"{BIN}:{BASE_PATH}"
@@ -246,6 +285,15 @@ class Bench:
         return {"host": url.hostname, "port": url.port, "user": user, "password": url.password, "database": database}
 
 
+async def purge(whose: str) -> None:
+    """Empty a cache of the engine's."""
+    api = DockerApi(DockerSettings())
+    try:
+        await purge_cache(api, whose)
+    finally:
+        await api.close()
+
+
 def uv_binary(root: Path) -> Path:
     """A copy of the uv that builds use."""
     place = root / "uv"
@@ -268,7 +316,8 @@ def has_image(name: str) -> bool:
 
 def show(rows: Sequence[Row], absent: Sequence[str]) -> bool:
     """The table, what is to be said of some, and the verdicts."""
-    head = ["app", "answers", "cold s", "by hand s", "compiled s", "warm s", "one line s", "MB", "boot ms"]
+    head = ["app", "answers", "cold s", "by hand s", "compiled s", "image s", "known s", "warm s", "one line s"]
+    head += ["MB", "boot ms"]
     table(head, [row.cells() for row in rows])
     for row in rows:
         for note in row.notes:
@@ -283,6 +332,8 @@ def show(rows: Sequence[Row], absent: Sequence[str]) -> bool:
     verdict(not late, f"a cold build takes no longer than by hand and 15 % {', '.join(late)}")
     late = [row.app for row in rows if row.cold and row.compiled and row.cold > row.compiled * COLD_SHARE]
     verdict(not late, f"the same, where by hand compiles to bytecode, too {', '.join(late)}")
+    late = [row.app for row in rows if row.cold and row.image and row.cold > row.image * COLD_SHARE]
+    verdict(not late, f"a cold build takes no longer than an image built by hand and 15 % {', '.join(late)}")
     return met
 
 
