@@ -8,10 +8,9 @@ from pathlib import Path
 
 from paasd.adapters.process_run import BASE_PATH
 from paasd.adapters.process_sandbox import interpreter
-from paasd.domain.stack import Stack, Stacks
+from paasd.domain.stack import MACHINE, Stack, Stacks
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
-NAME = "machine"
 SECONDS = 10.0
 VERSION = re.compile(r"(\d+)\.(\d+)\.\d+")
 
@@ -26,7 +25,7 @@ def stacks() -> Stacks:
     ours, node = _version(str(python())), shutil.which("node", path=BASE_PATH)
     found = _version(node) if node is not None else None
     nodes = {found[1]: found[0]} if found is not None else {}
-    return Stacks((Stack(NAME, f"{ours[1]}.{ours[2]}"),) if ours is not None else (), nodes)
+    return Stacks((Stack(MACHINE, f"{ours[1]}.{ours[2]}"),) if ours is not None else (), nodes)
 
 
 def not_installed(packages: Sequence[str]) -> list[str]:

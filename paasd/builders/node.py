@@ -160,7 +160,7 @@ def choose(source: Source, package: Package) -> tuple[str, str, tuple[str, ...]]
         return major, f"Using Node {_full(source, major)}, by {file} ({wanted[:60]})", ()
     words = f"{file} asks for Node {wanted[:60]}, and what is here is {', '.join(here)}"
     if source.strict:
-        raise BuildFailed(f"{words}; ask for one of those, or have the operator add it (`paasd stack build`).")
+        raise BuildFailed(f"{words}; ask for {'one of those' if len(here) > 1 else 'that'}, {source.stacks.remedy}.")
     lowest = parse_version("".join(letter if letter.isdigit() or letter == "." else " " for letter in wanted))
     major = nearest(lowest or (int(default),), here) or default
     return major, f"Using Node {_full(source, major)}, the nearest", (f"{words}: {major} is used.",)

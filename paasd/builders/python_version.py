@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from paasd.builders.source import Source
 from paasd.domain.errors import BuildFailed
-from paasd.domain.stack import Stack, Stacks, parse_version
+from paasd.domain.stack import MACHINE, Stack, Stacks, parse_version
 from paasd.domain.version_range import satisfies
 
 
@@ -49,10 +49,12 @@ def choose(wanted: Asked | None, stacks: Stacks, *, strict: bool) -> tuple[Stack
     if fit:
         stack = default if default in fit else fit[0]
         return stack, f"Using Python {stack.python} of the {stack.name} stack, by {wanted.file} ({wanted.text})", ()
-    there = ", ".join(f"{stack.python} ({stack.name})" for stack in here)
-    words = f"{wanted.file} asks for Python {wanted.text}, and the stacks here have {there}"
+    there = "the stacks here have " + ", ".join(f"{stack.python} ({stack.name})" for stack in here)
+    if default.name == MACHINE:
+        there = f"this machine has {default.python}"
+    words = f"{wanted.file} asks for Python {wanted.text}, and {there}"
     if strict:
-        raise BuildFailed(f"{words}; ask for one of those, or have the operator add a stack (`paasd stack build`).")
+        raise BuildFailed(f"{words}; ask for {'one of those' if len(here) > 1 else 'that'}, {stacks.remedy}.")
     lowest = parse_version(match[0]) if (match := re.search(r"\d+(?:\.\d+)*", wanted.text)) else ()
     above = [stack for stack in here if parse_version(stack.python) >= lowest[:2]]
     stack = above[0] if above else here[-1]

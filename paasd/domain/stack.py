@@ -7,6 +7,7 @@ from enum import Enum
 
 PYTHONS: Mapping[str, str] = {"bookworm": "3.11", "trixie": "3.13", "forky": "3.14"}
 DEFAULT = "bookworm"
+MACHINE = "machine"  # an engine without images builds on what it runs on
 NODES = ("24", "22", "20")
 
 SHARED = "wheels"
@@ -64,6 +65,13 @@ class Stacks:
     def default(self) -> Stack:
         """Bookworm where it is here. It is named even where nothing is, so that the build says what is missing."""
         return next((stack for stack in self.stacks if stack.name == DEFAULT), [*self.stacks, BOOKWORM][0])
+
+    @property
+    def remedy(self) -> str:
+        """What else to do, by whoever asks for a version that is not here."""
+        if self.default.name == MACHINE:
+            return "or push to a paasd with --engine docker, whose stacks have others"
+        return "or have the operator add a stack (`paasd stack build`)"
 
 
 def parse_version(text: str) -> Version:

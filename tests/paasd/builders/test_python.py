@@ -51,7 +51,7 @@ def test_a_python_that_no_stack_has_is_a_warning_or_under_strict_an_error(tmp_pa
     files = {"requirements.txt": "", "runtime.txt": "python-3.6.5"}
     (warning,) = recipe(tmp_path, files).warnings
     assert warning == "runtime.txt asks for Python 3.6.5, and the stacks here have 3.11 (bookworm): 3.11 is used."
-    with pytest.raises(BuildFailed, match="ask for one of those"):
+    with pytest.raises(BuildFailed, match="ask for that, or have the operator add a stack"):
         recipe(tmp_path, {}, strict=True)
 
 

@@ -72,3 +72,15 @@ def test_else_the_nearest_with_a_warning_or_an_error_under_strict(text: str, exa
     assert warning.startswith(f".python-version asks for Python {text}, and {there}")
     with pytest.raises(BuildFailed, match=r"3\.13 \(trixie\); ask for one of those"):
         choose(wanted, BOTH, strict=True)
+
+
+def test_a_machine_without_images_has_no_stack_to_be_added() -> None:
+    """Bites: "have the operator add a stack", where there can be none."""
+    here, wanted = Stacks((Stack("machine", "3.11"),)), Asked("3.9.18", "runtime.txt", True)
+    assert choose(wanted, here, strict=False)[2] == (
+        "runtime.txt asks for Python 3.9.18, and this machine has 3.11: 3.11 is used.",
+    )
+    with pytest.raises(
+        BuildFailed, match=r"and this machine has 3\.11; ask for that, or push to a paasd with --engine"
+    ):
+        choose(wanted, here, strict=True)
