@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from paasd.builders import buildpacks, dockerfile, node, python, static
 from paasd.builders.assemble import apt_packages, secret_files
-from paasd.builders.heroku_yml import read_heroku_yml, with_setup
+from paasd.builders.heroku_yml import HerokuYml, read_heroku_yml, with_setup
 from paasd.builders.recipe import Recipe, learn
 from paasd.builders.source import Source
 from paasd.domain.app_json import AppJson, parse_app_json
@@ -94,8 +94,7 @@ def detect(source: Source) -> Plan:
     for builder in BUILDERS:
         recipe = builder.plan(source)
         if recipe is not None:
-            unheeded = [f"heroku.yml: {words}." for words in (manifest.unheeded if manifest is not None else ())]
-            return make_plan(source, builder, replace(recipe, warnings=(*unheeded, *recipe.warnings)), app, place)
+            return make_plan(source, builder, recipe, app, manifest or HerokuYml(None), place)
     where = f"in {place}" if place else "at the repository's top"
     folder = next(folders_of_apps(source), "folder")
     hint = "" if place else f"; if the app is in a folder, name it: heroku config:set {SUBDIRECTORY}={folder}"
@@ -105,17 +104,25 @@ def detect(source: Source) -> Plan:
     )
 
 
-def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, place: str) -> Plan:
+def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, manifest: HerokuYml, place: str) -> Plan:
     """The plan by the recipe of the builder that took the source."""
     # Where the build itself tells process types, nothing is missing yet.
     fallback = recipe.fallback or ({UNKNOWN: None} if recipe.learns else {})
+    declared = parse_procfile(source.text("Procfile") or "")
+    procfile = source.text("Procfile")
     processes = read_manifest(
-        source.text("Procfile"), app, defaults=recipe.defaults, fallback=fallback, advice=recipe.advice
+        *(procfile, app),
+        passed_over=manifest.types,
+        defaults=recipe.defaults,
+        fallback=fallback,
+        advice=recipe.advice,
     )
     processes = replace(processes, release=before(app.predeploy, processes.release or recipe.release))
     unused: tuple[str, ...] = ()
+    if twice := [kind for kind in declared if kind in manifest.types]:
+        unused = (f"Not used, since heroku.yml comes first: {', '.join(twice)} of the Procfile",)
     if source.buildpacks and builder.name == "dockerfile":
-        unused = (f"Not used, since a Dockerfile comes first: the buildpacks {', '.join(source.buildpacks)}",)
+        unused = (*unused, f"Not used, since a Dockerfile comes first: the buildpacks {', '.join(source.buildpacks)}")
     fell_back = recipe.fallback_reason and processes.commands == dict(recipe.fallback)
     return Plan(
         root=source.root,
@@ -133,6 +140,7 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
         warnings=(
             *unused,
             *missing(source, app),
+            *(f"heroku.yml: {words}." for words in manifest.unheeded),
             *(f"app.json: {words}." for words in app.unheeded),
             *recipe.warnings,
         ),
@@ -140,7 +148,7 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, pl
         learns=recipe.learns,
         app=app,
         secrets=secret_files({name: source.config[name] for name in source.secrets}),
-        declared=tuple(parse_procfile(source.text("Procfile") or "")),
+        declared=tuple(kind for kind in declared if kind not in manifest.types),
     )
 
 

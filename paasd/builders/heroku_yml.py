@@ -8,6 +8,7 @@ import yaml
 from paasd.builders.source import Source
 from paasd.domain.app_json import AppJson, WantedAddon, check_name, check_value, listed, wanted_addons
 from paasd.domain.errors import BuildFailed
+from paasd.domain.manifest import RELEASE
 
 FILE = "heroku.yml"
 EXAMPLE = "write build.docker.web as the path of a Dockerfile, such as `web: Dockerfile`"
@@ -35,6 +36,11 @@ class HerokuYml:
     addons: tuple[WantedAddon, ...] = ()
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
     unheeded: tuple[str, ...] = ()
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The process types that are its to tell, whatever a Procfile says."""
+        return (*self.run, *([RELEASE] if self.release is not None else []))
 
 
 class Unquoted(str):

@@ -44,15 +44,17 @@ def read_manifest(
     procfile: str | None,
     app: AppJson,
     *,
+    passed_over: Collection[str] = (),
     defaults: Mapping[str, str | None],
     fallback: Mapping[str, str | None],
     advice: str = ADVICE,
 ) -> ProcessTypes:
-    """The process types of a source: the Procfile's, then `defaults`; without any, `fallback`.
+    """The process types of a source: the Procfile's but those `passed_over`, then `defaults`; without any, `fallback`.
 
     Raises BuildFailed when the Procfile can't be read, or when there is nothing to run: `advice` says what to add.
     """
-    commands: dict[str, str | None] = dict(parse_procfile(procfile)) if procfile is not None else {}
+    declared = parse_procfile(procfile) if procfile is not None else {}
+    commands: dict[str, str | None] = {kind: one for kind, one in declared.items() if kind not in passed_over}
     release = commands.pop(RELEASE, None)
     commands |= {kind: command for kind, command in defaults.items() if kind not in commands}
     if not commands:

@@ -34,11 +34,18 @@ def test_a_dockerfile_needs_no_procfile(tmp_path: Path) -> None:
     assert plan(tmp_path, {"Dockerfile": "FROM x\n"}).processes.commands == {"web": None}
 
 
-def test_heroku_yml_has_process_types_and_the_procfile_wins(tmp_path: Path) -> None:
+def test_heroku_yml_has_process_types_and_comes_before_the_procfile(tmp_path: Path) -> None:
+    """As on Heroku. Bites: an app that has a Procfile for others' builders, run by that in its own image."""
     yml = "build: {docker: {web: D}}\nrun: {worker: work}\nrelease: migrate\n"
     assert plan(tmp_path, {"heroku.yml": yml, "D": "FROM x"}).processes.commands == {"worker": "work", "web": None}
-    found = plan(tmp_path, {"Procfile": "worker: other\nrelease: mine"}).processes
-    assert (found.commands, found.release) == ({"worker": "other", "web": None}, "mine")
+    found = plan(tmp_path, {"Procfile": "worker: other\nclock: tick\nrelease: mine"})
+    assert dict(found.processes.commands) == {"worker": "work", "clock": "tick", "web": None}
+    assert found.processes.release == "migrate"
+    assert found.warnings == ("Not used, since heroku.yml comes first: worker, release of the Procfile",)
+    assert found.told_types().splitlines()[1:] == [
+        "       Procfile declares types -> clock",
+        "       Default types -> worker, web, release",
+    ]
 
 
 def test_heroku_yml_s_setup_counts_whoever_builds_and_what_is_not_used_of_it_is_said(tmp_path: Path) -> None:
