@@ -26,6 +26,7 @@ from paasd.adapters.process_tree import copy_tree
 from paasd.domain.dyno import Exit, Limits
 from paasd.domain.errors import BuildFailed, EngineUnavailable
 from paasd.domain.slug import SlugRecipe, SlugTool
+from paasd.domain.stack import SHARED
 from paasd.ports import Artifact, BuildSpec, Write
 
 BUILD_PIDS = 1024
@@ -96,6 +97,12 @@ class Builder:
         self._noted.tools.update(slug.tools)
         return self._slugs.keep(slug, name)
 
+    async def purge_cache(self, whose: str) -> int:
+        """The bytes that went. Of what all share nothing goes under a build, whose uv would miss what it just saw."""
+        if whose == SHARED and self.wanted:
+            return 0
+        return await asyncio.to_thread(self._slugs.purge_cache, whose)
+
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
         """Raises BuildFailed with the failing command, or when it took longer than the recipe allows."""
         if recipe.slug is None:
@@ -129,7 +136,7 @@ class Builder:
         async with self._place(f"{recipe.build_id}-app", user) as place:
             await asyncio.to_thread(copy_tree, str(source), str(place.app), *(user or (None, None)))
             for command in slug.commands:
-                await self._run(place, command, recipe, slug, deps, stay, [place.app], output)
+                await self._run(place, command, app_id, slug, deps, stay, [place.app], output)
             key, size = await asyncio.to_thread(tree_key, place.app)
             wanted.layers.add((app_id, key))
             await asyncio.to_thread(self._settle, place.app, self._slugs.layer(app_id, key))
@@ -157,7 +164,9 @@ class Builder:
     ) -> Path:
         """The layer; its commands run where it will stay, since what is installed knows its own place."""
         user = self._slugs.user(recipe.app_id)
-        async with self._place(f"{recipe.build_id}-deps", user) as place:
+        whose = SHARED if slug.wheels and self._tools.user is not None else recipe.app_id
+        installer = self._tools.user if whose == SHARED else user
+        async with self._place(f"{recipe.build_id}-deps", installer) as place:
             await asyncio.to_thread(_pick, source, place.app, slug.depends_on)
             server = SERVER.read_text() if slug.static else None
             more = [str(python()), *slug.made_with, *slug.dependencies, *slug.path, *filter(None, [server])]
@@ -181,11 +190,11 @@ class Builder:
                 (layer / SERVER.name).write_text(server)
                 (layer / SERVER.name).chmod(0o644)
             for folder in (layer, place.app):
-                await asyncio.to_thread(give, folder, user)
+                await asyncio.to_thread(give, folder, installer)
             try:
                 for command in slug.dependencies:
                     both = [place.app, layer]
-                    await self._run(place, command, recipe, slug, layer, tools, both, output, place_of_source)
+                    await self._run(place, command, whose, slug, layer, tools, both, output, place_of_source)
                 await asyncio.to_thread(_seal, layer, user)
             except BaseException:
                 await asyncio.to_thread(shutil.rmtree, layer, ignore_errors=True)
@@ -196,7 +205,7 @@ class Builder:
         self,
         place: DynoFolder,
         command: str,
-        recipe: BuildSpec,
+        whose: str,
         slug: SlugRecipe,
         deps: Path | None,
         tools: Sequence[Path],
@@ -204,15 +213,16 @@ class Builder:
         output: Write,
         cwd: Path | None = None,
     ) -> None:
-        """One command of the app's."""
-        cache = self._slugs.cache(recipe.app_id)
+        """One command of an app's, or for it by whoever may write to what all share."""
+        cache = self._slugs.cache(whose)
         env = environment(deps, slug.path, slug.env, place.tmp, tools)
         env |= {"PYTHON": str(python()), "DEPS": str(deps or ""), "CACHE": str(cache)}
         env |= {"UV_CACHE_DIR": str(cache / "uv"), "UV_TOOL_DIR": str(cache / "uv-tools"), **UV}
         env |= {"NPM_CONFIG_CACHE": str(cache / "npm"), "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
         readable = [deps] if deps is not None and deps not in writable else []
         view = View([*writable, cache], [*readable, *self._tools.whole(tools)], place.tmp)
-        await self._one(place, command, env, cwd or place.app, view, self._slugs.user(recipe.app_id), output)
+        user = self._tools.user if whose == SHARED else self._slugs.user(whose)
+        await self._one(place, command, env, cwd or place.app, view, user, output)
 
     async def _one(
         self,

@@ -161,7 +161,7 @@ class ProcessEngine:
 
     async def purge_cache(self, app_id: str) -> int:
         """Remove an app's: the bytes that went."""
-        return await asyncio.to_thread(self._slugs.purge_cache, app_id)
+        return await self._builder.purge_cache(app_id) if self._builder is not None else 0
 
     async def tag(self, artifact: str, name: str) -> None:
         """Another name for an artifact. Absent: NotFound."""

@@ -21,6 +21,7 @@ from typing import Any
 
 from paasd.adapters.process_dynos import PASSABLE, new_folder, read_json, write_json
 from paasd.domain.errors import EngineUnavailable, NotFound
+from paasd.domain.stack import SHARED
 from paasd.ports import Artifact
 
 MACHINE = "paasd/stack:machine"
@@ -100,6 +101,9 @@ class Slugs:
         """The folders. What is on its way to somewhere else, its owner or not, may pass but not look."""
         for folder in (self._root, self._root / "artifacts", self._root / "apps"):
             new_folder(folder)
+        if self.installer is not None:
+            new_folder(self.cache(SHARED), 0o700)
+            os.chown(self.cache(SHARED), *self.installer)
 
     # --- artifacts --------------------------------------------------------------------------------------------------
 
@@ -164,11 +168,12 @@ class Slugs:
 
     def cache(self, app_id: str) -> Path:
         """What an app's builds keep for the next: downloads and wheels."""
-        return self._root / "apps" / app_id / "cache"
+        return self._root / SHARED if app_id == SHARED else self._root / "apps" / app_id / "cache"
 
     def cache_sizes(self) -> dict[str, int]:
-        """Bytes of each app's cache, by app id. Walks folders."""
-        return {path.parent.name: tree_size(path) for path in (self._root / "apps").glob("*/cache")}
+        """Bytes of each app's cache, and of the shared one, by app id. Walks folders."""
+        sizes = {path.parent.name: tree_size(path) for path in (self._root / "apps").glob("*/cache")}
+        return {**sizes, SHARED: tree_size(self.cache(SHARED))} if self.installer is not None else sizes
 
     def purge_cache(self, app_id: str) -> int:
         """Empty an app's cache: the bytes that went. A build under way fetches what it misses. Walks folders."""

@@ -82,7 +82,7 @@ def look(source: Source) -> Python | None:
             *([static_why] if static_why else []),
         ),
     )
-    slug = python_packages.slug(stack, needs, (COLLECT,) if collects else (), ENV)
+    slug = python_packages.slug(stack, needs, (COLLECT,) if collects else (), ENV, source.packages)
     return Python(part, stack, web, web_why, warnings, slug)
 
 

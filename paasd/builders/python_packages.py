@@ -38,8 +38,10 @@ SHARED_RUN = f"""RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/lo
 """
 # Of the stack's interpreter, without its site: one of the environment would run what packages have put there.
 COMPILE = "/usr/bin/python3 -I -S -m compileall -qq -j 0 /opt/venv/lib"
+COMPILE_SLUG = '"$PYTHON" -I -S -m compileall -qq -j 0 "$DEPS/lib"'
 WHEELS_ONLY = "uv pip install --no-config --no-build --no-compile-bytecode"
 VENV = "uv venv -q --python /usr/bin/python3 /opt/venv"
+VENV_SLUG = 'uv venv -q --python "$PYTHON" "$DEPS"'
 PIP = "RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -q %s\n"
 INSTALL = "uv pip install --compile-bytecode"
 # What tells uv what to install where it can't read that itself. The same for each app that names that version, so that
@@ -51,12 +53,14 @@ RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
     uv venv -q --python /usr/bin/python3 /opt/tool && uv pip install -q --no-cache --compile-bytecode %(packages)s
 """
 STAGE_MOUNT = "--mount=type=bind,from=tool,source=/opt/tool,target=/opt/tool "
-# A lock says where each file is; taken by name and hash, they come from the index itself.
-EXPORT = (
-    "UV_CACHE_DIR=/tmp/uv uv export -q --locked --no-default-groups --no-emit-project -o /tmp/requirements.txt"
-    f" && {WHEELS_ONLY} --require-hashes -r /tmp/requirements.txt && rm -rf /tmp/uv /tmp/requirements.txt"
-)
 LISTED = '"${TMPDIR:-/tmp}/requirements.txt"'
+ASIDE = '"${TMPDIR:-/tmp}/uv"'
+# A lock says where each file is; taken by name and hash, they come from the index itself. What is installed may be
+# called `rm`: whatever follows names its program by its whole path.
+EXPORT = (
+    f"UV_CACHE_DIR={ASIDE} uv export -q --locked --no-default-groups --no-emit-project -o {LISTED}"
+    f" && {WHEELS_ONLY} --require-hashes -r {LISTED} && /bin/rm -rf {ASIDE} {LISTED}"
+)
 POETRY = ("poetry==2.5.1", "poetry-plugin-export==1.10.1")  # for a lock that does not say which made it
 PIPENV = ("pipenv==2026.10.3",)
 OLD_GUNICORN = re.compile(r"\s*gunicorn\s*==\s*(?:1\d|20)\.", re.IGNORECASE)
@@ -137,12 +141,27 @@ def classic_installs(needs: Needs) -> str | None:
     return _copies(needs) + PIP % needs.pip if needs.pip is not None else None
 
 
-def slug(stack: Stack, needs: Needs | None, commands: tuple[str, ...], env: Mapping[str, str]) -> SlugRecipe:
-    """The same for engines without images."""
+def slug(
+    stack: Stack,
+    needs: Needs | None,
+    commands: tuple[str, ...],
+    env: Mapping[str, str],
+    packages: Packages = Packages.WHEELS,
+) -> SlugRecipe:
+    """The same for engines without images, where no config vars reach a build."""
     if needs is None:
         return SlugRecipe(commands=commands, env=env)
+    if needs.shared and needs.own is None and packages is Packages.WHEELS:
+        return SlugRecipe(
+            depends_on=needs.reads,
+            dependencies=(VENV_SLUG, needs.shared, COMPILE_SLUG),
+            commands=commands,
+            path=("bin",),
+            env={"VIRTUAL_ENV": "{deps}", **env},
+            wheels=True,
+        )
     told = "" if needs.tool is None else f"{needs.tool.run} && "
-    lines = ['uv venv -q --python "$PYTHON" "$DEPS"', f'{told}UV_PROJECT_ENVIRONMENT="$DEPS" {needs.command}']
+    lines = [VENV_SLUG, f'{told}UV_PROJECT_ENVIRONMENT="$DEPS" {needs.command}']
     if needs.own is not None:
         lines[1] = f'UV_PROJECT_ENVIRONMENT="$DEPS" {needs.own} --no-editable'
     return SlugRecipe(

@@ -31,6 +31,7 @@ class SlugRecipe:
     (None: of the whole source). Where they are installed is $DEPS; `path` are folders of it that are put on the PATH,
     `env` what commands and dynos see beside, `{deps}` standing for that place. $PYTHON is an interpreter, and uv is on
     the PATH, and so are the `tools`. `made_with` names versions of what installs: others make the dependencies anew.
+    `wheels`: they come out of the cache that all apps share, so that no app's user may write to that while they do.
     `static`: the server of static files is one of them. `packages` of the system's (an Aptfile's) are asked for, and
     can't be installed for one app.
     """
@@ -41,6 +42,7 @@ class SlugRecipe:
     path: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     static: bool = False
+    wheels: bool = False
     made_with: tuple[str, ...] = ()
     tools: tuple[SlugTool, ...] = ()
     packages: tuple[str, ...] = ()

@@ -225,13 +225,13 @@ class Builds:
 
     async def _lacked(self, plan: Plan, packages: Packages, printed: bytearray) -> Packages | None:
         """What a failed build is to be done again with; None when that would not mend it."""
-        if plan.builder == "dockerfile" or (await self._engine.info()).name == "process":
+        if plan.builder == "dockerfile":
             return None
         if packages is Packages.WHEELS and LACKS_WHEEL.search(printed):
             return Packages.SDISTS
-        if packages is not Packages.COMPILERS and LACKS_COMPILER.search(printed):
-            return Packages.COMPILERS
-        return None
+        if packages is Packages.COMPILERS or not LACKS_COMPILER.search(printed):
+            return None
+        return None if (await self._engine.info()).name == "process" else Packages.COMPILERS
 
     def _sized(self, plan: Plan) -> Plan:
         """With app.json's sizes of dynos as they are called here."""

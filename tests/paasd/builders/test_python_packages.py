@@ -1,6 +1,7 @@
 """Where a Python source says what it needs. What the lines do: tests/acceptance/test_builders_python.py."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from paasd.builders.python_packages import find, installs, slug, stage
 from paasd.builders.source import Source
 from paasd.domain.errors import BuildFailed
-from paasd.domain.stack import BOOKWORM
+from paasd.domain.stack import BOOKWORM, Packages
 
 PROJECT = """[project]
 name = "shop"
@@ -19,6 +20,8 @@ dependencies = ["Flask_Login>=1", "gunicorn"]
 """
 SYSTEM = '[build-system]\nrequires = ["setuptools"]\n'
 LOCK = '[[package]]\nname = "flask"\nsource = {registry = "x"}\n[[package]]\nname = "shop"\nsource = {%s}\n'
+INDEXED = LOCK.replace('"x"', '"https://pypi.org/simple"') % 'virtual = "."'
+INDEXED = INDEXED.replace('simple"}\n', 'simple"}\nwheels = [{url = "x"}]\n')
 PIPFILE = json.dumps({"_meta": {"requires": {"python_version": "3.13"}}, "default": {"Flask": {"version": "==3"}}})
 
 
@@ -135,3 +138,30 @@ def test_a_lock_that_does_not_say_what_made_it_gets_versions_that_stand_here(tmp
         (tmp_path / "poetry.lock").unlink(missing_ok=True)
         assert needs is not None and needs.tool is not None
         assert all("==" in one for one in needs.tool.packages)
+
+
+def test_a_slug_takes_wheels_that_all_share_as_long_as_nothing_has_to_be_built(tmp_path: Path) -> None:
+    """Bites: the installer's commands with what lets a package's code run; the app's own after a wheel was missing."""
+    needs, _ = find(source(tmp_path, {"requirements.txt": "flask==3\n"}))
+    assert needs is not None
+    wheels, built = (slug(BOOKWORM, needs, (), {}, packages) for packages in (Packages.WHEELS, Packages.SDISTS))
+    assert (wheels.wheels, built.wheels) == (True, False)
+    assert "--no-build --no-compile-bytecode" in wheels.dependencies[1]
+    assert wheels.dependencies[2].startswith('"$PYTHON" -I -S ')
+    assert "--compile-bytecode" in built.dependencies[1]
+
+
+def test_nothing_that_was_just_installed_is_run_beside_the_shared_wheels(tmp_path: Path) -> None:
+    """A wheel may bring a program called `rm`. Bites: a program after the installation that the PATH finds."""
+    found = source(tmp_path, {"uv.lock": INDEXED, "pyproject.toml": PROJECT})
+    needs, _ = find(found)
+    assert needs is not None and needs.shared
+    command = re.search(r"^ +: /var\S+ && (.*)$", installs(found, needs), re.MULTILINE)
+    assert command is not None
+    _, after = command[1].split("uv pip install", 1)
+    programs = [one.split()[0] for one in after.split(" && ")[1:]]
+    assert programs and all(one.startswith("/") for one in programs)
+    recipe = slug(BOOKWORM, needs, (), {})
+    _, after = recipe.dependencies[1].split("uv pip install", 1)
+    assert all(one.split()[0].startswith("/") for one in after.split(" && ")[1:])
+    assert recipe.dependencies[2].startswith('"$PYTHON" ')
