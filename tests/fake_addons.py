@@ -71,7 +71,10 @@ class FakeProvider:
 
     async def resize(self, order: Order) -> None:
         await self.gates.at("resize")
+        self._end(order.addon_id)
         self._get(order).memory = order.plan.memory
+        await self.gates.at("resized")
+        self._get(order).up = True
 
     async def rotate(self, order: Order) -> None:
         await self.gates.at("rotate")
@@ -104,6 +107,9 @@ class FakeProvider:
 
     def kill(self, addon_id: str) -> None:
         """Its server ends, and is heard of."""
+        self._end(addon_id)
+
+    def _end(self, addon_id: str) -> None:
         self.held[addon_id].up = False
         self.ended.put_nowait(addon_id)
 
@@ -122,7 +128,7 @@ class FakeProvider:
     async def set_aside(self, order: Order) -> None:
         await self.gates.at("set_aside")
         if order.addon_id in self.held:
-            self.held[order.addon_id].up = False
+            self._end(order.addon_id)
 
     async def bring_back(self, order: Order) -> None:
         await self.gates.at("bring_back")

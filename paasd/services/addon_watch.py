@@ -7,7 +7,8 @@ from time import monotonic
 
 import structlog
 
-from paasd.domain.errors import NotFound, Unavailable
+from paasd.domain.addon import AddonState
+from paasd.domain.errors import NotFound, PaasError, Unavailable
 from paasd.ports import Watched
 from paasd.services.addon_work import AddonWork
 from paasd.services.background import attempt
@@ -33,7 +34,8 @@ class WatchRules:
 
 @dataclass(slots=True)
 class AddonWatch:
-    """`endings` are the last of each add-on (monotonic), by its id; `waiting` those whose start is due."""
+    """`endings` are the last of each add-on (monotonic) that were not our doing, by its id; `waiting` are those whose
+    start is due."""
 
     work: AddonWork
     rules: WatchRules = field(default_factory=WatchRules)
@@ -57,7 +59,8 @@ class AddonWatch:
                         await attempt("add-ons", self.work.mend())
                     elif addon_id not in self.waiting:
                         self.waiting.add(addon_id)
-                        self.work.background.spawn(f"start add-on {addon_id}", self._start(addon_id))
+                        start = self._start(addon_id, ours=self._being_changed(addon_id))
+                        self.work.background.spawn(f"start add-on {addon_id}", start)
             except Unavailable as error:
                 if error.message != said:
                     log.warning("events of add-ons lost", provider=name, reason=error.message)
@@ -66,12 +69,23 @@ class AddonWatch:
                 log.exception("events of add-ons lost", provider=name)
             await asyncio.sleep(self.rules.retry)
 
-    async def _start(self, addon_id: str) -> None:
+    def _being_changed(self, addon_id: str) -> bool:
+        """Whether it may be ourselves that ended it. One that ends while it is only mended did not stay up."""
+        return self.work.background.lock(addon_id).locked() and addon_id not in self.work.mending
+
+    async def _start(self, addon_id: str, *, ours: bool) -> None:
         try:
-            await asyncio.sleep(self._delay(addon_id))
+            if not ours and await self._is_to_be_up(addon_id):
+                await asyncio.sleep(self._delay(addon_id))
         finally:
             self.waiting.discard(addon_id)  # it may end again while it is being started
         await attempt(f"start add-on {addon_id}", self._mend(addon_id))
+
+    async def _is_to_be_up(self, addon_id: str) -> bool:
+        try:
+            return (await self.work.store.addon(addon_id)).state is AddonState.PROVISIONED
+        except PaasError:
+            return False  # gone, or it is seen when it is to be mended
 
     async def _mend(self, addon_id: str) -> None:
         try:

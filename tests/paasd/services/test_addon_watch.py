@@ -35,7 +35,7 @@ async def test_one_that_is_being_changed_is_started_after_that(world: World, wat
     provider = world.outside.provider
     async with world.background.lock(addon.id):
         provider.kill(addon.id)
-        await until(lambda: addon.id in watch.endings and addon.id not in watch.waiting)
+        await until(lambda: provider.ended.empty() and addon.id not in watch.waiting)
         await asyncio.sleep(0)
         assert not provider.held[addon.id].up
     await until(lambda: provider.held[addon.id].up)
@@ -45,7 +45,7 @@ async def test_one_that_is_set_aside_stays_so(world: World, watch: AddonWatch) -
     addon = await created(world, await world.create())
     await world.addons.wait(await world.addons.destroy(world.actor, addon))
     world.outside.provider.kill(addon.id)
-    await until(lambda: addon.id in watch.endings and addon.id not in watch.waiting)
+    await until(lambda: world.outside.provider.ended.empty() and addon.id not in watch.waiting)
     await world.background.lock(addon.id).acquire()
     assert (await world.store.addon(addon.id)).state is AddonState.DEPROVISIONED
     assert not world.outside.provider.held[addon.id].up
@@ -80,6 +80,43 @@ async def test_one_that_does_not_come_up_can_be_destroyed_meanwhile(world: World
     other = await created(world, await world.create("blog"))
     provider.kill(other.id)
     await until(lambda: provider.held[other.id].up)  # who watches goes on
+
+
+async def test_what_we_end_ourselves_is_no_crash(world: World, watch: AddonWatch) -> None:
+    """Another plan, or being destroyed, is a new container: the first crash after it has its server started at once.
+
+    Bites: `_being_changed` always false; `_is_to_be_up` always true.
+    """
+    app, provider = await world.create(), world.outside.provider
+    addon = await created(world, app)
+    gate = provider.gates.hold("resized")
+    upgrading = asyncio.create_task(world.addons.upgrade(world.actor, addon, "small"))
+    await gate.reached.wait()
+    await until(lambda: provider.ended.empty() and not watch.waiting)
+    gate.opened.set()
+    await upgrading
+    await world.addons.wait(await world.addons.destroy(world.actor, addon))
+    turn = world.background.lock(addon.id)
+    await until(lambda: provider.ended.empty() and not watch.waiting and not turn.locked())
+    provider.ended.put_nowait(addon.id)  # the engine may be late to tell
+    await until(lambda: provider.ended.empty() and not watch.waiting)
+    await world.addons.undestroy(world.actor, addon.name)
+    assert addon.id not in watch.endings
+    provider.kill(addon.id)
+    await until(lambda: provider.held[addon.id].up)
+    assert len(watch.endings[addon.id]) == 1
+
+
+async def test_one_that_ends_while_it_is_started_does_not_stay_up(world: World, watch: AddonWatch) -> None:
+    """Bites: `_being_changed` without `mending`: it would be started again and again at once."""
+    addon, provider = await created(world, await world.create()), world.outside.provider
+    gate = provider.gates.hold("mend")
+    provider.kill(addon.id)
+    await gate.reached.wait()
+    provider.ended.put_nowait(addon.id)
+    await until(lambda: len(watch.endings[addon.id]) == 2)
+    gate.opened.set()
+    await until(lambda: provider.held[addon.id].up and not watch.waiting)
 
 
 async def test_what_ended_while_the_provider_was_away_is_found_when_it_is_back(world: World) -> None:
