@@ -73,8 +73,10 @@ class PartnerAddons:
             reply = await self._ask("POST", "", body)
             self._require(reply, (200, 201, 202))
             return self._provided(order, reply)
-        except Unavailable:
-            raise  # it is asked for again, or given up by `purge`
+        except (Unavailable, asyncio.CancelledError):
+            # It is asked for again, or given up by `purge`. What is given up here by a daemon that ends would be asked
+            # for by the next one under an id that its partner had done with.
+            raise
         except BaseException:
             await asyncio.shield(self._undo(order))
             raise

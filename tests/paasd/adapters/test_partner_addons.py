@@ -67,6 +67,23 @@ async def told() -> AsyncIterator[Told]:
     await runner.cleanup()
 
 
+async def test_cut_off_while_it_is_asked_the_next_daemon_asks_for_the_same(told: Told) -> None:
+    """By its uuid, which partners tell what is asked twice by. Bites: what is cut off given up at the partner."""
+    told.seconds = 0.2
+    told.says(201, FINE)
+    asking = asyncio.create_task(told.provider().provision(ORDER))
+    async with asyncio.timeout(5):
+        while not told.asked:
+            await asyncio.sleep(0.005)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    told.seconds = 0
+    made = await told.provider().provision(ORDER)
+    assert made is not None and made.resource == "res/1"
+    assert [(method, body["uuid"]) for method, _, _, body in told.asked] == [("POST", "6f1c")] * 2
+
+
 async def test_what_is_asked(told: Told) -> None:
     told.says(201, FINE)
     made = await told.provider().provision(ORDER)
