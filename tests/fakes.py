@@ -46,6 +46,7 @@ class FakeEngine:
         self.networks_made: set[str] = set()
         self.tags: dict[str, str] = {}  # name -> artifact
         self.caches: dict[str, int] = {}
+        self.without_wheel = ""  # a package that has none
         self.compiled: tuple[str, ...] = ()  # what needs a compiler, by a word of its Dockerfile
         self.others: dict[str, str] = {"paasd/stack:bookworm": ""}  # images not of ours, and whose app they are
         self.standing = Stacks()
@@ -130,6 +131,10 @@ class FakeEngine:
 
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
         await self._at("build")
+        if self.without_wheel and "--no-build" in recipe.dockerfile:
+            words = f"Wheels are required for `{self.without_wheel}` because building from source is disabled"
+            await output(f"hint: {words}\n".encode())
+            raise BuildFailed("The build failed: no wheel.")
         for word in self.compiled:
             if word in recipe.dockerfile and "gcc" not in recipe.dockerfile:
                 await output(b"  Failed to build `psycopg2`\n")

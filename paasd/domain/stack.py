@@ -27,6 +27,14 @@ class Packages(Enum):
     COMPILERS = "+compilers"
 
 
+COMPILED = frozenset(
+    "bcrypt brotli cffi cryptography gevent greenlet grpcio hiredis httptools lxml mysqlclient numpy orjson pandas"
+    " pillow psutil psycopg-c psycopg2 psycopg2-binary pycairo pycrypto pynacl python-ldap regex scipy ujson uvloop"
+    " uwsgi".split()
+)
+"""Packages whose sources are of no use without a compiler: where they have no wheel, nothing less is tried."""
+
+
 def packages_of(label: str) -> Packages:
     """What a build took, by its recorded stack."""
     return next((one for one in Packages if one.value and label.endswith(one.value)), Packages.WHEELS)

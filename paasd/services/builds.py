@@ -21,7 +21,7 @@ from paasd.domain.errors import BuildFailed, Conflict, DeployCancelled, DeployFa
 from paasd.domain.manifest import with_known_sizes
 from paasd.domain.push import Push
 from paasd.domain.release import Build, BuildStatus
-from paasd.domain.stack import Packages, packages_of
+from paasd.domain.stack import COMPILED, Packages, packages_of
 from paasd.failpoints import Failpoints
 from paasd.ports import Artifact, BuildSpec, Engine, Outputs, Sources, Store, Write
 from paasd.services.disk import Disk
@@ -38,6 +38,7 @@ LACKS_COMPILER = re.compile(rb"Failed to build|build backend returned an error|g
 LACKS_WHEEL = re.compile(
     rb"no usable wheels|uilding (?:source distributions|from source).{0,99} is disabled|no binary dis"
 )
+WITHOUT_WHEEL = re.compile(rb"Wheels are required for `([\w.-]+)`")
 AGAIN = {
     Packages.SDISTS: "A package has no wheel: building again, from its source",
     Packages.COMPILERS: "A package has to be compiled: building again, with compilers and headers in the image",
@@ -227,11 +228,11 @@ class Builds:
         """What a failed build is to be done again with; None when that would not mend it."""
         if plan.builder == "dockerfile":
             return None
+        compilers = None if (await self._engine.info()).name == "process" else Packages.COMPILERS
         if packages is Packages.WHEELS and LACKS_WHEEL.search(printed):
-            return Packages.SDISTS
-        if packages is Packages.COMPILERS or not LACKS_COMPILER.search(printed):
-            return None
-        return None if (await self._engine.info()).name == "process" else Packages.COMPILERS
+            known = {name.decode().lower() for name in WITHOUT_WHEEL.findall(printed)} & COMPILED
+            return compilers if known and compilers is not None else Packages.SDISTS
+        return compilers if packages is not Packages.COMPILERS and LACKS_COMPILER.search(printed) else None
 
     def _sized(self, plan: Plan) -> Plan:
         """With app.json's sizes of dynos as they are called here."""

@@ -318,6 +318,28 @@ async def test_what_has_to_be_compiled_is_built_again_with_compilers_and_later_a
     assert (await world.store.builds(app.id))[0].stack == "bookworm"
 
 
+@pytest.mark.parametrize(
+    ("package", "words", "stack"),
+    [
+        ("docopt", "A package has no wheel: building again, from its source", "bookworm+sdists"),
+        ("psycopg2-binary", "A package has to be compiled: building again", "bookworm+compilers"),
+    ],
+)
+async def test_what_has_no_wheel_is_built_from_its_source_with_compilers_at_once_where_they_are_known_to_be_needed(
+    world: World, package: str, words: str, stack: str
+) -> None:
+    """Bites: the third attempt, of which it was known that it would be wanted."""
+    app = await world.create()
+    world.engine.without_wheel = package
+    world.engine.compiled = ("psycopg2-binary",)
+    await world.config(app, PROJECT_PATH="web")
+    files = {"web/requirements.txt": f"{package}\n", "web/Procfile": "web: serve\n"}
+    said = await world.push(app, **files)
+    assert said.count("building again") == 1 and words in said
+    assert (await world.store.builds(app.id))[0].stack == stack
+    assert "building again" not in await world.push(app, **files)
+
+
 async def test_a_dockerfile_says_itself_what_it_compiles_with(world: World) -> None:
     app = await world.create()
     world.engine.compiled = ("FROM",)
