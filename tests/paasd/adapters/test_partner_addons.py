@@ -35,6 +35,7 @@ class Told:
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     asked: list[tuple[str, str, Any, Any]] = field(default_factory=list)
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
 
     def says(self, status: int, said: object = None, **headers: str) -> None:
         self.status, self.headers = status, headers
@@ -52,6 +53,7 @@ async def told() -> AsyncIterator[Told]:
     async def answer(request: web.Request) -> web.Response:
         text = await request.text()
         one.asked.append((request.method, request.raw_path, request.headers, json.loads(text) if text else None))
+        one.reached.set()
         if request.method != "DELETE":
             await asyncio.sleep(one.seconds)
         return web.Response(status=one.status, body=one.body, headers=one.headers)
@@ -73,8 +75,7 @@ async def test_cut_off_while_it_is_asked_the_next_daemon_asks_for_the_same(told:
     told.says(201, FINE)
     asking = asyncio.create_task(told.provider().provision(ORDER))
     async with asyncio.timeout(5):
-        while not told.asked:
-            await asyncio.sleep(0.005)
+        await told.reached.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
