@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -58,7 +58,7 @@ class FileDumps:
                 resource="backup",
             )
 
-    async def read(self, app_id: str, key: str) -> AsyncIterator[bytes]:
+    async def read(self, app_id: str, key: str) -> AsyncGenerator[bytes]:
         """As it was put. NotFound."""
         path = self._path(app_id, key)
         with _refused(path):

@@ -6,7 +6,7 @@ What is checked is what is used, so that a name which changes its mind in betwee
 import asyncio
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -78,7 +78,7 @@ class WebFetch:
                     await asyncio.to_thread(file.write, chunk)
             return response.status
 
-    async def chunks(self, url: str, *, seconds: float) -> AsyncIterator[bytes]:
+    async def chunks(self, url: str, *, seconds: float) -> AsyncGenerator[bytes]:
         """What a GET of the URL brings, as it comes. WebUnavailable, also unless it answers with 200; InvalidParams."""
         async with self.stream(url, seconds=seconds) as response:
             if response.status != 200:

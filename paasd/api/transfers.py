@@ -1,6 +1,7 @@
 """Backups, restores and copies: `heroku pg:backups` and `pg:copy`, on the API's port."""
 
 import re
+from contextlib import aclosing
 
 from aiohttp import hdrs, web
 
@@ -133,7 +134,8 @@ async def download(request: web.Request) -> web.StreamResponse:
     response.content_type = "application/octet-stream"
     response.content_length = backup.processed_bytes
     response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{backup.name}.dump"'
-    return await send(request, response, parts.transfers.content(backup))
+    async with aclosing(parts.transfers.content(backup)) as content:
+        return await send(request, response, content)
 
 
 async def _by_url(request: web.Request, url: str | None) -> Addon:

@@ -1,6 +1,6 @@
 """Port Dumps: the bytes of backups, kept whole or not at all."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,8 +24,8 @@ class Dumps(Protocol):
         """Conflict unless it is byte for byte what was kept; NotFound."""
         ...
 
-    def read(self, app_id: str, key: str) -> AsyncIterator[bytes]:
-        """As it was put. NotFound."""
+    def read(self, app_id: str, key: str) -> AsyncGenerator[bytes]:
+        """As it was put; whoever does not read to its end closes it. NotFound."""
         ...
 
     async def delete(self, app_id: str, key: str) -> None:

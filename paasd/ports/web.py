@@ -1,6 +1,6 @@
 """Port Web: other people's servers, asked over HTTP without letting anybody reach into our own network."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -39,7 +39,7 @@ class Web(Protocol):
         than `max_bytes`, or not whole within `seconds`. No message tells more of the URL than its host."""
         ...
 
-    def chunks(self, url: str, *, seconds: float) -> AsyncIterator[bytes]:
+    def chunks(self, url: str, *, seconds: float) -> AsyncGenerator[bytes]:
         """What a GET of the URL brings, as it comes. WebUnavailable, also unless it answers with 200; InvalidParams."""
         ...
 

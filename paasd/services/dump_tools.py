@@ -1,7 +1,7 @@
 """pg_dump, pg_restore and psql on streams: a database's data out, and in again as one transaction."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -85,7 +85,7 @@ class DumpTools:
             yield chunk
 
     async def extract(
-        self, provider: AddonProvider, order: Order, dump: AsyncIterator[bytes], note: Note
+        self, provider: AddonProvider, order: Order, dump: AsyncGenerator[bytes], note: Note
     ) -> AsyncGenerator[bytes]:
         """The SQL of a dump."""
         async for chunk in self._output(provider, order, EXTRACT, note, dump):
@@ -127,7 +127,7 @@ class DumpTools:
         order: Order,
         argv: Sequence[str],
         note: Note,
-        fed: AsyncIterator[bytes] | None = None,
+        fed: AsyncGenerator[bytes] | None = None,
     ) -> AsyncGenerator[bytes]:
         lines = Lines(note)
         shell = await provider.tool(order, argv, errors=lines.feed)
@@ -150,10 +150,11 @@ def create(extensions: Sequence[str]) -> bytes:
     return "".join(f'CREATE EXTENSION IF NOT EXISTS "{name}";\n' for name in extensions).encode()
 
 
-async def _pour(shell: Shell, chunks: AsyncIterator[bytes] | None) -> None:
+async def _pour(shell: Shell, chunks: AsyncGenerator[bytes] | None) -> None:
     if chunks is not None:
-        async for chunk in chunks:
-            await shell.write(chunk)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                await shell.write(chunk)
     await shell.end_input()
 
 

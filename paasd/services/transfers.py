@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -103,7 +103,7 @@ class Transfers:
         async def work(running: Running) -> None:
             await self._dumps.check(backup.app_id, backup.id, wanted)
             running.note("The backup's SHA-256 is as it was written.")
-            dump = running.counted(_closed(self._dumps.read(backup.app_id, backup.id)))
+            dump = running.counted(self._dumps.read(backup.app_id, backup.id))
             sql = self._tools.extract(provider, order, dump, running.note)
             await self._tools.replace(provider, order, sql, running.note, extensions)
 
@@ -117,7 +117,7 @@ class Transfers:
         provider, order = await self._reach(addon.id)
 
         async def work(running: Running) -> None:
-            dump = _closed(self._web.chunks(url, seconds=FETCH_SECONDS))
+            dump = self._web.chunks(url, seconds=FETCH_SECONDS)
             sql = self._tools.extract(provider, order, running.counted(dump), running.note)
             await self._tools.replace(provider, order, sql, running.note, extensions)
 
@@ -167,7 +167,7 @@ class Transfers:
                 return one
         raise NotFound("Couldn't find that backup; `heroku pg:backups` lists them.", resource="backup")
 
-    def content(self, backup: Transfer) -> AsyncIterator[bytes]:
+    def content(self, backup: Transfer) -> AsyncGenerator[bytes]:
         """The dump itself. NotFound."""
         return self._dumps.read(backup.app_id, backup.id)
 
@@ -294,8 +294,3 @@ def _begun(
     return Transfer(
         str(uuid.uuid4()), addon.app_id, 0, kind, addon.id, from_name, to_name, now, source, schedule_id, started_at=now
     )
-
-
-async def _closed(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    async for chunk in chunks:
-        yield chunk

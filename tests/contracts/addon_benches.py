@@ -24,7 +24,7 @@ from paasd.adapters.shared_addons import SharedAddons
 from paasd.adapters.web_fetch import WebFetch
 from paasd.domain.addon import Kind, Plan
 from paasd.ports import Access, AddonProvider, Order
-from tests.contracts.engines import docker, eventually, make_home, require_docker
+from tests.contracts.engines import REMOVING, docker, eventually, make_home, require_docker
 from tests.contracts.own_postgres import OwnPostgres
 from tests.keeper import Keeper, ask
 from tests.leftovers import remove_labelled
@@ -175,7 +175,7 @@ async def container_bench(kind: Kind) -> AsyncIterator[AddonBench]:
         async with again() as provider:
             yield AddonBench(provider, kind, kill, traces, again)
     finally:
-        await asyncio.to_thread(remove_labelled, home)
+        REMOVING.submit(remove_labelled, home)
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from paasd.adapters.migrate import migrate
 from paasd.adapters.store import SqlStore
 from paasd.domain.access import Account
 from paasd.domain.app import App
@@ -23,14 +22,6 @@ def sqlite_store(template: Path, directory: Path) -> Store:
 
 
 STORES: dict[str, Callable[[Path, Path], Store]] = {"sqlite": sqlite_store}
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database at the newest schema, to be copied."""
-    path = tmp_path_factory.mktemp("template") / "store.db"
-    migrate(path)
-    return path
 
 
 @pytest.fixture(params=STORES)

@@ -204,10 +204,10 @@ async def test_an_upgrade_asked_for_during_another_is_answered(make: Make, tmp_p
     out of Parent._may_renew nobody ever answers.
     """
     router = make()
-    (tmp_path / "sitecustomize.py").write_text("import sys, time\nif '--worker' in sys.argv: time.sleep(1.5)\n")
     router.environment["PYTHONPATH"] = str(tmp_path)
     router.stop()
     router.start()
+    (tmp_path / "sitecustomize.py").write_text("import sys, time\nif '--worker' in sys.argv: time.sleep(1.5)\n")
     before = await router.workers()
     first = asyncio.create_task(router.control("POST", "/upgrade"))
     second = asyncio.create_task(router.control("POST", "/upgrade"))

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import sqlite3
 import tarfile
 from contextlib import closing
@@ -10,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from paasd.adapters.backup import DailyBackups, newest_backup, restore_backup, write_backup
-from paasd.adapters.migrate import migrate
 from paasd.adapters.secrets import create_key
 from paasd.domain.errors import StoreUnavailable
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(migrated: Path, tmp_path: Path) -> Path:
     home = tmp_path / "home"
     refs = home / "apps" / "a1" / "repo.git" / "refs" / "heads"
     refs.mkdir(parents=True)
@@ -25,7 +25,7 @@ def home(tmp_path: Path) -> Path:
     (refs / "main.lock").write_text("half")
     (home / "lock").write_text("1\n")
     create_key(home / "key")
-    migrate(home / "store.db")
+    shutil.copy(migrated, home / "store.db")
     return home
 
 

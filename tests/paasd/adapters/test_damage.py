@@ -1,6 +1,7 @@
 """A damaged database is told, never replaced by an empty one, and mended from backup and what is readable."""
 
 import asyncio
+import shutil
 import sqlite3
 import uuid
 from contextlib import closing
@@ -11,7 +12,6 @@ import pytest
 
 from paasd.adapters.backup import DailyBackups
 from paasd.adapters.damage import builds_unknown_to_ledger, check_store, find_damage, repair_store
-from paasd.adapters.migrate import migrate
 from paasd.adapters.store import SqlStore
 from paasd.domain.access import Account, Actor, Token
 from paasd.domain.app import App
@@ -40,12 +40,12 @@ async def configs(home: Path) -> list[str]:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(migrated: Path, tmp_path: Path) -> Path:
     """v1 is in the backup, v2 came after it."""
     home = tmp_path / "home"
     (home / "apps" / SHOP.id).mkdir(parents=True)
     (home / "tmp").mkdir()
-    migrate(home / "store.db")
+    shutil.copy(migrated, home / "store.db")
 
     async def fill() -> None:
         await release(home, first=True, MARK="one")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture(params=[True, False], ids=["buildkit", "classic"])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    async with asyncio.timeout(150), docker_bench(DockerSettings(buildkit=request.param)) as bench:
+    async with asyncio.timeout(150), docker_bench(DockerSettings(buildkit=request.param), network=False) as bench:
         yield bench
 
 
@@ -102,6 +102,7 @@ async def test_ignored_files_stay_out_and_links_stay_links(bench: Bench, tmp_pat
     (tmp_path / "link").symlink_to("kept")
     (tmp_path / ".dockerignore").write_text("*.env\n")
     artifact = await bench.engine.build(tmp_path, recipe(bench, f"FROM {STACK}\nCOPY . /srv\n"), Log())
+    await bench.engine.create_network(bench.app_id)
     terminal = await bench.engine.attach(
         bench.spec("cd /srv && stat -c '%n %a %N' *", kind=DynoKind.ONE_OFF, artifact=artifact.name)
     )
@@ -171,7 +172,7 @@ async def test_a_build_cannot_see_the_hosts_network(bench: Bench, tmp_path: Path
 
 
 async def test_the_classic_builder_gets_its_own_recipe(tmp_path: Path) -> None:
-    async with docker_bench(DockerSettings(buildkit=False)) as bench:
+    async with docker_bench(DockerSettings(buildkit=False), network=False) as bench:
         spec = recipe(bench, "FROM nosuch\nRUN --mount=type=cache,target=/c true\n", classic=f"FROM {STACK}\n")
         artifact = await bench.engine.build(tmp_path, spec, Log())
         dyno = bench.spec("true", kind=DynoKind.ONE_OFF, artifact=artifact.name)
@@ -182,7 +183,7 @@ async def test_the_classic_builder_gets_its_own_recipe(tmp_path: Path) -> None:
 
 async def test_the_classic_builders_steps_have_a_memory_limit(tmp_path: Path) -> None:
     bounds = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null"
-    async with docker_bench(DockerSettings(buildkit=False, build_memory=96 * 1024 * 1024)) as bench:
+    async with docker_bench(DockerSettings(buildkit=False, build_memory=96 * 1024 * 1024), network=False) as bench:
         log = Log()
         await bench.engine.build(tmp_path, recipe(bench, f"FROM {STACK}\nRUN {bounds} || true\n"), log)
     assert str(96 * 1024 * 1024) in log.text

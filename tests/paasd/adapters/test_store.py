@@ -40,13 +40,6 @@ asyncio.run(write(Path(sys.argv[1])))
 """
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "store.db"
-    migrate(path)
-    return path
-
-
 @pytest.fixture
 async def store(migrated: Path, tmp_path: Path) -> AsyncIterator[SqlStore]:
     shutil.copy(migrated, tmp_path / "store.db")

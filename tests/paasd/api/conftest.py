@@ -9,7 +9,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from paasd.adapters.migrate import migrate
 from paasd.adapters.store import SqlStore
 from paasd.api.server import make_api
 from paasd.services.background import Background
@@ -17,17 +16,9 @@ from tests.paasd.api.fakes import FakeEngine, FakeRouter
 from tests.paasd.api.world import TOKEN, World, make_parts
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Migrated once; each test gets a copy."""
-    path = tmp_path_factory.mktemp("store") / "store.db"
-    migrate(path)
-    return path
-
-
 @pytest.fixture
-async def world(tmp_path: Path, empty_database: Path) -> AsyncIterator[World]:
-    shutil.copy(empty_database, tmp_path / "store.db")
+async def world(tmp_path: Path, migrated: Path) -> AsyncIterator[World]:
+    shutil.copy(migrated, tmp_path / "store.db")
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     engine, router, background = FakeEngine(), FakeRouter(), Background()

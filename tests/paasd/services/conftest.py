@@ -8,7 +8,6 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from paasd.adapters.migrate import migrate
 from tests.gates import Gates
 from tests.paasd.services.world import GatedStore, Outside, World, make_outside, wire
 
@@ -18,14 +17,6 @@ def said() -> Iterator[list[EventDict]]:
     """What the services log: kept, and not rendered, which costs more than most tests."""
     with capture_logs() as entries:
         yield entries
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database at the newest schema, to be copied."""
-    path = tmp_path_factory.mktemp("template") / "store.db"
-    migrate(path)
-    return path
 
 
 @pytest.fixture

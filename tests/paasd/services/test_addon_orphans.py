@@ -11,7 +11,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from paasd import doctor_addons
-from paasd.adapters.migrate import migrate
 from paasd.doctor import addon_findings
 from paasd.domain.errors import Unavailable
 from paasd.home import Home
@@ -49,13 +48,13 @@ def home() -> Iterator[Home]:
     shutil.rmtree(path)
 
 
-async def test_the_doctor_says_it_with_what_to_do(home: Home) -> None:
+async def test_the_doctor_says_it_with_what_to_do(home: Home, migrated: Path) -> None:
     """Bites: `examine` without `addon_findings`. It makes no folder by looking."""
     settings = Settings(home=home.path, search_path=os.environ["PATH"], engine="process")
     home.id()
     home.keep_engine("process")
     assert await addon_findings(settings) == [] and not (home.path / "addons").exists()
-    migrate(home.store)
+    shutil.copy(migrated, home.store)
     stray = str(uuid.uuid4())
     (home.path / "addons" / stray).mkdir(parents=True)
     [found] = await addon_findings(settings)
@@ -75,12 +74,12 @@ async def test_the_doctor_says_nothing_of_them_by_a_ledger_that_it_cannot_read(h
     assert await addon_findings(settings) == []
 
 
-async def test_the_doctor_asks_the_ledger_last(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_doctor_asks_the_ledger_last(home: Home, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bites: rows read before the provider is asked: what is created, or purged, at that moment was to be removed."""
     settings = Settings(home=home.path, search_path=os.environ["PATH"], engine="process")
     home.id()
     home.keep_engine("process")
-    migrate(home.store)
+    shutil.copy(migrated, home.store)
     rows: dict[str, str] = {}
     asked = [["new", "purged"], ["new"]]
 

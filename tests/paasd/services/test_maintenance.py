@@ -1,7 +1,7 @@
 """Maintenance with its end, its pause and its ways in; pages uploaded and fetched."""
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class FakeWeb:
     async def download(self, url: str, target: Path, *, max_bytes: int, seconds: float) -> int:
         raise WebUnavailable("It can't be reached: see that it answers.")
 
-    async def chunks(self, url: str, *, seconds: float) -> AsyncIterator[bytes]:
+    async def chunks(self, url: str, *, seconds: float) -> AsyncGenerator[bytes]:
         raise WebUnavailable("It can't be reached: see that it answers.")
         yield b""
 
