@@ -14,6 +14,8 @@ BASE = re.compile(  # what FROM and COPY --from name
     r"^(?P<before>[ \t]*(?:FROM[ \t]+(?:--\S+[ \t]+)*|COPY[ \t]+(?:--\S+[ \t]+)*?--from=))(?P<image>[^\s$]+)(?=\s|$)",
     re.IGNORECASE | re.MULTILINE,
 )
+STAGE = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*\S+[ \t]+AS[ \t]+(?P<name>\S+)", re.IGNORECASE | re.MULTILINE)
+ARG = re.compile(r"[ \t]*ARG[ \t]+(?P<names>.*)", re.IGNORECASE)
 HUB = re.compile(r"^(?:docker\.io/)?(?:library/)?")
 
 
@@ -34,7 +36,7 @@ def plan(source: Source) -> Recipe | None:
     text = source.text(str(path))
     if text is None or not text.strip():
         raise BuildFailed(f"heroku.yml builds by {wanted.dockerfile}, which is not in the repository; commit it.")
-    text, warnings = with_aliases(text, source.aliases)
+    text, warnings = with_aliases(with_arguments(with_target(text, wanted.target), wanted.arguments), source.aliases)
     return Recipe(
         text,
         (f"Building by {wanted.dockerfile}, as heroku.yml says (build.docker)",),
@@ -42,6 +44,39 @@ def plan(source: Source) -> Recipe | None:
         release=wanted.release,
         warnings=warnings,
     )
+
+
+def with_target(text: str, target: str) -> str:
+    """The Dockerfile whose image is a stage of that name; "" for its last. Raises BuildFailed when there is none."""
+    if not target:
+        return text
+    names = [match["name"] for match in STAGE.finditer(text)]
+    if target.lower() not in {name.lower() for name in names}:
+        there = f"there are {', '.join(names[:10])}" if names else "it names none (`FROM image AS name`)"
+        raise BuildFailed(f"heroku.yml builds the stage {target} of the Dockerfile, which has no such: {there}.")
+    return f"{text.rstrip()}\nFROM {target}\n"
+
+
+def with_arguments(text: str, values: Mapping[str, str]) -> str:
+    """The Dockerfile in which the ARGs that it declares have these values: what an ARG says of a name holds from its
+    line on, so that another one follows it. One that it does not declare is none of its own."""
+    lines, whole = [], ""
+    for line in text.split("\n"):
+        lines.append(line)
+        whole += line.rstrip()
+        if whole.endswith("\\"):  # goes on
+            whole = f"{whole[:-1]} "
+            continue
+        if (match := ARG.match(whole)) is not None:
+            declared = [word.partition("=")[0] for word in match["names"].split()]
+            lines += [f"ARG {name}={quoted(values[name])}" for name in dict.fromkeys(declared) if name in values]
+        whole = ""
+    return "\n".join(lines)
+
+
+def quoted(value: str) -> str:
+    """As a Dockerfile reads it word by word: nothing in single quotes means anything."""
+    return "'" + value.replace("'", "'\"'\"'") + "'"
 
 
 def with_aliases(text: str, aliases: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """heroku.yml: what an app has from its beginning, which Dockerfile builds it, and what of it runs."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -8,7 +9,7 @@ import yaml
 from paasd.builders.source import Source
 from paasd.domain.app_json import AppJson, WantedAddon, check_name, check_value, listed, wanted_addons
 from paasd.domain.errors import BuildFailed
-from paasd.domain.manifest import RELEASE
+from paasd.domain.manifest import RELEASE, WEB
 
 FILE = "heroku.yml"
 EXAMPLE = "write build.docker.web as the path of a Dockerfile, such as `web: Dockerfile`"
@@ -18,17 +19,15 @@ MERGED_MAX = 1000
 TOO_DEEP = "heroku.yml is not valid YAML: it is nested too deeply."
 TOO_MANY = "heroku.yml can't be read: its aliases (`*name`, `<<`) make too much of it; write it out."
 KNOWN = {"": ("setup", "build", "release", "run"), "setup": ("addons", "config"), "build": ("docker", "config")}
-NOT_USED = {
-    "build.config": "build.config is not used: give the Dockerfile's ARG a default",
-    "target": "{place}.target is not used: the image is the Dockerfile's last stage",
-}
+TARGET = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
+NOT_USED = "build.docker.{kind}.target is not used: here an app is one image, and it is {others}'s"
 
 
 @dataclass(frozen=True, slots=True)
 class HerokuYml:
     """The Dockerfile's path (None: it builds by none), process types beside the image's own command, the release
-    command; add-ons and config vars that the app is to have before its first release. `unheeded` says what it has
-    that is not used."""
+    command; add-ons and config vars that the app is to have before its first release. `target` is the Dockerfile's
+    stage ("": the last), `arguments` are values of its ARGs. `unheeded` says what it has that is not used."""
 
     dockerfile: str | None
     run: Mapping[str, str] = field(default_factory=dict)
@@ -36,6 +35,8 @@ class HerokuYml:
     addons: tuple[WantedAddon, ...] = ()
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
     unheeded: tuple[str, ...] = ()
+    target: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -85,8 +86,10 @@ def parse_heroku_yml(text: str) -> HerokuYml:
         {str(kind): _command(f"run.{kind}", one) for kind, one in commands.items()},
         _command("release", release) if release is not None else None,
         wanted_addons(listed(setup, "addons", FILE, "setup.addons"), FILE, "setup.addons"),
-        {_name(name): _value(str(name), one) for name, one in _mapping(setup, "config").items()},
+        _config(setup, "setup.config"),
         _unheeded(document, build, docker, setup),
+        _target(docker),
+        _arguments(build),
     )
 
 
@@ -138,14 +141,35 @@ def _mapping(document: Mapping[str, object], key: str) -> Mapping[str, object]:
     return found
 
 
-def _name(name: object) -> str:
-    return check_name(name, f"{FILE}: setup.config")
+def _config(section: Mapping[str, object], place: str) -> dict[str, str]:
+    found = {}
+    for name, value in _mapping(section, "config").items():
+        check_name(name, f"{FILE}: {place}")
+        if not isinstance(value, str):
+            raise BuildFailed(f"heroku.yml: write {place}.{name} as a text, such as `{name}: value`.")
+        found[str(name)] = check_value(str(value), f"{FILE}: {place}.{name}")
+    return found
 
 
-def _value(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise BuildFailed(f"heroku.yml: write setup.config.{name} as a text, such as `{name}: value`.")
-    return check_value(str(value), f"{FILE}: setup.config.{name}")
+def _arguments(build: Mapping[str, object]) -> dict[str, str]:
+    found = _config(build, "build.config")
+    for name, value in found.items():
+        if len(value.splitlines()) > 1:
+            raise BuildFailed(f"heroku.yml: build.config.{name} has more than one line, and an ARG has only one line.")
+    return found
+
+
+def _target(docker: Mapping[str, object]) -> str:
+    """That of web, else of the first."""
+    entry = docker.get(_first(docker)) if docker else None
+    target = entry.get("target", "") if isinstance(entry, dict) else ""
+    if not isinstance(target, str) or (target and TARGET.fullmatch(target) is None):
+        raise BuildFailed("heroku.yml: write the target in build.docker as the name of one of the Dockerfile's stages.")
+    return target
+
+
+def _first(docker: Mapping[str, object]) -> str:
+    return WEB if WEB in docker else next(iter(docker))
 
 
 def _command(place: str, entry: object) -> str:
@@ -181,10 +205,9 @@ def _unheeded(
     ]
     return (
         *([f"{', '.join(ascii(one[:60]) for one in strange[:10])} is not known, and not used"] if strange else []),
-        *([NOT_USED["build.config"]] if build.get("config") else []),
         *(
-            NOT_USED["target"].format(place=f"build.docker.{str(kind)[:63]}")
+            NOT_USED.format(kind=str(kind)[:63], others=_first(docker)[:63])
             for kind, one in docker.items()
-            if isinstance(one, dict) and "target" in one
+            if isinstance(one, dict) and one.get("target", "") not in ("", _target(docker))
         ),
     )

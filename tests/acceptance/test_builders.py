@@ -130,9 +130,13 @@ def test_a_dockerfile_that_heroku_yml_names_in_a_folder_that_project_path_names(
     place = ROOT / "examples" / "hello"
     files = {
         "README": "nothing of this reaches the build",
-        "apps/web/heroku.yml": "build:\n  docker:\n    web: docker/Own\nrelease:\n  command: [echo migrated]\n"
+        "apps/web/heroku.yml": "build:\n  docker: {web: {dockerfile: docker/Own, target: app}}\n"
+        '  config: {SAID: "it\'s $HOME"}\nrelease:\n  command: [echo migrated]\n'
         "run:\n  worker: python3 -c 'import time; time.sleep(1000)'\n",
-        "apps/web/docker/Own": (place / "Dockerfile").read_text(),
+        "apps/web/docker/Own": re.sub(
+            "^FROM .*", r"\g<0> AS app\nARG SAID", (place / "Dockerfile").read_text(), flags=re.M
+        )
+        + 'RUN test "$SAID" = "it\'s \\$HOME" && echo "$SAID, as heroku.yml has it"\nFROM scratch AS last\n',
         "apps/web/server.py": (place / "server.py").read_text(),
     }
     shop = opened("folder-app", files)
@@ -142,6 +146,7 @@ def test_a_dockerfile_that_heroku_yml_names_in_a_folder_that_project_path_names(
     said = shop.deploy()
     assert "Building apps/web (PROJECT_PATH)" in said
     assert "Building by docker/Own, as heroku.yml says (build.docker)" in said
+    assert "it's $HOME, as heroku.yml has it" in said
     assert "remote: migrated" in said
     assert "Default types -> worker, web, release" in said
     assert shop.get()[0] == 200

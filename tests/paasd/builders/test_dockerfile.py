@@ -80,3 +80,47 @@ def test_heroku_yml_without_docker_leaves_the_dockerfile(tmp_path: Path) -> None
     recipe = plan(tmp_path)
     assert recipe is not None
     assert recipe.reasons == ("Building by the Dockerfile in the repository",)
+
+
+STAGES = """FROM base AS build
+ARG NAME
+ARG A=1 B="2 3" \\
+    C
+RUN make $NAME
+from --platform=linux/amd64 base as Last
+ARG OTHER
+RUN x
+"""
+
+
+def test_heroku_yml_s_arguments_are_those_that_the_dockerfile_declares(tmp_path: Path) -> None:
+    """Bites: a value that is taken apart, or whose `$` is taken for a variable (tests/acceptance/test_builders.py
+    builds it); one that a Dockerfile does not declare, in the environment of all its steps."""
+    (tmp_path / "D").write_text(STAGES)
+    (tmp_path / "heroku.yml").write_text(
+        'build:\n  docker: {web: D}\n  config: {NAME: "it\'s $HOME", C: 010, B: x, NONE: y}\n'
+    )
+    recipe = plan(tmp_path)
+    assert recipe is not None
+    assert recipe.dockerfile.splitlines()[1:7] == [
+        "ARG NAME",
+        """ARG NAME='it'"'"'s $HOME'""",
+        'ARG A=1 B="2 3" \\',
+        "    C",
+        "ARG B='x'",
+        "ARG C='010'",
+    ]
+    assert "NONE" not in recipe.dockerfile
+
+
+def test_heroku_yml_s_target_is_the_image(tmp_path: Path) -> None:
+    (tmp_path / "D").write_text(STAGES)
+    yml = "build: {docker: {web: {dockerfile: D, target: %s}}}\n"
+    (tmp_path / "heroku.yml").write_text(yml % "build")
+    recipe = plan(tmp_path)
+    assert recipe is not None and recipe.dockerfile == f"{STAGES}FROM build\n"
+    (tmp_path / "heroku.yml").write_text(yml % "first")
+    with pytest.raises(
+        BuildFailed, match="the stage first of the Dockerfile, which has no such: there are build, Last"
+    ):
+        plan(tmp_path)

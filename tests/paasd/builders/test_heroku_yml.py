@@ -50,9 +50,12 @@ def test_what_is_not_used_is_named() -> None:
     assert parse_heroku_yml(text).unheeded == (
         "'builds', 'setup.addon', 'build.languages', 'build.docker.web.args', 'run.web.env', 'release.when' is not "
         "known, and not used",
-        "build.config is not used: give the Dockerfile's ARG a default",
-        "build.docker.web.target is not used: the image is the Dockerfile's last stage",
     )
+    found = parse_heroku_yml(
+        "build: {docker: {release: {dockerfile: D, target: build}, web: {dockerfile: D, target: last}, w: D}}"
+    )
+    assert found.target == "last"
+    assert found.unheeded == ("build.docker.release.target is not used: here an app is one image, and it is web's",)
     assert parse_heroku_yml("build: {docker: {web: {dockerfile: D}}}\nrelease: {command: y, image: web}").unheeded == ()
 
 
@@ -77,6 +80,10 @@ def test_a_few_lines_of_merges_do_not_fill_the_memory() -> None:
         ("build: {docker: {web: A}}\nrun: {web: 5}", "run.web must be a command"),
         ("build: {docker: {web: A}}\nrelease: {image: web}", "release must be a command"),
         ("setup: [a]", "setup must hold"),
+        ("build: {docker: {web: {dockerfile: D, target: 'a b'}}}", "write the target in build.docker as the name"),
+        ("build: {docker: {web: {dockerfile: D, target: [a]}}}", "write the target in build.docker as the name"),
+        ("build: {config: {A: [b]}}", r"write build\.config\.A as a text"),
+        ('build: {config: {A: "a\\nb"}}', r"build\.config\.A .* one line"),
         ("setup: {config: [a]}", "config must hold"),
         ("setup: {config: {A: [b]}}", r"write setup\.config\.A as a text"),
         ("setup: {config: {A: }}", r"write setup\.config\.A as a text"),
