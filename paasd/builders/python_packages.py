@@ -315,7 +315,7 @@ def _pipfile(source: Source) -> Needs | None:
         f"{INSTALL} -r {LISTED}",
         found,
         requires=f"=={wanted}" if wanted else "",
-        tool=Tool(PIPENV, f"requirements --hash >{LISTED}"),
+        tool=Tool(PIPENV, f"--quiet requirements --hash >{LISTED}"),
     )
 
 
