@@ -150,9 +150,10 @@ class Builder:
 
         async def install(tool: SlugTool, folder: Path) -> None:
             async with self._place(f"{recipe.build_id}-tool", self._tools.user) as place:
-                env = environment(None, (), {}, place.tmp)
+                home = self._home(place)
+                env = environment(None, (), {}, home)
                 env |= {"PYTHON": str(python()), "TOOL": str(folder), "UV_NO_CACHE": "1", **UV}
-                env |= {"NPM_CONFIG_CACHE": str(place.tmp / "npm"), "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
+                env |= {"NPM_CONFIG_CACHE": str(home / "npm"), "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
                 view = View([place.app, folder], [], place.tmp)
                 for command in tool.commands:
                     await self._one(place, command, env, place.app, view, self._tools.user, output)
@@ -215,7 +216,7 @@ class Builder:
     ) -> None:
         """One command of an app's, or for it by whoever may write to what all share."""
         cache = self._slugs.cache(whose)
-        env = environment(deps, slug.path, slug.env, place.tmp, tools)
+        env = environment(deps, slug.path, slug.env, self._home(place), tools)
         env |= {"PYTHON": str(python()), "DEPS": str(deps or ""), "CACHE": str(cache)}
         env |= {"UV_CACHE_DIR": str(cache / "uv"), "UV_TOOL_DIR": str(cache / "uv-tools"), **UV}
         env |= {"NPM_CONFIG_CACHE": str(cache / "npm"), "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
@@ -223,6 +224,10 @@ class Builder:
         view = View([*writable, cache], [*readable, *self._tools.whole(tools)], place.tmp)
         user = self._tools.user if whose == SHARED else self._slugs.user(whose)
         await self._one(place, command, env, cwd or place.app, view, user, output)
+
+    def _home(self, place: DynoFolder) -> Path:
+        """Where a command may write what it keeps for itself: in a sandbox that folder is /tmp, and nowhere else."""
+        return Path("/tmp") if self._runner().isolation.bwrap is not None else place.tmp  # noqa: S108 - its own
 
     async def _one(
         self,

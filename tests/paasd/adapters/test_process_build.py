@@ -15,7 +15,7 @@ from paasd.adapters.process_engine import ProcessEngine
 from paasd.adapters.process_slugs import Slug, now
 from paasd.domain.dyno import DynoKind
 from paasd.domain.errors import BuildFailed
-from paasd.domain.slug import STATIC_SERVER, SlugRecipe
+from paasd.domain.slug import STATIC_SERVER, SlugRecipe, SlugTool
 from paasd.ports import BuildSpec
 from tests.contracts.engines import ENGINES, PROCESS, SLEEP, Bench, eventually
 
@@ -175,6 +175,14 @@ async def test_a_layer_that_a_build_has_just_taken_does_not_go_with_an_older_art
     slow.unlink()
     assert [each.name for each in await bench.engine.artifacts()] == [newer.name]
     assert await said(bench, newer.name, 'cat app.py "$PLACE/file"') == b"1kept\n"
+
+
+async def test_commands_have_a_home_that_they_may_write_to(bench: Bench, tmp_path: Path) -> None:
+    """Also those that install what is shared. Bites: in a sandbox a home that there is not: npm's cache, and packages
+    that keep a browser in ~/.cache, end with EACCES; broken by `_home` that is always the place's own folder."""
+    keep = 'mkdir -p "$HOME/.cache" "$NPM_CONFIG_CACHE/_logs" && touch "$HOME/.cache/x" "${TMPDIR:-/tmp}/y"'
+    tool = SlugTool("keeper 1", (keep,))
+    await bench.engine.build(tmp_path, recipe(bench, SlugRecipe((), (keep,), (keep,), tools=(tool,))), Log())
 
 
 async def test_links_and_modes_arrive(bench: Bench, tmp_path: Path) -> None:

@@ -138,6 +138,7 @@ def test_a_lock_that_does_not_say_what_made_it_gets_versions_that_stand_here(tmp
         (tmp_path / "poetry.lock").unlink(missing_ok=True)
         assert needs is not None and needs.tool is not None
         assert all("==" in one for one in needs.tool.packages)
+    assert needs is not None and needs.tool is not None
     assert needs.tool.run.startswith("pipenv --quiet ")  # else it speaks of the environment that it is told to use
 
 
