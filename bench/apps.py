@@ -39,6 +39,7 @@ SLOW = ("welcome-to-docker",)  # two minutes of webpack: when named
 SIZE = re.compile(r"(?:Image|Slug) sha256:\S+, ([\d.]+) MB")
 NAMES = ("server.py", "app.py", "main.py", "web.py", "hello.py", "manage.py", "server.js", "index.js", "app.js")
 ALIASES = {"node:18-slim": "node:20-slim", "node:18-alpine": "node:20-slim"}
+NEWEST = "paasd/stack:forky"
 ADDON_SECONDS = 120.0
 DOCKER_SOCKET = "/var/run/docker.sock"
 BY_HAND = {
@@ -308,7 +309,8 @@ def uv_binary(root: Path) -> Path:
 
 def has_image(name: str) -> bool:
     """Whether the engine has it, or gets it."""
-    for words in (["image", "inspect"], ["pull", "--quiet"]):
+    ways = [["image", "inspect"]] if name.startswith("paasd/") else [["image", "inspect"], ["pull", "--quiet"]]
+    for words in ways:
         if subprocess.run(["docker", *words, name], capture_output=True).returncode == 0:
             return True
     return False
@@ -353,6 +355,9 @@ def main() -> int:
     here = [one for one in wanted if one.repository.exists()]
     rows = []
     docker = given.engine == "docker"
+    if docker and not has_image(NEWEST):
+        print(f"  {NEWEST} is not here: `paasd stack build forky` makes it, for an app that asks for Python 3.14")
+        subprocess.run([str(BIN / "paasd"), "stack", "build", "forky"], check=True, capture_output=True)
     aliases = {one: other for one, other in ALIASES.items() if docker and not has_image(one) and has_image(other)}
     with (
         tempfile.TemporaryDirectory(prefix="paasd-apps-") as folder,
