@@ -310,10 +310,7 @@ def uv_binary(root: Path) -> Path:
 def has_image(name: str) -> bool:
     """Whether the engine has it, or gets it."""
     ways = [["image", "inspect"]] if name.startswith("paasd/") else [["image", "inspect"], ["pull", "--quiet"]]
-    for words in ways:
-        if subprocess.run(["docker", *words, name], capture_output=True).returncode == 0:
-            return True
-    return False
+    return any(subprocess.run(["docker", *words, name], capture_output=True).returncode == 0 for words in ways)
 
 
 def show(rows: Sequence[Row], absent: Sequence[str]) -> bool:
