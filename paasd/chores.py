@@ -34,6 +34,7 @@ from paasd.services.transfers import Transfers
 from paasd.services.webhooks import Webhooks
 
 RECONCILE_SECONDS = 30
+ROUTER_SECONDS = 5
 BACKUP_LOOK_SECONDS = 600
 DISK_SECONDS = 60
 ORPHANS_SECONDS = 3600
@@ -84,6 +85,11 @@ class Services:
 async def reconcile(services: Services) -> None:
     """Beside what engine events ask for: an event may be lost."""
     await services.recovery.reconcile()
+
+
+async def mend_router(services: Services) -> None:
+    """Often: it asks the router alone, and only one that is not whole is started."""
+    await services.routing.mend_router()
 
 
 async def back_up(services: Services) -> None:
@@ -138,6 +144,7 @@ async def look_for_orphans(orphans: AddonOrphans) -> None:
 
 PERIODIC: tuple[tuple[int, Callable[[Services], Coroutine[Any, Any, None]]], ...] = (
     (RECONCILE_SECONDS, reconcile),
+    (ROUTER_SECONDS, mend_router),
     (BACKUP_LOOK_SECONDS, back_up),
     (DISK_SECONDS, watch_disk),
     (CACHES_SECONDS, bound_caches),

@@ -1,6 +1,7 @@
 """From the ledger and the running dynos to routes, and those to the router: whole tables, one publisher at a time."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -217,6 +218,12 @@ class Routing:
         except RouterUnavailable:
             return RouterStatus("down", None, None, None, None)
         return RouterStatus("up", health.pid, health.listen, health.table, health.started_at)
+
+    async def mend_router(self) -> None:
+        """A router whose parent died serves on and its line stays open: nothing tells of it, and nothing replaces what
+        dies of it next. Why it can't be mended is said by the reconcile."""
+        with contextlib.suppress(RouterUnavailable):
+            await self._host.ensure()
 
     async def stop(self) -> RouterStatus:
         """Let the router finish what is in flight and end."""
