@@ -1,6 +1,7 @@
 """Which engine runs a home's dynos: the one its builds were made by, the one that is asked for, or what is there."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import structlog
 
@@ -20,7 +21,8 @@ MEGABYTE = 1024 * 1024
 
 def docker_engine(settings: Settings, home: Home) -> Engine:
     """The Docker Engine of this machine, or the one the settings name."""
-    return DockerEngine(home.id(), docker_settings(settings), parse_failpoints(settings.failpoints))
+    own = replace(docker_settings(settings), cache_secret=home.cache_secret())
+    return DockerEngine(home.id(), own, parse_failpoints(settings.failpoints))
 
 
 def docker_settings(settings: Settings) -> DockerSettings:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import hmac
 import os
 import secrets
 import stat
@@ -82,6 +83,10 @@ class Home:
     def url_secret(self) -> bytes:
         """What capability URLs are signed with."""
         return bytes.fromhex(self._secret("url-secret", lambda: secrets.token_hex(32)))
+
+    def cache_secret(self) -> bytes:
+        """What names the places of builds' caches, of which an app's Dockerfile may learn its own."""
+        return hmac.digest(self.url_secret(), b"build caches", "sha256")
 
     def engine(self, wanted: str) -> str:
         """The engine this home was used with, else the `wanted` one. HomeError when these differ and it is not "auto".

@@ -11,7 +11,8 @@ import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from secrets import token_bytes
 from typing import Any
 
 import aiohttp
@@ -41,6 +42,7 @@ class DockerSettings:
     builds: int = 2  # at once
     buildkit: bool | None = None
     publish_ports: bool | None = None
+    cache_secret: bytes = field(default_factory=lambda: token_bytes(32), repr=False)  # see docker_caches.namespace
 
 
 class Refused(EngineUnavailable):

@@ -15,6 +15,7 @@ from typing import IO
 
 from paasd.adapters.docker_api import DockerApi, Refused
 from paasd.adapters.docker_build_log import BuildKitLog, ClassicLog, explain
+from paasd.adapters.docker_caches import NAMESPACE, namespace
 from paasd.adapters.docker_containers import APP, BUILD, CREATED, HOME
 from paasd.adapters.docker_context import DOCKERFILE, pack, without_syntax
 from paasd.adapters.docker_streams import json_lines
@@ -27,9 +28,10 @@ PIECE = 256 * 1024
 class Builder:
     """Makes artifacts out of sources."""
 
-    def __init__(self, api: DockerApi, home: str, memory: int) -> None:
-        """`memory` in bytes."""
+    def __init__(self, api: DockerApi, home: str, memory: int, secret: bytes) -> None:
+        """`memory` in bytes; `secret` keeps our caches from apps' Dockerfiles."""
         self._api = api
+        self._secret = secret
         self._home = home
         self._memory = memory
 
@@ -88,6 +90,8 @@ class Builder:
         }
         if buildkit:
             params["version"] = "2"  # which knows no memory limit
+            whose = None if recipe.ours else recipe.app_id
+            params["buildargs"] = json.dumps({NAMESPACE: namespace(self._secret, whose)})
         else:
             params |= {"memory": str(self._memory), "memswap": str(self._memory)}  # equal: no swap
         log = BuildKitLog(output) if buildkit else ClassicLog(output)

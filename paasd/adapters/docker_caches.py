@@ -5,6 +5,7 @@ own names nothing, so that its layers can't be told from anybody else's.
 """
 
 import asyncio
+import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,11 +15,21 @@ from paasd.adapters.docker_api import DockerApi, Refused, sensible
 from paasd.domain.errors import EngineUnavailable
 from paasd.domain.stack import SHARED
 
+NAMESPACE = "BUILDKIT_CACHE_MOUNT_NS"  # BuildKit's own argument: what comes before each cache mount's id
 WHOSE = re.compile(rf"/var/cache/paasd/([0-9a-f-]{{36}}|{SHARED})\b")
 LOOKS, LOOK_SECONDS = 100, 0.2
 DF_SECONDS = 120.0  # it measures each layer
 ROUNDS = 20  # a record goes only after those that stand on it
 Record = Mapping[str, Any]
+
+
+def namespace(secret: bytes, app_id: str | None) -> str:
+    """Where the cache mounts of a build are: those of an app's own Dockerfile; None: those of our builders.
+
+    A Dockerfile may mount any cache of the engine by its id, other apps' and the wheels that all share among them.
+    Ours have a place that only who has the secret can name, and each app's own Dockerfiles have another.
+    """
+    return hmac.new(secret, (app_id or "").encode(), "sha256").hexdigest()
 
 
 async def cache_sizes(api: DockerApi) -> dict[str, int]:

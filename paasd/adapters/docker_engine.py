@@ -56,7 +56,7 @@ class DockerEngine:
         self._api = DockerApi(self._settings)
         self._counts = Counts(self._api)
         self._networks = Networks(self._api, home, self._settings)
-        self._builder = Builder(self._api, home, self._settings.build_memory)
+        self._builder = Builder(self._api, home, self._settings.build_memory, self._settings.cache_secret)
         self._bounds = BuildBounds(
             self._settings.build_memory * self._settings.builds,
             self._settings.build_pids * self._settings.builds,

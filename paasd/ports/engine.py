@@ -30,7 +30,7 @@ class EngineInfo:
 @dataclass(frozen=True, slots=True)
 class BuildSpec:
     """A recipe: a Dockerfile's text, laid over the source; its like for engines without images, None where there is
-    none. `timeout` is in seconds."""
+    none. `timeout` is in seconds. `ours`: the Dockerfile is our builders', whose caches no app's own may mount."""
 
     app_id: str
     build_id: str
@@ -40,6 +40,7 @@ class BuildSpec:
     timeout: float = 900.0
     slug: SlugRecipe | None = None
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # what steps may mount; in no layer
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,6 +273,7 @@ class Builds:
             timeout=self._rules.timeout,
             slug=plan.slug,
             secrets=plan.secrets,
+            ours=plan.builder != "dockerfile",
         )
         artifact = await self._engine.build(plan.root, recipe, self._telling_begin(keeping(printed, output)))
         plan = with_learnt(plan, bytes(printed))

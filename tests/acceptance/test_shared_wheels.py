@@ -23,6 +23,15 @@ def test_wheels_are_fetched_once_for_all_apps(opened: Open) -> None:
     assert "Prepared" not in said, said
 
 
+def test_no_dockerfile_reaches_them(opened: Open) -> None:
+    """By the id that the build log shows. Bites: an app's own Dockerfile built as if it were one of our builders'."""
+    opened("wheels-full", {**SERVE, "requirements.txt": "idna==3.10\n"}).deploy()
+    look = "RUN --mount=type=cache,id=paasd-wheels,target=/x ls -A /x | sed 's/^/seen: /'; echo looked\n"
+    said = opened("mallory", {**SERVE, "Dockerfile": f"FROM paasd/stack:bookworm\nUSER root\n{look}"}).deploy()
+    assert "       looked" in said
+    assert "       seen: " not in said
+
+
 def test_a_package_without_a_wheel_is_built_with_a_cache_of_the_apps_own(opened: Open) -> None:
     """Bites: without what the ledger says of the build before, each push tries wheels first; with the shared cache
     mounted where setup.py runs, that can plant what others install."""

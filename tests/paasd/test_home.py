@@ -68,6 +68,7 @@ def test_token_and_secret_are_random_kept_and_ours_alone(home: Home) -> None:
     assert len(bytes.fromhex(token)) == 32
     assert len(secret) == 32
     assert (home.token(), home.url_secret(), home.id()) == (token, secret, name)
+    assert home.cache_secret() == Home(home.path).cache_secret() != secret
     for file in ("token", "url-secret", "id"):
         assert mode(home.path / file) == 0o600, file
     assert not list(home.path.glob(".*.new"))

@@ -215,3 +215,21 @@ async def test_secrets_are_seen_by_the_step_that_mounts_them_and_lie_in_no_layer
     assert docker(*user, artifact.name, "sh", "-c", look, "sh", token[7:]).stdout == ""
     with pytest.raises(BuildFailed, match="TOKEN has 60001 bytes"):
         await bench.engine.build(tmp_path, replace(wanted, secrets={"TOKEN": b"x" * 60_001}), log)
+
+
+@pytest.mark.parametrize("whose", ["paasd-wheels", "paasd-uv-of-another", "/root/.cache"])
+async def test_no_apps_own_dockerfile_reaches_the_caches_of_another(tmp_path: Path, whose: str) -> None:
+    """Ours, or another app's own Dockerfile's. Bites: without `buildargs` an app plants in the wheels that all share
+    whatever another then installs."""
+    mount = f"RUN --mount=type=cache,id={whose},target=/x"
+    nonce, other = f"FROM {STACK}\nUSER root\nENV N={uuid.uuid4()}\n", str(uuid.uuid4())
+    async with asyncio.timeout(150), docker_bench(DockerSettings(buildkit=True), network=False) as bench:
+        for ours in (True, False):
+            spec = replace(recipe(bench, f"{nonce}{mount} echo kept >/x/{ours}\n"), ours=ours)
+            await bench.engine.build(tmp_path, spec, Log())
+        told = {}
+        for name, app_id, ours in (("ours", other, True), ("same", bench.app_id, False), ("another", other, False)):
+            look = f"{nonce}ENV ASKS={name}\n{mount} echo here: $(ls /x)\n"
+            await bench.engine.build(tmp_path, replace(recipe(bench, look), app_id=app_id, ours=ours), log := Log())
+            told[name] = log.text.rpartition("here:")[2].split()
+    assert told == {"ours": ["True"], "same": ["False"], "another": []}
