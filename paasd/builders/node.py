@@ -27,8 +27,8 @@ ARGS_OF = {
 CACHE = "--mount=type=cache,target=/var/cache/paasd/{app_id}/node,sharing=shared,id=paasd-node-"
 RUN = "RUN " + CACHE + "{app_id},uid=1000,gid=1000 \\\n    : /var/cache/paasd/{app_id} && {command}\n"
 TOOL = (  # the same for each app that names that version, so that all of them share its layer
-    "RUN PATH=/opt/node/bin:$PATH NPM_CONFIG_UPDATE_NOTIFIER=false NPM_CONFIG_CACHE=/tmp/npm npm install --global "
-    "--no-audit --no-fund --prefix /opt/pm {tool} && rm -rf /tmp/npm\n"
+    "RUN /opt/node/bin/node /opt/node/bin/npm install --global --ignore-scripts --prefix /opt/pm {tool} --no-audit "
+    "--no-fund --no-update-notifier --cache /tmp/npm && rm -rf /tmp/npm\n"
 )
 IN_IMAGES = "/app/"  # where the app is in images alone
 SLUG_TOOL = 'npm install --global --ignore-scripts --no-audit --no-fund --prefix "$TOOL" {tool}'

@@ -101,6 +101,16 @@ def test_the_node_that_satisfies_else_the_nearest(tmp_path: Path, wanted: str, m
             recipe(tmp_path, {"engines": {"node": wanted}}, strict=True)
 
 
+def test_the_log_shows_which_manager_is_installed(tmp_path: Path) -> None:
+    """A step's line is cut at 160 characters. Bites: "RUN PATH=… npm install --...", of whom nobody sees."""
+    (tmp_path / "package.json").write_text("{}")
+    (tmp_path / "yarn.lock").write_text("__metadata:\n")
+    found = plan(Source(tmp_path, "a1", stacks=NODES))
+    assert found is not None
+    (line,) = [one for one in found.dockerfile.splitlines() if "--prefix /opt/pm" in one]
+    assert "@yarnpkg/cli-dist@4.18.1" in line[:120] and "--ignore-scripts" in line
+
+
 def test_nvmrc_counts_where_engines_say_nothing(tmp_path: Path) -> None:
     (tmp_path / ".nvmrc").write_text("v22\n")
     assert "Using Node 22.20.0, by .nvmrc (v22)" in recipe(tmp_path, {}).reasons
