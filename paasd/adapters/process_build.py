@@ -178,6 +178,7 @@ class Builder:
             if (layer / ".whole").exists():
                 await output(b"-----> Using the dependencies of the build before: what they are made of is the same\n")
                 return layer
+            await self._check(source, recipe, slug, output)
             tools = await self._shared(recipe, slug.tools, output)
             if layer.exists():  # of a build that was killed
                 await asyncio.to_thread(shutil.rmtree, layer)
@@ -201,6 +202,15 @@ class Builder:
                 await asyncio.to_thread(shutil.rmtree, layer, ignore_errors=True)
                 raise
         return layer
+
+    async def _check(self, source: Path, recipe: BuildSpec, slug: SlugRecipe, output: Write) -> None:
+        """Of the dependencies' own files, by commands that may run what these name: so never as who installs them."""
+        user = self._slugs.user(recipe.app_id)
+        for command in slug.checks:
+            async with self._place(f"{recipe.build_id}-check", user) as place:
+                await asyncio.to_thread(_pick, source, place.app, slug.depends_on)
+                await asyncio.to_thread(give, place.app, user)
+                await self._run(place, command, recipe.app_id, slug, None, [], [place.app], output)
 
     async def _run(
         self,

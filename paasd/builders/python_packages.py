@@ -55,12 +55,15 @@ RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
 STAGE_MOUNT = "--mount=type=bind,from=tool,source=/opt/tool,target=/opt/tool "
 LISTED = '"${TMPDIR:-/tmp}/requirements.txt"'
 ASIDE = '"${TMPDIR:-/tmp}/uv"'
-# A lock says where each file is; taken by name and hash, they come from the index itself. What is installed may be
-# called `rm`: whatever follows names its program by its whole path.
+# A lock says where each file is; taken by name and hash, they come from the index itself. `--frozen`: to compare the
+# lock with its project uv would build what neither says enough of, which runs its code; CHECK does that, elsewhere.
+# What is installed may be called `rm`: whatever follows names its program by its whole path.
 EXPORT = (
-    f"UV_CACHE_DIR={ASIDE} uv export -q --locked --no-default-groups --no-emit-project -o {LISTED}"
+    f"UV_CACHE_DIR={ASIDE} uv export -q --frozen --no-config --no-default-groups --no-emit-project -o {LISTED}"
     f" && {WHEELS_ONLY} --require-hashes -r {LISTED} && /bin/rm -rf {ASIDE} {LISTED}"
 )
+CHECK = "uv lock -q --check"
+CHECK_SLUG = f'{CHECK} --python "$PYTHON"'
 POETRY = ("poetry==2.5.1", "poetry-plugin-export==1.10.1")  # for a lock that does not say which made it
 PIPENV = ("pipenv==2026.10.3",)
 OLD_GUNICORN = re.compile(r"\s*gunicorn\s*==\s*(?:1\d|20)\.", re.IGNORECASE)
@@ -100,7 +103,8 @@ class Needs:
     """`file` says what is needed, `command` brings it once a virtual environment is there, and `reads` these files
     (None: all of the source). `own` brings the project itself, once its source is there.
 
-    `shared` does the same out of the wheels that all apps share, "" where that is not to be. `tool` runs before
+    `shared` does the same out of the wheels that all apps share, "" where that is not to be; `checked`: the lock that
+    it goes by is then still to be compared with its project, unless `own` does that. `tool` runs before
     `command`. `packages` are normalised names; `pip` are pip's arguments for the same, where it can;
     `requires` is the range of Python versions that the project asks for, "" for none.
     """
@@ -114,6 +118,7 @@ class Needs:
     requires: str = ""
     tool: Tool | None = None
     shared: str = ""
+    checked: bool = False
 
 
 def stage(stack: Stack, needs: Needs) -> str:
@@ -127,6 +132,8 @@ def installs(source: Source, needs: Needs) -> str:
     """The Dockerfile's lines that bring what is needed."""
     args = ARGS + OWN % {"app_id": source.app_id}
     own = WHOLE + _run(source, needs.own) if needs.own is not None else ""
+    if needs.shared and needs.checked:
+        own = own or _run(source, CHECK)  # behind what is shared: it may run a package's code
     if needs.shared and source.packages is Packages.WHEELS and not source.secrets:
         # Not beside config vars of its owner's, which could load code (LD_PRELOAD) or set uv's own options.
         run = SHARED_RUN % {"app_id": source.app_id, "command": f"{VENV} && {needs.shared} && {COMPILE}"}
@@ -159,6 +166,7 @@ def slug(
             path=("bin",),
             env={"VIRTUAL_ENV": "{deps}", **env},
             wheels=True,
+            checks=(CHECK_SLUG,) if needs.checked else (),
         )
     told = "" if needs.tool is None else f"{needs.tool.run} && "
     lines = [VENV_SLUG, f'{told}UV_PROJECT_ENVIRONMENT="$DEPS" {needs.command}']
@@ -249,8 +257,9 @@ def _uv_lock(source: Source) -> Needs | None:
     if _needs_source(document, lock):
         return Needs("uv.lock", None, sync, packages, requires=requires)
     reads, own = ("pyproject.toml", "uv.lock"), sync if is_package(document) else None
-    shared = EXPORT if plain_project(document) and plain_lock(lock) else ""
-    return Needs("uv.lock", reads, f"{sync} --no-install-project", packages, own, requires=requires, shared=shared)
+    shared = EXPORT if plain_project(document) and plain_lock(lock, document) else ""
+    install = f"{sync} --no-install-project"
+    return Needs("uv.lock", reads, install, packages, own, requires=requires, shared=shared, checked=True)
 
 
 def _needs_source(document: dict[str, Any], lock: dict[str, Any]) -> bool:

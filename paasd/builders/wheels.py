@@ -21,6 +21,8 @@ FILE = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]?[ \t]*[A-Za-z0-9_][
 REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 \t._\-\[\],<>=!~;'\"()*+]*")
 OPTION = re.compile(r"[ \t]-|[;,]-")
 TEXT = re.compile(r"[\t\n\r\x20-\x7e]*")
+LINE = re.compile(r"[\x20-\x7e]*")
+LOCK_KEYS = frozenset({"version", "revision", "requires-python", "resolution-markers", "options", "package"})
 HARMLESS_SETTINGS = frozenset({"package", "dev-dependencies", "default-groups", "managed"})  # of [tool.uv]
 
 
@@ -62,14 +64,27 @@ def plain_project(document: Mapping[str, Any]) -> bool:
     )
 
 
-def plain_lock(lock: Mapping[str, Any]) -> bool:
-    """Whether all in a uv.lock is the index's, but the project itself, and has a wheel."""
+def plain_lock(lock: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+    """Whether all in a uv.lock is the index's, but the project itself, and has a wheel.
+
+    uv takes what stands there as it is, and writes it into a list that it reads again: so no text goes on in another
+    line, nothing is there that is not known, and nothing but the project, which is left out, lies in the source.
+    """
     packages = lock.get("package")
-    return isinstance(packages, list) and all(isinstance(one, dict) and _of_index(one) for one in packages)
+    if not set(lock) <= LOCK_KEYS or not _in_one_line(lock) or not isinstance(packages, list):
+        return False
+    tables = [one for one in packages if isinstance(one, dict)]
+    here = [_normal(one.get("name")) for one in tables if one.get("source") in ({"virtual": "."}, {"editable": "."})]
+    others = [one for one in tables if one.get("source") == {"registry": INDEX} and one.get("wheels")]
+    return len(here) + len(others) == len(packages) and here == [_normal(document.get("project", {}).get("name"))]
 
 
-def _of_index(package: Mapping[str, Any]) -> bool:
-    source = package.get("source")
-    if source in ({"virtual": "."}, {"editable": "."}):
-        return True
-    return source == {"registry": INDEX} and bool(package.get("wheels"))
+def _in_one_line(found: object) -> bool:
+    """Whether all texts in it are of printable ASCII."""
+    if isinstance(found, dict):
+        return all(_in_one_line(key) and _in_one_line(one) for key, one in found.items())
+    return all(map(_in_one_line, found)) if isinstance(found, list) else LINE.fullmatch(str(found)) is not None
+
+
+def _normal(name: object) -> str:
+    return re.sub(r"[-_.]+", "-", str(name)).lower()

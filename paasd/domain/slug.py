@@ -32,8 +32,9 @@ class SlugRecipe:
     `env` what commands and dynos see beside, `{deps}` standing for that place. $PYTHON is an interpreter, and uv is on
     the PATH, and so are the `tools`. `made_with` names versions of what installs: others make the dependencies anew.
     `wheels`: they come out of the cache that all apps share, so that no app's user may write to that while they do.
-    `static`: the server of static files is one of them. `packages` of the system's (an Aptfile's) are asked for, and
-    can't be installed for one app.
+    `checks` run before, as the app's own user, out of sight of what the dependencies become. `static`: the server of
+    static files is one of them. `packages` of the system's (an Aptfile's) are asked for, and can't be installed for one
+    app.
     """
 
     depends_on: tuple[str, ...] | None = ()
@@ -43,6 +44,7 @@ class SlugRecipe:
     env: Mapping[str, str] = field(default_factory=dict)
     static: bool = False
     wheels: bool = False
+    checks: tuple[str, ...] = ()
     made_with: tuple[str, ...] = ()
     tools: tuple[SlugTool, ...] = ()
     packages: tuple[str, ...] = ()

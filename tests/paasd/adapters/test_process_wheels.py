@@ -10,6 +10,7 @@ import pytest
 
 from paasd.adapters.process_engine import ProcessEngine
 from paasd.adapters.process_slugs import Used
+from paasd.domain.errors import BuildFailed
 from paasd.domain.slug import SlugRecipe
 from paasd.domain.stack import SHARED
 from tests.contracts.engines import BARE, ENGINES, PROCESS, Bench
@@ -85,3 +86,22 @@ async def test_it_is_measured_and_emptied_but_not_under_a_build(bench: Bench, so
     bench.engine._builder.wanted.clear()
     assert await bench.engine.purge_cache(SHARED) > 0
     assert (await bench.engine.cache_sizes())[SHARED] == 0
+
+
+async def test_checks_run_as_the_app_before_anything_is_installed(bench: Bench, source: Path) -> None:
+    """Bites: the installer's user, by whom what a check runs could plant in what all apps share."""
+    assert isinstance(bench.engine, ProcessEngine)
+    check = 'id -u; echo "$UV_CACHE_DIR"; cat list.txt'
+    recipe = SlugRecipe(("list.txt",), ("echo installing",), checks=(check,), wheels=True)
+    app = str(uuid.uuid4())
+    _, log = await build(bench, source, recipe, app)
+    user = (bench.engine._slugs.user(app) or (os.geteuid(),))[0]
+    cache = bench.engine._slugs.cache(app)
+    assert printed(log) == [str(user), str(cache / "uv"), "private", "installing"]
+    _, log = await build(bench, source, recipe, app)
+    assert printed(log) == [], "what is not made again is not checked again"
+    (source / "list.txt").write_text("stale\n")
+    with pytest.raises(BuildFailed, match="exited with status 1"):
+        await build(
+            bench, source, SlugRecipe(("list.txt",), ("echo installing",), checks=("exit 1",), wheels=True), app
+        )

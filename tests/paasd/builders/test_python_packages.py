@@ -167,3 +167,16 @@ def test_nothing_that_was_just_installed_is_run_beside_the_shared_wheels(tmp_pat
     _, after = recipe.dependencies[1].split("uv pip install", 1)
     assert all(one.split()[0].startswith("/") for one in after.split(" && ")[1:])
     assert recipe.dependencies[2].startswith('"$PYTHON" ')
+
+
+def test_a_lock_is_compared_with_its_project_where_no_shared_wheels_are(tmp_path: Path) -> None:
+    """What uv builds for that runs code. Bites: it is done in the step that has them, or before it in that image."""
+    found = source(tmp_path, {"uv.lock": INDEXED, "pyproject.toml": PROJECT})
+    needs, _ = find(found)
+    assert needs is not None
+    _, shared, check = installs(found, needs).split("RUN ")
+    assert "--frozen" in shared and "id=paasd-wheels," in shared
+    assert "uv lock -q --check" in check and "paasd-wheels" not in check and "/a1/uv" in check
+    recipe = slug(BOOKWORM, needs, (), {})
+    assert recipe.wheels and [one.split(" --python")[0] for one in recipe.checks] == ["uv lock -q --check"]
+    assert not any("check" in one for one in recipe.dependencies)

@@ -94,14 +94,17 @@ def test_a_project_that_says_how_to_build_is_not(document: dict[str, Any]) -> No
     assert not plain_project(document)
 
 
+DOCUMENT = {"project": {**PROJECT, "name": "Shop"}}
+
+
 def locked(**more: object) -> dict[str, Any]:
     index = {"registry": "https://pypi.org/simple"}
     return {"name": "docopt", "version": "0.6.2", "source": index, "wheels": [{"url": "x", "hash": "y"}], **more}
 
 
 def test_a_lock_of_the_indexs_wheels_is_plain() -> None:
-    assert plain_lock({"package": [locked(), {"name": "shop", "source": {"virtual": "."}}]})
-    assert plain_lock({"package": [{"name": "shop", "source": {"editable": "."}}, locked()]})
+    assert plain_lock({"package": [locked(), {"name": "shop", "source": {"virtual": "."}}]}, DOCUMENT)
+    assert plain_lock({"version": 1, "package": [{"name": "shop", "source": {"editable": "."}}, locked()]}, DOCUMENT)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +117,18 @@ def test_a_lock_of_the_indexs_wheels_is_plain() -> None:
         locked(source={"directory": "docopt"}),
         locked(source={"registry": "https://pypi.org/simple", "path": "x"}),
         "docopt",
+        {"name": "evil", "source": {"editable": "."}},
+        {"name": "shop", "source": {"editable": "."}},
+        locked(dependencies=[{"name": "idna", "marker": "platform_machine != 'x\n--index-url https://example.org\n'"}]),
+        locked(**{"resolution-markers": ["platform_machine != '\x85'"]}),
     ],
 )
 def test_a_lock_with_anything_else_is_not(package: object) -> None:
-    assert not plain_lock({"package": [locked(), package]})
-    assert not plain_lock({})
+    """Bites: a second project that lies in the source, whose `-e .` builds it even where uv is to build nothing; a text
+    that uv writes over several lines of its list."""
+    here = {"name": "shop", "source": {"virtual": "."}}
+    assert plain_lock({"package": [locked(), here]}, DOCUMENT)
+    assert not plain_lock({"package": [locked(), here, package]}, DOCUMENT)
+    assert not plain_lock({"package": [locked(), here], "manifest": {"requirements": []}}, DOCUMENT)
+    assert not plain_lock({"package": [locked()]}, DOCUMENT)
+    assert not plain_lock({}, DOCUMENT)
