@@ -19,7 +19,9 @@ CLASSIC_NOISE = re.compile(
 )
 OWN_WORDS = (" ---> ", "Removing intermediate container ")
 STDERR = re.compile(r"\x1b\[91m(.*)\x1b\[0m", re.DOTALL)  # this builder paints each piece of it red
-WHOSE = re.compile(r": /var/cache/paasd/\S+ && ")  # says whose the step is, for the engine's list of what it keeps
+WHOSE = re.compile(
+    r": /var/cache/paasd/\S+ && (?:export PATH=\S+ && )?"
+)  # says whose the step is, for the engine's list of what it keeps
 UNNAMED = re.compile(r"^stage-\d+ ")  # BuildKit's name for a stage that has none
 FLAG = re.compile(r" --[a-z]+(?:=\S+)?")
 COMMAND_FAILED = tuple(

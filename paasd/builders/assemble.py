@@ -25,7 +25,8 @@ RUN_LINE = re.compile(r"^RUN ((?:--mount=\S+\s+(?:\\\n\s*)?)*)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One language's lines. `install` runs before the source is copied, `build` after it, as the app's user.
+    """One language's lines. `install` runs before the source is copied, `build` after it, as the app's user; `early`
+    before anybody's `install`, since it writes to what all apps share.
 
     `stages` and `tools` name nothing of the app: stages that installations take from, and what stays in the image.
     `env` stays in the image; `path` are folders put before its PATH; a classic builder is given the `_classic` ones.
@@ -40,6 +41,7 @@ class Part:
     reasons: tuple[str, ...] = field(default=())
     stages: str = ""
     tools: str = ""
+    early: str = ""
 
 
 def assemble(source: Source, stack: Stack, parts: Sequence[Part]) -> tuple[str, str | None]:
@@ -55,6 +57,7 @@ def _text(source: Source, stack: Stack, parts: Sequence[Part], *, buildkit: bool
     env = " ".join([*(one for part in parts for one in part.env), f"PATH={path}", "HOME=/app"])
     secret = with_secrets if buildkit and source.secrets else str
     installs = [part.install if buildkit or part.install_classic is None else part.install_classic for part in parts]
+    installs[:0] = dict.fromkeys(part.early for part in parts if buildkit or part.install_classic is None)
     builds = [part.build if buildkit or part.build_classic is None else part.build_classic for part in parts]
     return "".join(
         [

@@ -66,6 +66,7 @@ def look(source: Source) -> Python | None:
     web, web_why = python_web.web_command(source, packages)
     collects, static_why = python_web.collects_static(source, packages)
     found_by = f"{needs.file} found" if needs is not None else "the Procfile runs it, and nothing is to be installed"
+    early, install = python_packages.installs(source, needs) if needs is not None else ("", "")
     part = Part(
         env=(
             *(["VIRTUAL_ENV=/opt/venv"] if needs is not None else []),
@@ -73,7 +74,8 @@ def look(source: Source) -> Python | None:
         ),
         path=("/opt/venv/bin",) if needs is not None else (),
         stages=python_packages.stage(stack, needs) if needs is not None else "",
-        install=python_packages.installs(source, needs) if needs is not None else "",
+        early=early,
+        install=install,
         install_classic=python_packages.classic_installs(needs) if needs is not None else None,
         build=f"RUN {COLLECT}\n" if collects else "",
         reasons=(

@@ -32,16 +32,18 @@ RUN = f"""RUN %(mount)s--mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/
     : /var/cache/paasd/%(app_id)s && %(command)s
 """
 SHARED_ARG = f"ARG UV_CACHE_DIR=/var/cache/paasd/{SHARED}\n"
+STACK_ALONE = "export PATH=/usr/local/bin:/usr/bin:/bin"  # no program of the app's folder's, where others' are first
 SHARED_RUN = f"""RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
     --mount=type=cache,id=paasd-{SHARED},target=/var/cache/paasd/{SHARED},sharing=shared \\
-    : /var/cache/paasd/%(app_id)s && %(command)s
+    : /var/cache/paasd/%(app_id)s && {STACK_ALONE} && %(command)s
 """
-# Of the stack's interpreter, without its site: one of the environment would run what packages have put there.
-COMPILE = "/usr/bin/python3 -I -S -m compileall -qq -j 0 /opt/venv/lib"
-COMPILE_SLUG = '"$PYTHON" -I -S -m compileall -qq -j 0 "$DEPS/lib"'
+# Of the stack's interpreter, without its site: one of the environment would run what packages have put there. It ends
+# with 1 where a file is no Python of this version, of which packages bring some (templates, tests, code for another).
+COMPILE = "/usr/bin/python3 -I -S -m compileall -qq -j 0 /opt/venv/lib || [ $? -eq 1 ]"
+COMPILE_SLUG = '"$PYTHON" -I -S -m compileall -qq -j 0 "$DEPS/lib" || [ $? -eq 1 ]'
 WHEELS_ONLY = "uv pip install --no-config --no-build --no-compile-bytecode"
-VENV = "uv venv -q --python /usr/bin/python3 /opt/venv"
-VENV_SLUG = 'uv venv -q --python "$PYTHON" "$DEPS"'
+VENV = "uv venv --no-config -q --python /usr/bin/python3 /opt/venv"
+VENV_SLUG = 'uv venv --no-config -q --python "$PYTHON" "$DEPS"'
 PIP = "RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -q %s\n"
 INSTALL = "uv pip install --compile-bytecode"
 # What tells uv what to install where it can't read that itself. The same for each app that names that version, so that
@@ -128,19 +130,19 @@ def stage(stack: Stack, needs: Needs) -> str:
     return STAGE % {"image": stack.image, "packages": " ".join(f"'{one}'" for one in needs.tool.packages)}
 
 
-def installs(source: Source, needs: Needs) -> str:
-    """The Dockerfile's lines that bring what is needed."""
+def installs(source: Source, needs: Needs) -> tuple[str, str]:
+    """The Dockerfile's lines that bring what is needed: those that no code of anybody's may precede, and the rest."""
     args = ARGS + OWN % {"app_id": source.app_id}
     own = WHOLE + _run(source, needs.own) if needs.own is not None else ""
-    if needs.shared and needs.checked:
-        own = own or _run(source, CHECK)  # behind what is shared: it may run a package's code
     if needs.shared and source.packages is Packages.WHEELS and not source.secrets:
         # Not beside config vars of its owner's, which could load code (LD_PRELOAD) or set uv's own options.
-        run = SHARED_RUN % {"app_id": source.app_id, "command": f"{VENV} && {needs.shared} && {COMPILE}"}
-        return ARGS + SHARED_ARG + _copies(needs) + run + (OWN % {"app_id": source.app_id} + own if own else "")
+        command = f"{VENV} && {needs.shared} && {{ {COMPILE}; }}"
+        run = SHARED_RUN % {"app_id": source.app_id, "command": command}
+        own = own or (_run(source, CHECK) if needs.checked else "")
+        return ARGS + SHARED_ARG + _copies(needs) + run, OWN % {"app_id": source.app_id} + own if own else ""
     told = "" if needs.tool is None else f"/opt/tool/bin/{needs.tool.name} {needs.tool.arguments} && "
     mount = "" if needs.tool is None else STAGE_MOUNT
-    return args + _copies(needs) + _run(source, f"{VENV} && {told}{needs.command}", mount) + own
+    return "", args + _copies(needs) + _run(source, f"{VENV} && {told}{needs.command}", mount) + own
 
 
 def classic_installs(needs: Needs) -> str | None:

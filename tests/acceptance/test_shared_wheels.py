@@ -1,5 +1,7 @@
 """Wheels are fetched once for all apps; what has to be built is an app's own, out of sight of what others install."""
 
+import json
+
 import pytest
 
 from tests.acceptance.shop import Open
@@ -30,6 +32,22 @@ def test_no_dockerfile_reaches_them(opened: Open) -> None:
     said = opened("mallory", {**SERVE, "Dockerfile": f"FROM paasd/stack:bookworm\nUSER root\n{look}"}).deploy()
     assert "       looked" in said
     assert "       seen: " not in said
+
+
+UV = '#!/bin/sh\necho "planted: $(ls -d /var/cache/paasd/wheels 2>&1)"\nexec /usr/local/bin/uv "$@"\n'
+
+
+def test_no_code_of_another_language_runs_beside_them(opened: Open) -> None:
+    """What npm's scripts make is before all else on the PATH. Bites: Python installed behind Node, as the app names
+    them, with the image's own PATH."""
+    script = "mkdir -p node_modules/.bin && cp planted node_modules/.bin/uv && chmod +x node_modules/.bin/uv"
+    files = {"package.json": json.dumps({"scripts": {"postinstall": script}}), "planted": UV}
+    shop = opened("two-langs-wheels", {**SERVE, **files, "requirements.txt": "idna==3.10\n"})
+    for name in ("heroku/nodejs", "heroku/python"):
+        shop.shell.run("paas", "buildpacks:add", name, "-a", shop.name)
+    said = shop.deploy()
+    assert "+ idna==3.10" in said
+    assert "       planted: /" not in said
 
 
 def test_a_package_without_a_wheel_is_built_with_a_cache_of_the_apps_own(opened: Open) -> None:

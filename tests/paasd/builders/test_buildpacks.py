@@ -43,6 +43,7 @@ def test_known_ones_are_the_builders_here_also_several(tmp_path: Path) -> None:
     assert found is not None
     assert "npm install" in found.dockerfile
     assert "uv pip install" in found.dockerfile
+    assert found.dockerfile.index("id=paasd-wheels,") < found.dockerfile.index("COPY --chown"), "beside Node's scripts"
     assert "flask --app" in str(found.fallback["web"])  # the last one's
     found = recipe(tmp_path, "heroku/python", "heroku/nodejs")
     assert found is not None
