@@ -315,6 +315,7 @@ def test_a_body_that_is_too_large(shop: Shop) -> None:
         sentence(body["message"])
 
 
+@pytest.mark.slow
 def test_an_app_that_never_binds_its_port(shop: Shop) -> None:
     with only_a_failed_release(shop):
         code, text = shop.push({"Procfile": "web: sleep 600\n"})

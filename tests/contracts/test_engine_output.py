@@ -16,12 +16,16 @@ from tests.contracts.engines import BINARY, COUNT, DEADLINE, FAIL, GREET, MANY, 
 async def test_a_cancelled_attach_leaves_nothing(bench: Bench) -> None:
     """Bites when the clean-up is set up only once the dyno has been made: the making goes on though cancelled."""
     await bench.engine.info()  # so that the time below is the attach's own
-    for milliseconds in range(0, 60, 3):
+
+    async def cancelled_after(milliseconds: int) -> None:
         spec = bench.spec(SLEEP, kind=DynoKind.RELEASE)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(milliseconds / 1000):
                 await (await bench.engine.attach(spec)).close()
         assert [dyno for dyno in await bench.engine.dynos() if dyno.id == spec.id] == [], milliseconds
+
+    for first in range(0, 60, 15):
+        await asyncio.gather(*(cancelled_after(milliseconds) for milliseconds in range(first, first + 15, 3)))
 
 
 async def test_an_attached_dyno_loses_no_byte(bench: Bench) -> None:

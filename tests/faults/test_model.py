@@ -363,7 +363,7 @@ def run(tmp_path: Path, examples: int, steps: int, number: int | None = None, ki
 
 
 def test_the_platform_is_what_a_model_says(tmp_path: Path) -> None:
-    run(tmp_path, 15, 15)
+    run(tmp_path, 10, 15)
 
 
 @pytest.mark.slow
