@@ -69,6 +69,7 @@ class Builder:
         self._uv = uv
         self._memory = memory
         self.wanted: dict[str, Used] = {}
+        self._spent = False  # what all share is to be emptied
         self._noted = Used()  # of artifacts kept since somebody began to read all of them
         self._turn = asyncio.Lock()
 
@@ -98,10 +99,17 @@ class Builder:
         return self._slugs.keep(slug, name)
 
     async def purge_cache(self, whose: str) -> int:
-        """The bytes that went. Of what all share nothing goes under a build, whose uv would miss what it just saw."""
-        if whose == SHARED and self.wanted:
+        """The bytes that went. What all share does not go under a build, whose uv would miss what it just saw, but when
+        the last that is under way has ended."""
+        if whose != SHARED:
+            return await asyncio.to_thread(self._slugs.purge_cache, whose)
+        self._spent = bool(self.wanted)
+        gone = None if self.wanted else self._slugs.replace_shared()  # at once: no build begins meanwhile
+        if gone is None:
             return 0
-        return await asyncio.to_thread(self._slugs.purge_cache, whose)
+        size = await asyncio.to_thread(tree_size, gone)
+        await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
+        return size
 
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
         """Raises BuildFailed with the failing command, or when it took longer than the recipe allows."""
@@ -119,6 +127,8 @@ class Builder:
             ) from error
         finally:
             del self.wanted[recipe.build_id]
+            if self._spent and not self.wanted:
+                await asyncio.shield(self.purge_cache(SHARED))
 
     async def _make(self, source: Path, recipe: BuildSpec, slug: SlugRecipe, wanted: Used, output: Write) -> Slug:
         app_id = recipe.app_id
@@ -171,7 +181,7 @@ class Builder:
             await asyncio.to_thread(_pick, source, place.app, slug.depends_on)
             server = SERVER.read_text() if slug.static else None
             more = [str(python()), *slug.made_with, *slug.dependencies, *slug.path, *filter(None, [server])]
-            more += [key_of(tool) for tool in slug.tools]
+            more += [*(key_of(tool) for tool in slug.tools), *filter(None, [self._slugs.purges(recipe.app_id)])]
             key, _ = await asyncio.to_thread(tree_key, place.app, *more)
             layer = self._slugs.layer(recipe.app_id, key)
             wanted.layers.add((recipe.app_id, key))

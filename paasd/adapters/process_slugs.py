@@ -101,6 +101,11 @@ class Slugs:
         """The folders. What is on its way to somewhere else, its owner or not, may pass but not look."""
         for folder in (self._root, self._root / "artifacts", self._root / "apps"):
             new_folder(folder)
+        for left in self._root.glob(f"{SHARED}{GONE}*"):  # by a daemon that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        self._prepare_shared()
+
+    def _prepare_shared(self) -> None:
         if self.installer is not None:
             new_folder(self.cache(SHARED), 0o700)
             os.chown(self.cache(SHARED), *self.installer)
@@ -176,7 +181,8 @@ class Slugs:
         return {**sizes, SHARED: tree_size(self.cache(SHARED))} if self.installer is not None else sizes
 
     def purge_cache(self, app_id: str) -> int:
-        """Empty an app's cache: the bytes that went. A build under way fetches what it misses. Walks folders."""
+        """Empty an app's cache: the bytes that went. A build under way fetches what it misses; the next one makes its
+        layer of dependencies anew. Walks folders."""
         cache = self.cache(app_id)
         before = tree_size(cache)
         for one in cache.glob("*"):
@@ -184,7 +190,24 @@ class Slugs:
                 shutil.rmtree(one, ignore_errors=True)
             else:
                 one.unlink(missing_ok=True)
+        note = cache.parent / "purged"
+        if cache.parent.exists():
+            note.write_text(os.urandom(8).hex())
         return before - tree_size(cache)
+
+    def purges(self, app_id: str) -> str:
+        """Another text after each purge of an app's cache: what is named by it is made anew."""
+        note = self._root / "apps" / app_id / "purged"
+        return note.read_text() if note.exists() else ""
+
+    def replace_shared(self) -> Path | None:
+        """An empty cache in the place of the shared one: that, to be removed by whoever has the time. None: no such."""
+        if self.installer is None:
+            return None
+        aside = self._root / f"{SHARED}{GONE}{os.urandom(8).hex()}"
+        self.cache(SHARED).rename(aside)
+        self._prepare_shared()
+        return aside
 
     def folder(self, app_id: str) -> Path:
         """An app's folder, with what is always in it."""

@@ -110,9 +110,14 @@ class Disk:
             await self._outputs.prune(app.id, self._rules.keep_output_days)
 
     async def purge_cache(self, app: App) -> int:
-        """Remove what builds of the app keep for the next: the bytes that went."""
+        """Remove what builds of the app keep for the next: the bytes that went.
+
+        The wheels that all share go, too: what is broken in them would otherwise be so for the app's next build again.
+        """
         self._purged.add(app.id)
-        return await self._engine.purge_cache(app.id)
+        freed = await self._engine.purge_cache(app.id)
+        await self._engine.purge_cache(SHARED)
+        return freed
 
     def was_purged(self, app_id: str) -> bool:
         """Whether its cache was, since this was last asked."""

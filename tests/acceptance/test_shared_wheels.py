@@ -17,12 +17,16 @@ setuptools.setup(name='own', version='1', py_modules=[])
 
 
 def test_wheels_are_fetched_once_for_all_apps(opened: Open) -> None:
-    """Bites: a cache for each app, of which the second one's is empty."""
+    """Bites: a cache for each app, of which the second one's is empty; a purge that leaves what all share as it is, in
+    which case nobody gets rid of what is broken in it."""
     files = {**SERVE, "requirements.txt": "idna==3.10\nsniffio==1.3.1  # from anyio\n"}
     opened("wheels-one", files).deploy()
-    said = opened("wheels-two", files).deploy()
+    shop = opened("wheels-two", files)
+    said = shop.deploy()
     assert "Installed 2 packages" in said
     assert "Prepared" not in said, said
+    shop.shell.run("paas", "builds:cache:purge", "-a", shop.name)
+    assert "Prepared 2 packages" in shop.deploy({"more.txt": "x"})
 
 
 def test_no_dockerfile_reaches_them(opened: Open) -> None:

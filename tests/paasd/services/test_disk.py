@@ -7,6 +7,7 @@ import pytest
 from paasd.domain.app import App
 from paasd.domain.disk import DiskRules, Filesystem
 from paasd.domain.errors import DiskFull, InvalidParams
+from paasd.domain.stack import SHARED
 from paasd.services.disk import Disk
 from tests.paasd.services.world import World, until
 
@@ -131,6 +132,14 @@ async def test_a_cache_beyond_its_bound_is_emptied_and_no_other(world: World) ->
     assert app.id in world.engine.caches
     await disk.bound_caches()
     assert world.engine.caches == {"of another home": 10**12}
+
+
+async def test_a_purge_takes_what_all_apps_share_along(world: World) -> None:
+    """Bites: left as it is, what is broken in it breaks the next build of each app again, and for good."""
+    app = await world.deployed()
+    world.engine.caches = {app.id: 5, SHARED: 7, "of another": 9}
+    assert await disk_of(world).purge_cache(app) == 5
+    assert world.engine.caches == {"of another": 9}
 
 
 async def test_a_destroyed_apps_cache_goes(world: World) -> None:
