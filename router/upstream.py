@@ -181,6 +181,7 @@ class Upstreams:
         self._idle: dict[Address, list[UpstreamConnection]] = {}
         self._aside: dict[Address, float] = {}
         self._patient: set[Address] = set()
+        self._connecting: dict[Address, set[asyncio.Timeout]] = {}
         self.too_few: set[Address] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -223,15 +224,20 @@ class Upstreams:
         self._patient.discard(address)
 
     async def connect(self, address: Address, seconds: float | None = None) -> UpstreamConnection:
-        """A new connection. Raises Fault: H19 after the connect timeout, H21 when it can't be made, H22 when it is we
-        who have no more to give, H23 for an address that is none."""
+        """A new connection. Raises Fault: H19 after the connect timeout, H21 when it can't be made or nothing is routed
+        there any more, H22 when it is we who have no more to give, H23 for an address that is none."""
         loop = asyncio.get_running_loop()
+        limit = asyncio.timeout(self._connect_timeout if seconds is None else seconds)
+        under_way = self._connecting.setdefault(address, set())
+        under_way.add(limit)
         try:
-            async with asyncio.timeout(self._connect_timeout if seconds is None else seconds):
+            async with limit:
                 _, connection = await loop.create_connection(
                     lambda: UpstreamConnection(loop, address, self._lost), address[0], address[1]
                 )
         except TimeoutError as error:
+            if limit not in under_way:
+                raise Fault(Code.H21) from error
             self._aside[address] = loop.time() + _ASIDE_FOR
             raise Fault(Code.H19) from error
         except OSError as error:
@@ -239,6 +245,10 @@ class Upstreams:
                 raise Fault(Code.H22) from error
             self._aside[address] = loop.time() + _ASIDE_FOR
             raise Fault(Code.H23 if isinstance(error, socket.gaierror) else Code.H21) from error
+        finally:
+            under_way.discard(limit)
+            if not under_way and self._connecting.get(address) is under_way:
+                del self._connecting[address]
         if self._aside:
             self._aside.pop(address, None)
         return connection
@@ -269,8 +279,15 @@ class Upstreams:
             self._sweep = asyncio.get_running_loop().call_later(_KEPT_FOR, self._close_old)
 
     def forget(self, addresses: frozenset[Address]) -> None:
-        """Close what is kept for targets that are no longer routed to."""
+        """Close what is kept for targets that are no longer routed to, and wait for none of them: a dead dyno's address
+        answers nothing, until another of its app is given it."""
+        now = asyncio.get_running_loop().time()
         for address in addresses:
+            under_way = self._connecting.pop(address, set())
+            for limit in list(under_way):
+                if not limit.expired():
+                    under_way.discard(limit)
+                    limit.reschedule(now)
             self._aside.pop(address, None)
             self.too_few.discard(address)
             self._patient.discard(address)

@@ -1,10 +1,13 @@
 """Kept connections: used again, given up when the target goes, and never a reason for a request to fail."""
 
 import asyncio
+import socket
 import time
+from pathlib import Path
 
 import aiohttp
 
+from router.table import RouteTimeouts
 from tests.router.conftest import Start
 from tests.router.process import Parsed, RouterProcess, Upstream, echo, length_of, read_head, route
 
@@ -123,3 +126,38 @@ async def test_maintenance_is_served_at_once(router: RouterProcess, start: Start
         got = await router.get("shop.localhost")
         assert got.status == (503 if on else 200)
         assert time.monotonic() - acknowledged < 0.05
+
+
+async def test_nobody_waits_for_a_connection_to_what_is_routed_to_no_more(router: RouterProcess, start: Start) -> None:
+    """A dead dyno's address answers nothing, until another of its app is given it, routed to or not.
+
+    Bites: without the loop over `_connecting` in `Upstreams.forget` each waits for its timeout.
+    """
+    app = await start(echo())
+    get = b"GET / HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n"
+    for then, status in ((route("shop", app), 200), (route("shop", code="H10"), 503)):
+        with socket.socket() as full, socket.socket() as queued:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            queued.connect(full.getsockname())
+            patient = RouteTimeouts(connect=20.0)
+            await router.publish(route("shop", full.getsockname()[1], timeouts=patient))
+            asked = [asyncio.create_task(router.raw(request)) for request in (get, POST)]
+            await connecting(full.getsockname()[1], len(asked))
+            began = time.monotonic()
+            await router.publish(then)
+            assert [Parsed(answer).status for answer in await asyncio.gather(*asked)] == [status, status]
+            assert time.monotonic() - began < 2
+
+
+async def connecting(port: int, count: int) -> None:
+    """Until so many connections to the port are being made."""
+    async with asyncio.timeout(5):
+        while in_the_making(port) < count:  # noqa: ASYNC110 - another process's sockets: there is no event to await
+            await asyncio.sleep(0.02)
+
+
+def in_the_making(port: int) -> int:
+    """By the kernel's own table, where state 2 is SYN-SENT."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2].endswith(f":{port:04X}") and row[3] == "02" for row in rows)
