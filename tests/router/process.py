@@ -10,11 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from router.table import Route, RoutingTable, Target, encode
 
@@ -233,3 +234,25 @@ def route(
         for number, port in enumerate(ports, 1)
     )
     return Route(f"id-{name}", name, (f"{name}.localhost",), targets, maintenance, code, **more)
+
+
+@contextlib.asynccontextmanager
+async def echoing_websockets() -> AsyncIterator[int]:
+    """The port of an app whose /ws sends back what it gets."""
+
+    async def handler(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_bytes(message.data)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/ws", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

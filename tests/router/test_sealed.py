@@ -9,11 +9,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from paasd.adapters.local_ca import LocalCa
 from tests.router.conftest import Start
-from tests.router.process import RouterProcess, echo, route
+from tests.router.process import RouterProcess, echo, echoing_websockets, route
 from tests.router.sealing import authority, certify, context_of
 
 DEADLINE = 15
@@ -81,32 +80,19 @@ async def test_a_large_upload_and_a_large_answer(router: RouterProcess, ca: Loca
 
 
 async def test_a_websocket(router: RouterProcess, ca: LocalCa) -> None:
-    async def handler(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        async for message in socket:
-            await socket.send_bytes(message.data)
-        return socket
-
-    app = web.Application()
-    app.router.add_get("/ws", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    await router.publish(route("shop", runner.addresses[0][1]))
-    await certify(router, ca, "shop.localhost")
     connector = aiohttp.TCPConnector(ssl=context_of(ca), resolver=_Here())
-    async with (
-        asyncio.timeout(DEADLINE),
-        aiohttp.ClientSession(connector=connector) as session,
-        session.ws_connect(f"wss://shop.localhost:{router.port}/ws") as client,
-    ):
-        for size in (1, 100_000, 3_000_000):
-            await client.send_bytes(b"x" * size)
-            assert len(await client.receive_bytes()) == size
-        await client.close()
-        assert client.close_code == 1000
-    await runner.cleanup()
+    async with asyncio.timeout(DEADLINE), echoing_websockets() as port:
+        await router.publish(route("shop", port))
+        await certify(router, ca, "shop.localhost")
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.ws_connect(f"wss://shop.localhost:{router.port}/ws") as client,
+        ):
+            for size in (1, 100_000, 3_000_000):
+                await client.send_bytes(b"x" * size)
+                assert len(await client.receive_bytes()) == size
+            await client.close()
+            assert client.close_code == 1000
 
 
 async def test_bad_requests_are_refused_in_tls_too(router: RouterProcess, ca: LocalCa) -> None:

@@ -3,11 +3,10 @@
 import asyncio
 
 import aiohttp
-from aiohttp import web
 
 from router.frames import SERVICE_RESTART
 from tests.router.conftest import Start
-from tests.router.process import RouterProcess, Serve, answering, read_head, route
+from tests.router.process import RouterProcess, Serve, answering, echoing_websockets, read_head, route
 
 ASK = (
     b"GET /ws HTTP/1.1\r\nHost: shop.localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
@@ -32,30 +31,17 @@ def switching(greeting: bytes = b"") -> Serve:
 
 
 async def test_a_real_websocket_echoes(router: RouterProcess) -> None:
-    async def handler(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        async for message in socket:
-            await socket.send_bytes(message.data)
-        return socket
-
-    app = web.Application()
-    app.router.add_get("/ws", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    await router.publish(route("shop", runner.addresses[0][1]))
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"http://127.0.0.1:{router.port}/ws", headers={"Host": "shop.localhost"}) as socket,
-    ):
-        for size in (1, 1000, 3_000_000):
-            await socket.send_bytes(b"x" * size)
-            assert len(await socket.receive_bytes()) == size
-        await socket.close()
-        assert socket.close_code == 1000
-    await runner.cleanup()
+    async with echoing_websockets() as port:
+        await router.publish(route("shop", port))
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"http://127.0.0.1:{router.port}/ws", headers={"Host": "shop.localhost"}) as socket,
+        ):
+            for size in (1, 1000, 3_000_000):
+                await socket.send_bytes(b"x" * size)
+                assert len(await socket.receive_bytes()) == size
+            await socket.close()
+            assert socket.close_code == 1000
     assert await router.log_lines('at=info method=GET path="/ws" .* status=101 bytes=30')
 
 
