@@ -30,8 +30,16 @@ def daemon() -> Iterator[Daemon]:
 
 
 @pytest.fixture(scope="session")
+def mortal() -> Iterator[Daemon]:
+    """One to stop, kill and replace: whoever does leaves one that runs."""
+    config = {"dynos": {"boot_timeout": 30.0}, "deploy": {"wait": 5.0, "grace": 5.0}}
+    with running_alone(config) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
 def without_docker() -> Iterator[Daemon]:
-    """Its like on the process engine."""
+    """The same on the process engine."""
     config = {"dynos": {"boot_timeout": 6.0}, "deploy": {"wait": 5.0, "grace": 5.0}}
     with running_alone(config, ("--engine", "process")) as daemon:
         yield daemon

@@ -11,13 +11,12 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.shop import PROCFILE, Shop, open_shop
-from tests.daemon import BIN, Daemon, free_port, running, running_alone, wait_until
+from tests.daemon import BIN, Daemon, free_port, running, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(150)]
 
@@ -25,16 +24,9 @@ CANARY = "canary-7f3a9b51c2"
 
 
 @pytest.fixture(scope="module")
-def own() -> Iterator[Daemon]:
-    """A daemon to stop and kill, which no other module shares."""
-    with running_alone({"dynos": {"boot_timeout": 30.0}, "deploy": {"wait": 5.0, "grace": 5.0}}) as daemon:
-        yield daemon
-
-
-@pytest.fixture(scope="module")
-def shop(own: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def shop(mortal: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """An app with one web dyno."""
-    shop = open_shop(own, tmp_path_factory.mktemp("life"), "life")
+    shop = open_shop(mortal, tmp_path_factory.mktemp("life"), "life")
     shop.deploy()
     return shop
 
