@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paasd.adapters.docker_api import DockerApi, sensible
+from paasd.adapters.docker_containers import APP
 from paasd.domain.stack import DEFAULT, PYTHONS, Stack, Stacks
 
 STACK_NAME = "paasd/stack:"
@@ -23,6 +24,8 @@ def parse_stacks(images: Sequence[Mapping[str, Any]]) -> Stacks:
     nodes: dict[str, str] = {}
     for image in images:
         tags, labels = image.get("RepoTags") or [], image.get("Labels") or {}
+        if APP in labels:
+            continue  # of an app that is called "stack", say: its build set that label, which no Dockerfile takes away
         names = [str(tag).removeprefix(STACK_NAME) for tag in tags if str(tag).startswith(STACK_NAME)]
         for name in names:
             python = labels.get("paasd.python") or PYTHONS.get(name)

@@ -10,7 +10,7 @@ REQUIREMENTS = "requirements.txt"
 INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)", re.MULTILINE)
 LOCAL = re.compile(
     r"^[ \t]*(?:-e\b|--editable\b|(?:-f|--find-links)[ =]\s*(?!https?:)|\.|/|file:|[^#\n]*@\s*file:"
-    r"|(?!-)[^#\s@:]+(?:/|\.whl\b|\.zip\b|\.tar\.gz\b))",
+    r"|(?!-)[^#\s@:]+(?:/|\.(?:whl|zip|tar|tgz|tbz|tlz|txz)\b))",
     re.MULTILINE,
 )
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from paasd.adapters.docker_containers import APP
 from paasd.adapters.docker_stacks import parse_stacks
 from paasd.domain.stack import Stack, Stacks
 
@@ -22,3 +23,12 @@ def test_stacks_are_told_by_name_and_their_version_by_the_newest_dated_one() -> 
 
 def test_an_engine_without_any_has_none() -> None:
     assert parse_stacks([]) == Stacks((), {})
+
+
+def test_no_apps_image_is_a_stack_whatever_the_app_is_called() -> None:
+    """An app called "stack" has images of that name, with the labels of what they stand on and of its own Dockerfile.
+    Bites: taken for a stack, it is what other apps that ask for its Python are built on."""
+    labels = {"paasd.local": "1", "paasd.python": "3.12", APP: "11111111-1111-4111-8111-111111111111"}
+    assert parse_stacks([{"RepoTags": ["paasd/stack:v3", "paasd/stack:b-1f00c0de"], "Labels": labels}]) == Stacks(
+        (), {}
+    )

@@ -74,6 +74,8 @@ def test_included_files_are_copied_each_once_though_they_include_each_other(tmp_
         "/app/lib",
         "vendor/lib",
         "lib-1.0-py3-none-any.whl",
+        "lib-1.0.tgz",
+        "lib-1.0.tar.bz2",
         "--find-links wheels",
         "-r ../up.txt",
         "-r /etc/x",
