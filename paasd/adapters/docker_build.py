@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from paasd.adapters.docker_api import DockerApi, Refused
+from paasd.adapters.docker_bases import refuse_others
 from paasd.adapters.docker_build_log import BuildKitLog, ClassicLog, explain
 from paasd.adapters.docker_caches import NAMESPACE, namespace
 from paasd.adapters.docker_containers import APP, BUILD, CREATED, HOME
@@ -78,6 +79,8 @@ class Builder:
 
     async def _build(self, source: Path, recipe: BuildSpec, output: Write, buildkit: bool, at: datetime) -> str:
         dockerfile = without_syntax(recipe.dockerfile if buildkit else recipe.dockerfile_classic or recipe.dockerfile)
+        if not recipe.ours:
+            await refuse_others(self._api, dockerfile, recipe.app_id)
         params = {
             "dockerfile": DOCKERFILE,
             "t": recipe.name,

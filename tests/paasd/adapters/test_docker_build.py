@@ -233,3 +233,26 @@ async def test_no_apps_own_dockerfile_reaches_the_caches_of_another(tmp_path: Pa
             await bench.engine.build(tmp_path, replace(recipe(bench, look), app_id=app_id, ours=ours), log := Log())
             told[name] = log.text.rpartition("here:")[2].split()
     assert told == {"ours": ["True"], "same": ["False"], "another": []}
+
+
+@pytest.mark.parametrize(
+    "dockerfile",
+    [
+        "FROM {name}\n",
+        "ARG X={name}\nFROM ${{X}}\n",
+        "FROM {stack}\nCOPY --from={name} /secret /\n",
+        "FROM {id}\n",
+    ],
+)
+async def test_another_app_s_image_is_nobody_s_to_build_upon(bench: Bench, tmp_path: Path, dockerfile: str) -> None:
+    """Its source is in it. Bites: `refuse_others` left out, and each build reads the secret."""
+    (tmp_path / "secret").write_text("private")
+    theirs = replace(recipe(bench, f"FROM {STACK}\nCOPY secret /secret\n"), app_id=str(uuid.uuid4()))
+    artifact = await bench.engine.build(tmp_path, theirs, Log())
+    text = dockerfile.format(name=theirs.name, stack=STACK, id=artifact.name)
+    with pytest.raises(BuildFailed, match="which is another app's image; build from an image that is no app's"):
+        await bench.engine.build(tmp_path, recipe(bench, text), Log())
+    if "{id}" in dockerfile:
+        return  # BuildKit knows no image by that, today
+    mine = replace(recipe(bench, text), app_id=theirs.app_id)
+    assert (await bench.engine.build(tmp_path, mine, Log())).app_id == theirs.app_id

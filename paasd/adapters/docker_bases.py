@@ -1,0 +1,92 @@
+"""Which images a Dockerfile stands on or takes files from, by the names that its instructions may come to.
+
+Rather too many than too few: an ARG that is said more than once is taken at each of its values, and a line inside a
+heredoc for an instruction. What is asked about them is whether one is another app's (`refuse_others`).
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+
+from paasd.adapters.docker_api import DockerApi, Refused
+from paasd.adapters.docker_containers import APP
+from paasd.domain.errors import BuildFailed
+
+ESCAPE = re.compile(r"^#[ \t]*escape[ \t]*=[ \t]*(.)", re.IGNORECASE)
+FROM = re.compile(r"FROM[ \t]+(?:--\S+[ \t]+)*(\S+)", re.IGNORECASE)
+COPIES = re.compile(r"(?:COPY|ADD)[ \t]+((?:--\S+[ \t]+)*)", re.IGNORECASE)
+MOUNTS = re.compile(r"RUN[ \t]+((?:--\S+[ \t]+)*)", re.IGNORECASE)
+TAKES = re.compile(r"""[-,='"]from=([^\s,]+)""", re.IGNORECASE)  # of the options of both
+ARG = re.compile(r"ARG[ \t]+(.*)", re.IGNORECASE)
+WORD = re.compile(r"""(\w+)=("[^"]*"|'[^']*'|\S*)""")
+VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?([-+])([^{}$]*))?\})")
+COMBINATIONS = 200
+
+
+def named_images(dockerfile: str) -> list[str]:
+    """Each name once. BuildFailed for one that can't be followed."""
+    values: dict[str, list[str]] = {}
+    found: dict[str, None] = {}
+    for line in _instructions(dockerfile):
+        if match := ARG.match(line):
+            for name, value in WORD.findall(match[1]):
+                values.setdefault(name, []).extend(_values(value.strip("\"'"), values))
+        options = "".join(match[1] for one in (COPIES, MOUNTS) if (match := one.match(line)))
+        names = [*([match[1]] if (match := FROM.match(line)) else []), *TAKES.findall(options)]
+        for name in names:
+            found.update(dict.fromkeys(_values(name.strip("\"'"), values)))
+    return [name for name in found if name and not name.isdigit() and name.lower() != "scratch"]
+
+
+def _instructions(dockerfile: str) -> Iterator[str]:
+    lines = dockerfile.splitlines()
+    escape = next((match[1] for line in lines[:5] if (match := ESCAPE.match(line.strip()))), "\\")
+    whole = ""
+    for line in lines:
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue  # between lines that go on, too
+        whole += text.removesuffix(escape)
+        if not text.endswith(escape):
+            yield whole.strip()
+            whole = ""
+    if whole:
+        yield whole.strip()
+
+
+def _values(text: str, values: Mapping[str, list[str]]) -> list[str]:
+    """All that it may come to; a variable that nothing sets is empty, as for the engine."""
+    names = dict.fromkeys(plain or braced for plain, braced, _, _ in VARIABLE.findall(text))
+    choices = [values.get(name) or [""] for name in names]
+    found: dict[str, None] = {}
+    for chosen in itertools.islice(itertools.product(*choices), COMBINATIONS + 1):
+        picked = dict(zip(names, chosen, strict=True))
+
+        def put(match: re.Match[str], picked: Mapping[str, str] = picked) -> str:
+            value, how, other = picked[match[1] or match[2]], match[3], match[4] or ""
+            return other if (how == "-" and not value) or (how == "+" and value) else "" if how == "+" else value
+
+        found[VARIABLE.sub(put, text)] = None
+    if len(found) > COMBINATIONS or any("$" in one for one in found):
+        raise BuildFailed(
+            f"Which image the Dockerfile means by {text[:100]!a} can't be told before it is built; name it, or an ARG "
+            "with a default (`ARG BASE=python:3.11-slim`, `FROM $BASE`)."
+        )
+    return list(found)
+
+
+async def refuse_others(api: DockerApi, dockerfile: str, app_id: str) -> None:
+    """BuildFailed where a Dockerfile names an image that was built for another app: its source and more is in it."""
+    for name in named_images(dockerfile):
+        try:
+            found = await api.call("inspect_image", name)
+        except Refused as error:
+            if error.status >= 500:
+                raise
+            continue  # not here: the engine fetches it, or says so
+        labels = (found.get("Config") or {}).get("Labels") or {}
+        if labels.get(APP, app_id) != app_id:
+            raise BuildFailed(
+                f"The Dockerfile takes from {name[:200]!a}, which is another app's image; build from an image that is "
+                "no app's, or from what this repository has."
+            )
