@@ -56,13 +56,15 @@ RUN --mount=type=bind,from={UV_IMAGE},source=/uv,target=/usr/local/bin/uv \\
 """
 STAGE_MOUNT = "--mount=type=bind,from=tool,source=/opt/tool,target=/opt/tool "
 LISTED = '"${TMPDIR:-/tmp}/requirements.txt"'
+NOT_ALL = "'The index has no usable wheels of all that uv.lock names.'"  # `LACKS_WHEEL` of the builds knows it
 ASIDE = '"${TMPDIR:-/tmp}/uv"'
 # A lock says where each file is; taken by name and hash, they come from the index itself. `--frozen`: to compare the
 # lock with its project uv would build what neither says enough of, which runs its code; CHECK does that, elsewhere.
 # What is installed may be called `rm`: whatever follows names its program by its whole path.
 EXPORT = (
     f"UV_CACHE_DIR={ASIDE} uv export -q --frozen --no-config --no-default-groups --no-emit-project -o {LISTED}"
-    f" && {WHEELS_ONLY} --require-hashes -r {LISTED} && /bin/rm -rf {ASIDE} {LISTED}"
+    f" && {{ {WHEELS_ONLY} --require-hashes -r {LISTED} || {{ echo {NOT_ALL}; exit 1; }}; }}"
+    f" && /bin/rm -rf {ASIDE} {LISTED}"
 )
 CHECK = "uv lock -q --check"
 CHECK_SLUG = f'{CHECK} --python "$PYTHON"'

@@ -13,7 +13,6 @@ from typing import Any
 
 from paasd.builders.requirements import INCLUDE
 
-INDEX = "https://pypi.org/simple"  # a lock's own name for the index that is asked when nothing names another
 CONTINUED = re.compile(r"[ \t]*\\\n[ \t]*")
 COMMENT = re.compile(r"(?:^|[ \t]+)#[^\n]*", re.MULTILINE)
 HASH = re.compile(r"[ \t]+--hash[= ]sha256:[0-9a-f]{64}(?=[ \t]|$)")
@@ -75,7 +74,11 @@ def plain_lock(lock: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
         return False
     tables = [one for one in packages if isinstance(one, dict)]
     here = [_normal(one.get("name")) for one in tables if one.get("source") in ({"virtual": "."}, {"editable": "."})]
-    others = [one for one in tables if one.get("source") == {"registry": INDEX} and one.get("wheels")]
+    others = [one for one in tables if list(one.get("source") or ()) == ["registry"] and one.get("wheels")]
+    # Of one index, since of several uv's own would be asked for what is another's. What it has not, or has with another
+    # hash, is then taken from where the lock says, with the app's own cache.
+    if len({str(one["source"]["registry"]) for one in others}) > 1:
+        return False
     return len(here) + len(others) == len(packages) and here == [_normal(document.get("project", {}).get("name"))]
 
 

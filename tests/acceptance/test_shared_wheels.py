@@ -1,10 +1,13 @@
 """Wheels are fetched once for all apps; what has to be built is an app's own, out of sight of what others install."""
 
 import json
+import re
+import subprocess
 
 import pytest
 
 from tests.acceptance.shop import Open
+from tests.daemon import BIN
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
@@ -68,3 +71,19 @@ def test_a_package_without_a_wheel_is_built_with_a_cache_of_the_apps_own(opened:
     own = {"requirements.txt": "./own\n", "own/setup.py": SETUP, "own/README": ""}
     (shop.shell.cwd / "own").mkdir()
     assert "own==1" in shop.deploy(own)
+
+
+@pytest.mark.slow
+def test_what_a_lock_names_and_the_index_has_not_is_tried_where_the_lock_says(opened: Open) -> None:
+    """Bites: a push refused whose lock is right, of an index of its own."""
+    project = '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["idna==3.10"]\n'
+    shop = opened("of-another-index", {**SERVE, "pyproject.toml": project})
+    subprocess.run([str(BIN / "uv"), "lock", "-q"], cwd=shop.shell.cwd, check=True)
+    lock = shop.shell.cwd / "uv.lock"
+    text = lock.read_text()
+    [digest] = set(re.findall(r"idna-3\.10-py3-none-any\.whl\", hash = \"(sha256:\w+)\"", text))
+    lock.write_text(text.replace(digest, f"sha256:{'0' * 64}"))
+    code, said = shop.push()
+    assert code != 0 and "building again" in said and "Hash mismatch" in said
+    lock.write_text(text)
+    assert "building again" not in shop.deploy()

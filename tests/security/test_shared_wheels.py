@@ -120,7 +120,7 @@ def test_a_lock_can_put_lines_into_what_is_made_of_it(tmp_path: Path, env: dict[
     """For which reason no text in it may go on in another line; it fails when uv has changed its mind."""
     (tmp_path / "pyproject.toml").write_text(f'{PROJECT}dependencies = ["idna"]\n')
     marker = "platform_machine != 'x\\n--index-url http://127.0.0.1:1\\n'"
-    index = 'source = { registry = "https://pypi.org/simple" }\n'
+    index = 'source = { registry = "https://index.example/simple" }\n'
     index += 'wheels = [{ url = "https://x.org/idna-3-py3-none-any.whl" }]\n'
     (tmp_path / "uv.lock").write_text(
         f'{LOCK}source = {{ virtual = "." }}\ndependencies = [{{ name = "idna", marker = "{marker}" }}]\n'

@@ -204,7 +204,7 @@ async def test_secrets_are_in_no_file_no_argv_and_nobodys_environment_but_the_co
     home: Path, settings: ProcessSettings
 ) -> None:
     """Bites: the environment handed on by --setenv, or kept in dyno.json for the next start."""
-    secret = "canary-7f3a9b51c2"
+    secret = f"canary-{uuid.uuid4().hex}"  # no other test's dynos have it
     async with ProcessEngine("7e57ab1e", home, settings) as engine:
         dyno = await engine.start(bench(engine).spec("sleep 7733", env={"SECRET": secret}))
         await eventually(lambda: running(b"sleep\x007733"))

@@ -20,7 +20,7 @@ dependencies = ["Flask_Login>=1", "gunicorn"]
 """
 SYSTEM = '[build-system]\nrequires = ["setuptools"]\n'
 LOCK = '[[package]]\nname = "flask"\nsource = {registry = "x"}\n[[package]]\nname = "shop"\nsource = {%s}\n'
-INDEXED = LOCK.replace('"x"', '"https://pypi.org/simple"') % 'virtual = "."'
+INDEXED = LOCK.replace('"x"', '"https://index.example/simple"') % 'virtual = "."'
 INDEXED = INDEXED.replace('simple"}\n', 'simple"}\nwheels = [{url = "x"}]\n')
 PIPFILE = json.dumps({"_meta": {"requires": {"python_version": "3.13"}}, "default": {"Flask": {"version": "==3"}}})
 

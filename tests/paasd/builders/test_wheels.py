@@ -98,7 +98,7 @@ DOCUMENT = {"project": {**PROJECT, "name": "Shop"}}
 
 
 def locked(**more: object) -> dict[str, Any]:
-    index = {"registry": "https://pypi.org/simple"}
+    index = {"registry": "https://index.example/simple"}
     return {"name": "docopt", "version": "0.6.2", "source": index, "wheels": [{"url": "x", "hash": "y"}], **more}
 
 
@@ -115,7 +115,7 @@ def test_a_lock_of_the_indexs_wheels_is_plain() -> None:
         locked(source={"registry": "https://example.org/simple"}),
         locked(source={"git": "https://example.org/docopt"}),
         locked(source={"directory": "docopt"}),
-        locked(source={"registry": "https://pypi.org/simple", "path": "x"}),
+        locked(source={"registry": "https://index.example/simple", "path": "x"}),
         "docopt",
         {"name": "evil", "source": {"editable": "."}},
         {"name": "shop", "source": {"editable": "."}},
