@@ -29,6 +29,7 @@ from bench.page import table, title, verdict
 from paasd.adapters.docker_api import DockerApi, DockerSettings
 from paasd.adapters.docker_caches import purge_cache
 from paasd.adapters.process_run import BASE_PATH
+from paasd.builders.python import COLLECT
 from paasd.domain.stack import SHARED
 from tests.daemon import BIN, ROOT, Daemon, Shell, running, shell_for, wait_until
 
@@ -144,14 +145,14 @@ class Bench:
         python = (shell.cwd / "requirements.txt").is_file()
         row.compiled = self.by_hand(app, shell, "--compile-bytecode") if python else row.hand
         if self.engine == "docker":
-            row.image = self.image_by_hand(app, shell)
+            row.image = self.image_by_hand(app, shell, COLLECT in said)
             asyncio.run(purge(SHARED))
         with self.shell(app, "-anew") as other:  # the index, and whatever stands before it, knows the packages now
             row.cold = self.build_seconds() if self.push(other, "First") is not None else None
+            self.again(shell, row)  # before an app is cleared away, which keeps the engine busy
             if python and self.engine == "docker":
                 with self.shell(app, "-known") as third:
                     row.known = self.build_seconds() if self.push(third, "First") is not None else None
-            self.again(shell, row)  # before that app is cleared away, which keeps the engine busy
 
     def again(self, shell: Shell, row: Row) -> None:
         """Of what was built before: as it is, and with a line more."""
@@ -210,8 +211,9 @@ class Bench:
         times = done.stdout.split()
         return float(times[-1]) - float(times[0]) if done.returncode == 0 and len(times) == 2 else None
 
-    def image_by_hand(self, app: PublicApp, shell: Shell) -> float | None:
-        """Seconds of an image with what its installer brings, on the image that it runs in."""
+    def image_by_hand(self, app: PublicApp, shell: Shell, collects: bool) -> float | None:
+        """Seconds of an image with what its installer brings, and Django's static files where these are collected, on
+        the image that it runs in."""
         file = next((name for name in BY_HAND if (shell.cwd / name).is_file()), None)
         if file is None or app.base:
             return None
@@ -221,6 +223,7 @@ class Bench:
         mount = "--mount=type=bind,from=paasd/uv:latest,source=/uv,target=/usr/local/bin/uv"
         more = "package.json " if file == "package-lock.json" else ""
         lines += ["WORKDIR /tmp/by-hand", f"COPY {more}{file} ./", f"RUN {mount} {command}", "COPY . ."]
+        lines += [f"RUN PATH=/tmp/venv/bin:$PATH {COLLECT}"] if collects else []
         with tempfile.TemporaryDirectory(prefix="paasd-by-hand-") as place:
             context, packed = Path(place) / "app", Path(place) / "app.tar"
             shutil.copytree(shell.cwd, context, ignore=shutil.ignore_patterns(".git"))
