@@ -8,7 +8,6 @@ again.
 """
 
 import argparse
-import asyncio
 import contextlib
 import os
 import re
@@ -26,11 +25,8 @@ from urllib.parse import urlsplit
 from bench.apps_list import PublicApp, public_apps
 from bench.deploy import build_times
 from bench.page import table, title, verdict
-from paasd.adapters.docker_api import DockerApi, DockerSettings
-from paasd.adapters.docker_caches import purge_cache
 from paasd.adapters.process_run import BASE_PATH
 from paasd.builders.python import COLLECT
-from paasd.domain.stack import SHARED
 from tests.daemon import BIN, ROOT, Daemon, Shell, running, shell_for, wait_until
 
 PUSH_SECONDS = 900.0
@@ -146,11 +142,11 @@ class Bench:
         row.compiled = self.by_hand(app, shell, "--compile-bytecode") if python else row.hand
         if self.engine == "docker":
             row.image = self.image_by_hand(app, shell, COLLECT in said)
-            asyncio.run(purge(SHARED))
         with self.shell(app, "-anew") as other:  # the index, and whatever stands before it, knows the packages now
+            self.daemon.call("DELETE", f"/apps/{app.app}-anew/build-cache")  # which empties what all apps share, too
             row.cold = self.build_seconds() if self.push(other, "First") is not None else None
             self.again(shell, row)  # before an app is cleared away, which keeps the engine busy
-            if python and self.engine == "docker":
+            if python:
                 with self.shell(app, "-known") as third:
                     row.known = self.build_seconds() if self.push(third, "First") is not None else None
 
@@ -287,15 +283,6 @@ class Bench:
         url = urlsplit(found[0])
         user, database = url.username, url.path.lstrip("/")
         return {"host": url.hostname, "port": url.port, "user": user, "password": url.password, "database": database}
-
-
-async def purge(whose: str) -> None:
-    """Empty a cache of the engine's."""
-    api = DockerApi(DockerSettings())
-    try:
-        await purge_cache(api, whose)
-    finally:
-        await api.close()
 
 
 def uv_binary(root: Path) -> Path:
