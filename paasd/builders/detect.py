@@ -108,8 +108,8 @@ def make_plan(source: Source, builder: Builder, recipe: Recipe, app: AppJson, ma
     """The plan by the recipe of the builder that took the source."""
     # Where the build itself tells process types, nothing is missing yet.
     fallback = recipe.fallback or ({UNKNOWN: None} if recipe.learns else {})
-    declared = parse_procfile(source.text("Procfile") or "")
     procfile = source.text("Procfile")
+    declared = parse_procfile(procfile or "")
     processes = read_manifest(
         *(procfile, app),
         passed_over=manifest.types,

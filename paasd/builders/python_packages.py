@@ -11,7 +11,7 @@ from paasd.builders.assemble import copy
 from paasd.builders.requirements import REQUIREMENTS, included, lines_of
 from paasd.builders.source import LOCK_BYTES, Source
 from paasd.builders.stack import UV_IMAGE
-from paasd.builders.wheels import plain_lock, plain_project, plain_requirements
+from paasd.builders.wheels import normal_name, plain_lock, plain_project, plain_requirements
 from paasd.domain.errors import BuildFailed
 from paasd.domain.slug import SlugRecipe, SlugTool
 from paasd.domain.stack import SHARED, Packages, Stack
@@ -234,7 +234,7 @@ def _table(document: dict[str, Any], *path: str) -> dict[str, Any]:
 
 def names(texts: Iterable[str]) -> frozenset[str]:
     """flask-login of Flask_Login>=1."""
-    return frozenset(re.sub(r"[-_.]+", "-", match[0]).lower() for text in texts if (match := NAME.match(text.strip())))
+    return frozenset(normal_name(match[0]) for text in texts if (match := NAME.match(text.strip())))
 
 
 def _toml(source: Source, name: str) -> dict[str, Any]:

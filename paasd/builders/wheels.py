@@ -73,13 +73,14 @@ def plain_lock(lock: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
     if not set(lock) <= LOCK_KEYS or not _in_one_line(lock) or not isinstance(packages, list):
         return False
     tables = [one for one in packages if isinstance(one, dict)]
-    here = [_normal(one.get("name")) for one in tables if one.get("source") in ({"virtual": "."}, {"editable": "."})]
+    own = ({"virtual": "."}, {"editable": "."})
+    here = [normal_name(one.get("name")) for one in tables if one.get("source") in own]
     others = [one for one in tables if list(one.get("source") or ()) == ["registry"] and one.get("wheels")]
     # Of one index, since of several uv's own would be asked for what is another's. What it has not, or has with another
     # hash, is then taken from where the lock says, with the app's own cache.
     if len({str(one["source"]["registry"]) for one in others}) > 1:
         return False
-    return len(here) + len(others) == len(packages) and here == [_normal(document.get("project", {}).get("name"))]
+    return len(here) + len(others) == len(packages) and here == [normal_name(document.get("project", {}).get("name"))]
 
 
 def _in_one_line(found: object) -> bool:
@@ -89,5 +90,6 @@ def _in_one_line(found: object) -> bool:
     return all(map(_in_one_line, found)) if isinstance(found, list) else LINE.fullmatch(str(found)) is not None
 
 
-def _normal(name: object) -> str:
+def normal_name(name: object) -> str:
+    """A package's, as all its spellings are compared: flask-login of Flask_Login."""
     return re.sub(r"[-_.]+", "-", str(name)).lower()

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,13 @@ from paasd.adapters.process_slugs import Used
 from paasd.domain.errors import BuildFailed
 from paasd.domain.slug import SlugRecipe
 from paasd.domain.stack import SHARED
-from tests.contracts.engines import BARE, ENGINES, PROCESS, Bench
-from tests.paasd.adapters.test_process_tools import build, said
+from tests.contracts.engines import Bench
+from tests.paasd.adapters.test_process_tools import bench, build, said, source
+
+__all__ = ["bench", "source"]  # fixtures
 
 SHOW = 'id -u; cat "$UV_CACHE_DIR/one" 2>/dev/null; mkdir -p "$UV_CACHE_DIR"; echo of-another > "$UV_CACHE_DIR/one"'
 WHEELS = SlugRecipe(("list.txt",), (SHOW, 'echo brought > "$DEPS/it"'), wheels=True)
-
-
-@pytest.fixture(params=[PROCESS, BARE])
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    async with asyncio.timeout(60), ENGINES[request.param]() as opened:
-        yield opened
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    (tmp_path / "list.txt").write_text("private\n")
-    return tmp_path
 
 
 def printed(log: str) -> list[str]:
