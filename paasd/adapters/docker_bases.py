@@ -6,18 +6,19 @@ heredoc for an instruction. What is asked about them is whether one is another a
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from paasd.adapters.docker_api import DockerApi, Refused
 from paasd.adapters.docker_containers import APP
+from paasd.domain.dockerfile import SPACE, instructions
 from paasd.domain.errors import BuildFailed
 
-ESCAPE = re.compile(r"^#[ \t]*escape[ \t]*=[ \t]*(.)", re.IGNORECASE)
-FROM = re.compile(r"FROM[ \t]+(?:--\S+[ \t]+)*(\S+)", re.IGNORECASE)
-COPIES = re.compile(r"(?:COPY|ADD)[ \t]+((?:--\S+[ \t]+)*)", re.IGNORECASE)
-MOUNTS = re.compile(r"RUN[ \t]+((?:--\S+[ \t]+)*)", re.IGNORECASE)
+TRIGGER = re.compile(rf"(?:ONBUILD{SPACE}+)*", re.IGNORECASE)
+FROM = re.compile(rf"FROM{SPACE}+(?:--\S+{SPACE}+)*(\S+)", re.IGNORECASE)
+COPIES = re.compile(rf"(?:COPY|ADD){SPACE}+((?:--\S+{SPACE}+)*)", re.IGNORECASE)
+MOUNTS = re.compile(rf"RUN{SPACE}+((?:--\S+{SPACE}+)*)", re.IGNORECASE)
 TAKES = re.compile(r"""[-,='"]from=([^\s,]+)""", re.IGNORECASE)  # of the options of both
-ARG = re.compile(r"ARG[ \t]+(.*)", re.IGNORECASE)
+ARG = re.compile(rf"ARG{SPACE}+(.*)", re.IGNORECASE)
 WORD = re.compile(r"""(\w+)=("[^"]*"|'[^']*'|\S*)""")
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?([-+])([^{}$]*))?\})")
 COMBINATIONS = 200
@@ -27,7 +28,8 @@ def named_images(dockerfile: str) -> list[str]:
     """Each name once. BuildFailed for one that can't be followed."""
     values: dict[str, list[str]] = {}
     found: dict[str, None] = {}
-    for line in _instructions(dockerfile):
+    for instruction, _ in instructions(dockerfile):
+        line = TRIGGER.sub("", instruction)
         if match := ARG.match(line):
             for name, value in WORD.findall(match[1]):
                 values.setdefault(name, []).extend(_values(value.strip("\"'"), values))
@@ -36,22 +38,6 @@ def named_images(dockerfile: str) -> list[str]:
         for name in names:
             found.update(dict.fromkeys(_values(name.strip("\"'"), values)))
     return [name for name in found if name and not name.isdigit() and name.lower() != "scratch"]
-
-
-def _instructions(dockerfile: str) -> Iterator[str]:
-    lines = dockerfile.splitlines()
-    escape = next((match[1] for line in lines[:5] if (match := ESCAPE.match(line.strip()))), "\\")
-    whole = ""
-    for line in lines:
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue  # between lines that go on, too
-        whole += text.removesuffix(escape)
-        if not text.endswith(escape):
-            yield whole.strip()
-            whole = ""
-    if whole:
-        yield whole.strip()
 
 
 def _values(text: str, values: Mapping[str, list[str]]) -> list[str]:
@@ -75,9 +61,9 @@ def _values(text: str, values: Mapping[str, list[str]]) -> list[str]:
     return list(found)
 
 
-async def refuse_others(api: DockerApi, dockerfile: str, app_id: str) -> None:
-    """BuildFailed where a Dockerfile names an image that was built for another app: its source and more is in it."""
-    for name in named_images(dockerfile):
+async def refuse_others(api: DockerApi, images: Iterable[str], app_id: str) -> None:
+    """BuildFailed where one of the images was built for another app: its source and more is in it."""
+    for name in images:
         try:
             found = await api.call("inspect_image", name)
         except Refused as error:

@@ -5,6 +5,7 @@ Cancelling closes the request, on which the engine stops the build.
 
 import asyncio
 import json
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from paasd.adapters.docker_api import DockerApi, Refused
-from paasd.adapters.docker_bases import refuse_others
+from paasd.adapters.docker_bases import named_images, refuse_others
 from paasd.adapters.docker_build_log import BuildKitLog, ClassicLog, explain
 from paasd.adapters.docker_caches import NAMESPACE, namespace
 from paasd.adapters.docker_containers import APP, BUILD, CREATED, HOME
@@ -24,6 +25,8 @@ from paasd.domain.errors import BuildFailed, NotFound
 from paasd.ports import Artifact, BuildSpec, Write
 
 PIECE = 256 * 1024
+REMOVED_MEANWHILE = re.compile(r"failed to get digest sha256:[0-9a-f]{64}: open \S+: no such file")
+"""The classic builder's: what it took from its cache went with another image. It builds that step at the next try."""
 
 
 class Builder:
@@ -80,7 +83,7 @@ class Builder:
     async def _build(self, source: Path, recipe: BuildSpec, output: Write, buildkit: bool, at: datetime) -> str:
         dockerfile = without_syntax(recipe.dockerfile if buildkit else recipe.dockerfile_classic or recipe.dockerfile)
         if not recipe.ours:
-            await refuse_others(self._api, dockerfile, recipe.app_id)
+            await refuse_others(self._api, named_images(dockerfile), recipe.app_id)
         params = {
             "dockerfile": DOCKERFILE,
             "t": recipe.name,
@@ -108,23 +111,35 @@ class Builder:
                 from paasd.adapters.docker_session import secrets_session  # few builds need it, and HTTP/2
 
                 params["session"] = await stack.enter_async_context(secrets_session(self._api, recipe.secrets))
-            try:
-                image, failure = await self._run(params, packed, log, recipe.timeout)
-            except Refused as error:
-                if error.status >= 500:
-                    raise
-                image, failure = None, error.words
+            image, failure = await self._run(params, packed, log, recipe)
+            if failure is not None and REMOVED_MEANWHILE.search(failure):
+                packed.seek(0)
+                image, failure = await self._run(params, packed, log, recipe)
         await log.finish()
         if image is None:
             raise explain(failure or "the engine ended the build without a word", log.failed_step, dockerfile)
         return image
 
     async def _run(
-        self, params: dict[str, str], packed: IO[bytes], log: BuildKitLog | ClassicLog, timeout: float
+        self, params: dict[str, str], packed: IO[bytes], log: BuildKitLog | ClassicLog, recipe: BuildSpec
     ) -> tuple[str | None, str | None]:
         """(image id, None) of a build that succeeded, (None, the engine's words) of one that did not."""
+        try:
+            return await self._follow(params, packed, log, recipe)
+        except Refused as error:
+            if error.status >= 500:
+                raise
+            return None, error.words
+
+    async def _follow(
+        self, params: dict[str, str], packed: IO[bytes], log: BuildKitLog | ClassicLog, recipe: BuildSpec
+    ) -> tuple[str | None, str | None]:
+        """As `_run`. What the engine looks up is looked at: it may read a Dockerfile otherwise than we do, and a base
+        may bring instructions of its own."""
         image: str | None = None
-        async with self._api.stream("POST", "/build", params=params, data=_pieces(packed), timeout=timeout) as response:
+        asked: set[str] = set()
+        body, timeout = _pieces(packed), recipe.timeout
+        async with self._api.stream("POST", "/build", params=params, data=body, timeout=timeout) as response:
             async for message in json_lines(self._api.chunks(response)):
                 detail, aux = message.get("errorDetail"), message.get("aux")
                 if detail is not None or "error" in message:
@@ -133,6 +148,9 @@ class Builder:
                 if isinstance(aux, dict) and "ID" in aux:
                     image = str(aux["ID"])
                 await log.show(message)
+                if not recipe.ours and not log.images <= asked:
+                    await refuse_others(self._api, log.images - asked, recipe.app_id)
+                    asked |= log.images
         return image, None
 
 

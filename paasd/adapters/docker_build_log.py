@@ -19,6 +19,7 @@ CLASSIC_NOISE = re.compile(
 )
 OWN_WORDS = (" ---> ", "Removing intermediate container ")
 STDERR = re.compile(r"\x1b\[91m(.*)\x1b\[0m", re.DOTALL)  # this builder paints each piece of it red
+METADATA = re.compile(r"\[internal\] load metadata for (\S+)")
 WHOSE = re.compile(
     r": /var/cache/paasd/\S+ && (?:export PATH=\S+ && )?"
 )  # says whose the step is, for the engine's list of what it keeps
@@ -40,7 +41,8 @@ FRONTEND = re.compile(
 
 
 class BuildKitLog:
-    """Shows BuildKit's traces. `failed_step` is the name of the first step that failed, "" until one did."""
+    """Shows BuildKit's traces. `failed_step` is the name of the first step that failed, "" until one did; `images` are
+    those that it looked up, whatever the Dockerfile calls them."""
 
     def __init__(self, output: Write) -> None:
         self._output = output
@@ -48,6 +50,7 @@ class BuildKitLog:
         self._shown: set[str] = set()
         self._unfinished: dict[tuple[str, int], bytes] = {}
         self.failed_step = ""
+        self.images: set[str] = set()
 
     async def show(self, message: Mapping[str, Any]) -> None:
         """One message of the engine's stream."""
@@ -75,6 +78,8 @@ class BuildKitLog:
     def _heading(self, vertex: Vertex) -> bytes:
         if vertex.error and not self.failed_step and "context canceled" not in vertex.error:
             self.failed_step = vertex.name
+        if (looked_up := METADATA.fullmatch(vertex.name)) is not None:
+            self.images.add(looked_up[1])
         match = STEP.fullmatch(vertex.name)
         if match is None or vertex.digest in self._shown or not (vertex.started or vertex.cached):
             return b""
@@ -90,6 +95,7 @@ class ClassicLog:
         self._step: re.Match[str] | None = None  # announced, but not yet known to be cached or not
         self._unfinished = ""
         self.failed_step = ""
+        self.images: set[str] = set()  # it does not say
 
     async def show(self, message: Mapping[str, Any]) -> None:
         """One message of the engine's stream."""

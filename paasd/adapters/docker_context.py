@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 DOCKERFILE = ".paasd.Dockerfile"
-SYNTAX = re.compile(r"#\s*syntax\s*=", re.IGNORECASE)
+SYNTAX = re.compile(r"(?:#|//)\s*syntax\s*=", re.IGNORECASE)
 IN_MEMORY = 8 * 1024 * 1024  # bytes of a packed source beyond which it goes to disk
 
 
@@ -29,9 +29,11 @@ class Ignore:
 
 
 def without_syntax(dockerfile: str) -> str:
-    """A Dockerfile without `# syntax=`: that names a frontend to fetch from a registry, and the engine has its own."""
+    """A Dockerfile without `# syntax=`: that names a frontend to fetch from a registry, and the engine has its own.
+    Newer engines read it in JSON, too, and of that a comment makes a Dockerfile, if not a good one."""
     lines = dockerfile.splitlines(keepends=True)
-    return "".join(line for line in lines if not SYNTAX.match(line.lstrip()))
+    kept = "".join(line for line in lines if not SYNTAX.match(line.lstrip()))
+    return f"#\n{kept}" if kept.lstrip().startswith("{") else kept
 
 
 def pack(source: Path, dockerfile: str) -> IO[bytes]:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from paasd.builders.heroku_yml import read_heroku_yml
 from paasd.builders.recipe import Recipe
 from paasd.builders.source import Source
+from paasd.domain.dockerfile import SPACE, instructions
 from paasd.domain.errors import BuildFailed
 
 WEB: dict[str, str | None] = {"web": None}
@@ -15,7 +16,7 @@ BASE = re.compile(  # what FROM and COPY --from name
     re.IGNORECASE | re.MULTILINE,
 )
 STAGE = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*\S+[ \t]+AS[ \t]+(?P<name>\S+)", re.IGNORECASE | re.MULTILINE)
-ARG = re.compile(r"[ \t]*ARG[ \t]+(?P<names>.*)", re.IGNORECASE)
+ARG = re.compile(rf"ARG{SPACE}+(?P<names>.*)", re.IGNORECASE)
 HUB = re.compile(r"^(?:docker\.io/)?(?:library/)?")
 
 
@@ -60,18 +61,13 @@ def with_target(text: str, target: str) -> str:
 def with_arguments(text: str, values: Mapping[str, str]) -> str:
     """The Dockerfile in which the ARGs that it declares have these values: what an ARG says of a name holds from its
     line on, so that another one follows it. One that it does not declare is none of its own."""
-    lines, whole = [], ""
-    for line in text.split("\n"):
-        lines.append(line)
-        whole += line.rstrip()
-        if whole.endswith("\\"):  # goes on
-            whole = f"{whole[:-1]} "
-            continue
-        if (match := ARG.match(whole)) is not None:
-            declared = [word.partition("=")[0] for word in match["names"].split()]
-            lines += [f"ARG {name}={quoted(values[name])}" for name in dict.fromkeys(declared) if name in values]
-        whole = ""
-    return "\n".join(lines)
+    lines = text.split("\n")
+    after: dict[int, list[str]] = {}
+    for instruction, last in instructions(text):
+        if (match := ARG.fullmatch(instruction)) is not None:
+            declared = dict.fromkeys(word.partition("=")[0] for word in match["names"].split())
+            after[last] = [f"ARG {name}={quoted(values[name])}" for name in declared if name in values]
+    return "\n".join(line for index, own in enumerate(lines) for line in (own, *after.get(index, ())))
 
 
 def quoted(value: str) -> str:

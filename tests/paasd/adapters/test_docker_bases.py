@@ -22,6 +22,10 @@ from paasd.domain.errors import BuildFailed
         ("FROM a\nRUN --mount=type=bind,from=b,source=/,target=/b --mount=from=c,target=/c ls\n", ["a", "b", "c"]),
         ("FROM sha256:0123\nADD --from=d / /\n", ["sha256:0123", "d"]),
         ("FROM a\nRUN curl https://example.org/?from=paris && x --from=$(cat y)\nCOPY x --from=b y\n", ["a"]),
+        ("FROM scratch AS b\nONBUILD COPY --from=a /x /x\nONBUILD RUN --mount=from=c ls\n", ["a", "c"]),
+        ("FROM\vpaasd/shop:v3\n", ["paasd/shop:v3"]),
+        ("FROM a\nENV X=b\\\\\nFROM paasd/shop:v3\n", ["a", "paasd/shop:v3"]),
+        ("# why\n# escape=`\nFROM a\nENV X=b`\nFROM paasd/shop:v3\n", ["a", "paasd/shop:v3"]),
         ("", []),
     ],
 )

@@ -242,6 +242,9 @@ async def test_no_apps_own_dockerfile_reaches_the_caches_of_another(tmp_path: Pa
         "ARG X={name}\nFROM ${{X}}\n",
         "FROM {stack}\nCOPY --from={name} /secret /\n",
         "FROM {id}\n",
+        "FROM\v{name}\n",
+        "FROM {stack}\nENV X=x\\\\\nFROM {name}\n",
+        "# below a comment no directive is one\n# escape=`\nFROM {stack}\nENV X=x`\nFROM {name}\n",
     ],
 )
 async def test_another_app_s_image_is_nobody_s_to_build_upon(bench: Bench, tmp_path: Path, dockerfile: str) -> None:
@@ -256,3 +259,15 @@ async def test_another_app_s_image_is_nobody_s_to_build_upon(bench: Bench, tmp_p
         return  # BuildKit knows no image by that, today
     mine = replace(recipe(bench, text), app_id=theirs.app_id)
     assert (await bench.engine.build(tmp_path, mine, Log())).app_id == theirs.app_id
+
+
+async def test_an_image_that_only_the_engine_finds_in_a_dockerfile_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if we had read nothing in it: the engine says what it looks up. Bites: without `asked` in `_run` it builds."""
+    async with asyncio.timeout(150), docker_bench(DockerSettings(buildkit=True), network=False) as bench:
+        theirs = replace(recipe(bench, f"FROM {STACK}\nENV N={uuid.uuid4()}\n"), app_id=str(uuid.uuid4()))
+        await bench.engine.build(tmp_path, theirs, Log())
+        monkeypatch.setattr("paasd.adapters.docker_build.named_images", lambda _dockerfile: [])
+        with pytest.raises(BuildFailed, match="which is another app's image"):
+            await bench.engine.build(tmp_path, recipe(bench, f"FROM {theirs.name}\nRUN sleep 60\n"), Log())
