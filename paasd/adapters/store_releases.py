@@ -155,13 +155,31 @@ class ReleaseTables:
         return found[0]
 
     async def releases(
-        self, app_id: str, *, newest_first: bool = False, limit: int | None = None, after: int | None = None
+        self,
+        app_id: str,
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+        after: int | None = None,
+        eligible: bool = False,
     ) -> Sequence[Release]:
-        """By version; `after` leaves out all up to (or, newest first, all from) that version."""
+        """By version; `after` leaves out all up to (or, newest first, all from) that version. `eligible`: only those
+        that can be rolled back to."""
         which = releases.c.app_id == app_id
+        if eligible:
+            which = and_(which, _is(releases.c.status, Status.SUCCEEDED), releases.c.artifact.is_not(None))
         if after is not None:
             which = and_(which, releases.c.version < after if newest_first else releases.c.version > after)
         return await self._releases(which, newest_first=newest_first, limit=limit)
+
+    async def first_releases(self, app_id: str) -> Mapping[str, str]:
+        """Build id -> id of the first release made of it; rollbacks and config changes come later."""
+        query = select(releases.c.build_id, releases.c.id).where(
+            releases.c.app_id == app_id, releases.c.build_id.is_not(None)
+        )
+        async with self._database.read() as connection:
+            rows = await connection.execute(query.order_by(releases.c.version.desc()))
+            return {row.build_id: row.id for row in rows}
 
     async def current_release(self, app_id: str) -> Release | None:
         """The highest version that succeeded."""

@@ -1,7 +1,6 @@
 """Builds, and slugs: a build that succeeded is also a slug, under the same id."""
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
@@ -14,7 +13,7 @@ from paasd.api.resources import build_resource, slug_resource
 from paasd.domain.app import App
 from paasd.domain.errors import InvalidParams, NotFound
 from paasd.domain.push import Archive
-from paasd.domain.release import BuildStatus, Release
+from paasd.domain.release import BuildStatus
 
 INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 ATTRIBUTES = ("id", "created_at", "updated_at")
@@ -23,7 +22,7 @@ ATTRIBUTES = ("id", "created_at", "updated_at")
 async def index(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     app = await find_app(request)
-    became = releases_of_builds(await parts.ledger.releases(app))
+    became = await parts.ledger.first_releases(app)
     builds = await parts.ledger.builds(app)
     shown = [build_resource(build, app, parts.links, release_id=became.get(build.id)) for build in builds]
     return reply_list(request, shown, ATTRIBUTES, of=builds)
@@ -33,7 +32,7 @@ async def show(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     app = await find_app(request)
     build = await parts.ledger.build(app, request.match_info["build"])
-    became = releases_of_builds(await parts.ledger.releases(app))
+    became = await parts.ledger.first_releases(app)
     return reply(request, build_resource(build, app, parts.links, release_id=became.get(build.id)))
 
 
@@ -100,15 +99,6 @@ async def show_slug(request: web.Request) -> web.Response:
     if build.status is not BuildStatus.SUCCEEDED:
         raise NotFound("Couldn't find that slug; its build did not succeed.", resource="slug")
     return reply(request, slug_resource(build, app, parts.links))
-
-
-def releases_of_builds(releases: Iterable[Release]) -> dict[str, str]:
-    """Build id -> id of the first release made of it; rollbacks and config changes come later."""
-    became: dict[str, str] = {}
-    for release in releases:
-        if release.build_id is not None:
-            became.setdefault(release.build_id, release.id)
-    return became
 
 
 ROUTES = (

@@ -84,49 +84,38 @@ class AddonProvider(Protocol):
 
     async def problem(self, kind: Kind) -> str | None:
         """Why add-ons of this kind can't be had here, and the remedy: a sentence. None: they can."""
-        ...
 
     async def provision(self, order: Order) -> Provided | None:
         """Make it, and return when it answers the apps' user, or, from a partner, with what it gave. Cancelled or
         failed: nothing is left but data that was there before."""
-        ...
 
     async def access(self, order: Order, app_id: str) -> Access:
         """For that app's config vars. The same for as long as secret and link are."""
-        ...
 
     async def link(self, order: Order, app_id: str) -> None:
         """Let that app's dynos reach it. Done before: fine."""
-        ...
 
     async def unlink(self, order: Order, app_id: str) -> None:
         """That app's dynos reach it no more, nor with connections that are open. Not linked: fine."""
-        ...
 
     async def resize(self, order: Order) -> Provided | None:
         """Put the order's plan in force; no data is touched. What a partner gave. InvalidParams where the data would
         not fit."""
-        ...
 
     async def rotate(self, order: Order) -> None:
         """Make the order's secret the password. When it returns, the one before is refused."""
-        ...
 
     async def hang_up(self, order: Order) -> None:
         """End all connections of the apps' user."""
-        ...
 
     async def reset(self, order: Order) -> None:
         """Empty it: as it was when it was provisioned, with the same access."""
-        ...
 
     async def condition(self, order: Order) -> Condition:
         """Asked of it, never from memory. One that is down is an answer, not an error."""
-        ...
 
     async def mend(self, orders: Sequence[Order]) -> None:
         """These should run, with their links: start again what was killed. What is not among them is left alone."""
-        ...
 
     async def tool(
         self,
@@ -143,23 +132,18 @@ class AddonProvider(Protocol):
         On a terminal of `size`, or on pipes. With `errors` (on pipes only) its stderr goes there, piece by piece until
         the output ends, and the output is its stdout alone: a dump is bytes. InvalidParams where there is none.
         """
-        ...
 
     async def set_aside(self, order: Order) -> None:
         """Stop it and keep its data. Absent: fine."""
-        ...
 
     async def bring_back(self, order: Order) -> None:
         """What was set aside runs again, with its data. NotFound when that is gone."""
-        ...
 
     async def purge(self, order: Order) -> None:
         """Its data too. The only method that removes data; absent: fine."""
-        ...
 
     async def kept(self) -> Sequence[str]:
         """The ids of all add-ons of this home of which something is here, also what was set aside."""
-        ...
 
 
 @runtime_checkable
@@ -169,4 +153,3 @@ class Watched(Protocol):
     def endings(self) -> AsyncGenerator[str | None, None]:
         """None once it listens, since what ended before that is not told; then the id of each add-on of this home whose
         server ended, whoever ended it. Ends, or raises Unavailable, when what it needs went away."""
-        ...

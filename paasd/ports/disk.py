@@ -10,4 +10,3 @@ class Disks(Protocol):
 
     def look(self, path: str) -> Filesystem | None:
         """The one that holds `path`; None where it can't be seen from here."""
-        ...

@@ -21,12 +21,10 @@ class Outlet(Protocol):
         """Deliver these lines, in order. When it returns, an HTTP receiver has said that it has them; of a syslog
         receiver the machine has, which is all that syslog tells. WebUnavailable: none, some or all of them arrived.
         InvalidParams: the address is not allowed any more. Refused: only these lines are wrong."""
-        ...
 
     def lost_after(self) -> int | None:
         """The number after which a receiver that broke off may have lost what it had; None when nothing is in doubt.
         What is asked once is not told again."""
-        ...
 
     async def close(self) -> None: ...
 
@@ -36,8 +34,6 @@ class Outlets(Protocol):
 
     async def check(self, url: str) -> None:
         """InvalidParams unless it is a drain's URL and every address of its host is allowed."""
-        ...
 
     def open(self, drain: Drain, broken: Callable[[], None]) -> Outlet:
         """Connects when it is first used. `broken` is called when the receiver hangs up."""
-        ...

@@ -24,8 +24,6 @@ class Probe(Protocol):
         seconds, None: as many as usual.
 
         Never raises for the dyno's faults."""
-        ...
 
     async def answers(self, address: str, port: int) -> bool:
         """Whether anything at all is answered to `HEAD /`, within seconds. Never raises for its faults."""
-        ...

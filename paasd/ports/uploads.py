@@ -14,22 +14,17 @@ class Uploads(Protocol):
 
         BuildFailed, naming the rule, for what is no archive that may be built; InvalidParams when it is too large.
         """
-        ...
 
     async def has(self, key: str) -> bool: ...
 
     def read(self, key: str) -> AsyncIterator[bytes]:
         """As it was put. NotFound."""
-        ...
 
     def held(self, key: str) -> AbstractAsyncContextManager[Path]:
         """The archive as a file that stays for as long as it is held. NotFound."""
-        ...
 
     def fresh(self) -> AbstractAsyncContextManager[Path]:
         """A new empty file, gone on leaving."""
-        ...
 
     async def sweep(self, seconds: float) -> None:
         """Remove what was put, or held, longer ago than that."""
-        ...

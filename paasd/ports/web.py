@@ -23,7 +23,6 @@ class Web(Protocol):
 
         A host that can't be resolved now is fine: it may be later.
         """
-        ...
 
     async def fetch(
         self,
@@ -37,12 +36,9 @@ class Web(Protocol):
     ) -> WebReply:
         """The answer, whatever its status. InvalidParams as `check`; WebUnavailable when there is none, it is larger
         than `max_bytes`, or not whole within `seconds`. No message tells more of the URL than its host."""
-        ...
 
     def chunks(self, url: str, *, seconds: float) -> AsyncGenerator[bytes]:
         """What a GET of the URL brings, as it comes. WebUnavailable, also unless it answers with 200; InvalidParams."""
-        ...
 
     async def download(self, url: str, target: Path, *, max_bytes: int, seconds: float) -> int:
         """What a GET of the URL brings, written to a file; the status. All else as `fetch`."""
-        ...

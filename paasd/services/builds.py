@@ -35,9 +35,7 @@ log = structlog.get_logger(__name__)
 
 KEPT_BYTES = 64 * 1024
 LACKS_COMPILER = re.compile(rb"Failed to build|build backend returned an error|gyp ERR!")
-LACKS_WHEEL = re.compile(
-    rb"no usable wheels|uilding (?:source distributions|from source).{0,99} is disabled|no binary dis"
-)
+LACKS_WHEEL = re.compile(rb"no usable wheels|uilding (?:source distributions|from source).{0,99} is disabled")
 WITHOUT_WHEEL = re.compile(rb"Wheels are required for `([\w.-]+)`")
 AGAIN = {
     Packages.SDISTS: "A package has no wheel: building again, from its source",

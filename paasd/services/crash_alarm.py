@@ -33,14 +33,12 @@ class CrashAlarm:
         if not web or not set(web) <= set(crashed) or age > self._window or self._told.get(app.id) == release.id:
             return
         self._told[app.id] = release.id
-        before = [
-            other.version
-            for other in await self._store.releases(app.id)
-            if other.eligible_for_rollback and other.version < release.version
-        ]
-        remedy = f"; `heroku rollback v{max(before)}` brings back what was served before" if before else ""
+        before = await self._store.releases(app.id, newest_first=True, limit=1, after=release.version, eligible=True)
+        remedy = f"; `heroku rollback v{before[0].version}` brings back what was served before" if before else ""
         text = (
             f"Release v{release.version} crashed: each of its web dynos ended within {self._window:g} seconds{remedy}."
         )
         self._logs.note(app.id, "api", text, release=release.version)
-        log.warning("release crashed", app=app.name, version=release.version, before=max(before, default=None))
+        log.warning(
+            "release crashed", app=app.name, version=release.version, before=before[0].version if before else None
+        )

@@ -86,5 +86,5 @@ async def _run(hands: Stagehands, app: App, release: Release, output: Write) -> 
 
 
 async def _is_first(hands: Stagehands, app: App, release: Release) -> bool:
-    releases = await hands.store.releases(app.id)
-    return not any(one.eligible_for_rollback and one.version < release.version for one in releases)
+    before = await hands.store.releases(app.id, newest_first=True, limit=1, after=release.version, eligible=True)
+    return not before

@@ -71,6 +71,10 @@ class Ledger:
         """Newest first."""
         return await self.store.builds(app.id)
 
+    async def first_releases(self, app: App) -> Mapping[str, str]:
+        """Build id -> id of the first release made of it."""
+        return await self.store.first_releases(app.id)
+
     async def build(self, app: App, build_id: str) -> Build:
         """Raises NotFound."""
         return await self.store.build(app.id, build_id)

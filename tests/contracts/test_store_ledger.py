@@ -129,6 +129,30 @@ async def test_releases_by_page(store: Store, app: App) -> None:
     assert await versions(newest_first=True, after=1) == await versions(after=5) == await versions(limit=0) == []
 
 
+async def test_the_releases_that_can_be_rolled_back_to(store: Store, app: App) -> None:
+    """Bites: without `eligible` in the statement, v1 (no code), the failed and the expired one come, too."""
+    served = [await succeed(store, app, artifact=f"sha256:{n}") for n in range(3)]
+    await fail(store, app, artifact="sha256:f")
+    await store.transition(served[1].id, Status.SUCCEEDED, Status.EXPIRED)
+    found = await store.releases(app.id, eligible=True)
+    assert (
+        [release.version for release in found] == [2, 4] == [one.version for one in found if one.eligible_for_rollback]
+    )
+    before = await store.releases(app.id, newest_first=True, limit=1, after=4, eligible=True)
+    assert [release.version for release in before] == [2]
+
+
+async def test_the_first_release_of_each_build(store: Store, app: App, account: Account) -> None:
+    builds = [new_build(app) for _ in range(3)]
+    for build in builds:
+        await store.insert_build(build)
+    first = [await succeed(store, app, build_id=build.id, artifact="sha256:a") for build in builds[:2]]
+    await succeed(store, app)
+    await succeed(store, app, build_id=builds[0].id, artifact="sha256:a", rollback_of=first[0].version)
+    assert await store.first_releases(app.id) == {builds[n].id: first[n].id for n in range(2)}
+    assert await store.first_releases((await add_app(store, account, "other")).id) == {}
+
+
 async def test_current_is_the_highest_that_succeeded(store: Store, app: App) -> None:
     assert await store.current_release(new_id()) is None
     second = await succeed(store, app)
