@@ -41,7 +41,7 @@ class Kill:
 
 @dataclass
 class Life:
-    """An app while it is to serve. `pages` are spans of maintenance, when its page (503) is right as well."""
+    """An app while it is to serve. `pages` are spans of maintenance, when its page (H80) is right as well."""
 
     app: str
     dynos: int
@@ -77,7 +77,7 @@ def judge_app(life: Life, samples: Sequence[Sample], kills: Iterable[Kill]) -> J
     for sample in samples:
         if sample.done >= life.gone:
             continue  # its owner destroyed it meanwhile
-        if not sample.failure or (sample.failure.startswith("status 503") and within(sample, life.pages)):
+        if not sample.failure or (is_page(sample) and within(sample, life.pages)):
             judged.well += 1
         elif in_flight(sample, own) or in_flight(sample, workers) or raced(sample, workers):
             judged.aside += 1
@@ -86,6 +86,11 @@ def judge_app(life: Life, samples: Sequence[Sample], kills: Iterable[Kill]) -> J
         else:
             judged.failed.append(sample)
     return judged
+
+
+def is_page(sample: Sample) -> bool:
+    """Whether it was told of maintenance, and of nothing else that is 503 as well."""
+    return sample.failure.startswith("status 503") and "H80" in sample.failure
 
 
 def recovered(kill: Kill, samples: Iterable[Sample]) -> float:
