@@ -207,7 +207,8 @@ async def test_an_upgrade_asked_for_during_another_is_answered(make: Make, tmp_p
     router.environment["PYTHONPATH"] = str(tmp_path)
     router.stop()
     router.start()
-    (tmp_path / "sitecustomize.py").write_text("import sys, time\nif '--worker' in sys.argv: time.sleep(1.5)\n")
+    # Longer than aiohttp lets a handler go on in a worker that ends: its shutdown_timeout, twice.
+    (tmp_path / "sitecustomize.py").write_text("import sys, time\nif '--worker' in sys.argv: time.sleep(2.5)\n")
     before = await router.workers()
     first = asyncio.create_task(router.control("POST", "/upgrade"))
     second = asyncio.create_task(router.control("POST", "/upgrade"))
