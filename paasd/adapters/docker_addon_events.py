@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import AsyncGenerator
 
-from paasd.adapters.docker_addon_links import ADDON
+from paasd.adapters.docker_addon_links import ADDON, is_server
 from paasd.adapters.docker_api import DockerApi, sensible
 from paasd.adapters.docker_containers import HOME
 from paasd.adapters.docker_streams import json_lines
@@ -25,5 +25,7 @@ async def _follow(api: DockerApi, home: str, since: str) -> AsyncGenerator[str |
         yield None
         async for event in json_lines(api.chunks(response)):
             with sensible():
-                addon_id = str(event["Actor"]["Attributes"][ADDON])
-            yield addon_id
+                marks = event["Actor"]["Attributes"]
+                addon_id = str(marks[ADDON])
+            if is_server(marks):
+                yield addon_id

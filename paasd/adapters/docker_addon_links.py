@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from paasd.adapters.docker_api import DockerApi, Refused
-from paasd.adapters.docker_containers import HOME
+from paasd.adapters.docker_containers import DYNO, HOME
 from paasd.adapters.docker_network import Networks, kept_addresses, used_subnets
 from paasd.domain.errors import EngineUnavailable, NotFound
 
@@ -107,9 +107,14 @@ class Links:
         taken = {str(entry.get("IPv4Address", "")).partition("/")[0] for entry in entries}
         wanted = json.dumps({"label": [f"{HOME}={self._home}", ADDON]})
         for container in await self._api.get("/containers/json", all="1", filters=wanted):
-            if found := address_in(container, name):
+            if is_server(container["Labels"]) and (found := address_in(container, name)):
                 taken.add(found)
         return taken
+
+
+def is_server(labels: Mapping[str, str]) -> bool:
+    """Whether a container with an add-on's label is one. A dyno has its image's labels, which may say so too."""
+    return DYNO not in labels
 
 
 def address_in(container: Mapping[str, Any], network: str) -> str | None:

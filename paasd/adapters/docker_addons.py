@@ -15,7 +15,7 @@ import structlog
 from paasd.adapters import docker_addon_events
 from paasd.adapters.addon_each import check_tool, mend_each
 from paasd.adapters.docker_addon_images import AddonImages
-from paasd.adapters.docker_addon_links import ADDON, Links
+from paasd.adapters.docker_addon_links import ADDON, Links, is_server
 from paasd.adapters.docker_addon_redis import RedisServer
 from paasd.adapters.docker_addon_server import SERVERS, TOOL_USER, addon_body, first_files
 from paasd.adapters.docker_addon_sql import PostgresServer
@@ -171,7 +171,8 @@ class DockerAddons:
         wanted = {"label": [f"{HOME}={self._home}", ADDON]}
         volumes = await self._api.get("/volumes", filters=json.dumps(wanted))
         containers = await self._api.get("/containers/json", all="1", filters=json.dumps(wanted))
-        return sorted({str(one["Labels"][ADDON]) for one in [*(volumes["Volumes"] or []), *containers]})
+        servers = [one for one in containers if is_server(one["Labels"])]
+        return sorted({str(one["Labels"][ADDON]) for one in [*(volumes["Volumes"] or []), *servers]})
 
     # --- what there is ----------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from typing import IO
 from paasd.adapters.docker_api import DockerApi, Refused
 from paasd.adapters.docker_bases import named_images, refuse_others
 from paasd.adapters.docker_build_log import BuildKitLog, ClassicLog, explain
-from paasd.adapters.docker_caches import NAMESPACE, namespace
+from paasd.adapters.docker_caches import NAMESPACE, apart, namespace
 from paasd.adapters.docker_containers import APP, BUILD, CREATED, HOME
 from paasd.adapters.docker_context import DOCKERFILE, pack, without_syntax
 from paasd.adapters.docker_streams import json_lines
@@ -109,6 +109,9 @@ class Builder:
             packed = stack.enter_context(await asyncio.to_thread(pack, source, dockerfile))
             if recipe.secrets:
                 from paasd.adapters.docker_session import secrets_session  # few builds need it, and HTTP/2
+
+                if not recipe.ours:  # whose steps name their app
+                    params["extrahosts"] = apart(self._secret, recipe.app_id)
 
                 params["session"] = await stack.enter_async_context(secrets_session(self._api, recipe.secrets))
             image, failure = await self._run(params, packed, log, recipe)

@@ -32,6 +32,15 @@ def namespace(secret: bytes, app_id: str | None) -> str:
     return hmac.new(secret, (app_id or "").encode(), "sha256").hexdigest()
 
 
+def apart(secret: bytes, app_id: str) -> str:
+    """A host that the steps of an app's own Dockerfile know, so that their layers are no other app's.
+
+    BuildKit knows a step that mounts a secret again whatever the secret is: what it fetched with one app's token, or
+    from the index that one app named, would be taken by each that has the same Dockerfile and files.
+    """
+    return f"paasd-{namespace(secret, f'layers of {app_id}')[:32]}:127.0.0.1"
+
+
 async def cache_sizes(api: DockerApi) -> dict[str, int]:
     """Bytes by app id. Of layers too, which images may still need: these are counted where BuildKit alone has them."""
     sizes: dict[str, int] = {}

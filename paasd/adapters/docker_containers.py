@@ -51,8 +51,9 @@ def create_body(spec: DynoSpec, *, home: str, network: str, settings: DockerSett
 
 
 def labels(spec: DynoSpec, home: str) -> dict[str, str]:
-    """All that a Dyno needs to be read back, should everything else be lost."""
-    found = {
+    """All that a Dyno needs to be read back, should everything else be lost. Each is set, "" for none: one that is not
+    would be what the image says."""
+    return {
         HOME: home,
         APP: spec.app_id,
         RELEASE: spec.release_id,
@@ -61,12 +62,9 @@ def labels(spec: DynoSpec, home: str) -> dict[str, str]:
         KIND: spec.kind.value,
         ID: spec.id,
         SIZE: spec.size,
+        PORT: str(spec.port) if spec.port is not None else "",
+        COMMAND: spec.command or "",
     }
-    if spec.port is not None:
-        found[PORT] = str(spec.port)
-    if spec.command is not None:
-        found[COMMAND] = spec.command
-    return found
 
 
 def _host_config(spec: DynoSpec, network: str, settings: DockerSettings) -> dict[str, Any]:
@@ -113,7 +111,7 @@ def read_dyno(container: Mapping[str, Any]) -> Dyno:
         state=DynoState.DOWN if lost else _state(state["Status"], kind, ended),
         address=address,
         port=port if running else _number(marks.get(PORT)),
-        command=marks.get(COMMAND),
+        command=marks.get(COMMAND) or None,
         created_at=parse_time(container["Created"]),
         started_at=_time(state["StartedAt"]),
         exit=ended,

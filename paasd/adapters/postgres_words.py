@@ -21,6 +21,9 @@ ALLOWED = ("rds.allowed_extensions", EXTENSIONS)
 # Has to be there when the server starts, where it is at all; what passwords stand in is not counted.
 STATISTICS = "pg_stat_statements"
 OF_STATISTICS = {"shared_preload_libraries": STATISTICS, f"{STATISTICS}.track_utility": "off"}
+# Said before all else: where everybody may make functions in the schema public, as before PostgreSQL 15, one of theirs
+# may fit our words better than the server's own, and would do as who says them.
+ALONE = "SET search_path = pg_catalog, pg_temp;\n"
 # Said to psql. What is in <> is filled in.
 FACTS = """
 SELECT json_build_object(
@@ -33,10 +36,13 @@ ROLE = r"""
 SELECT 'CREATE ROLE <user>' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '<user>') \gexec
 ALTER ROLE <user> LOGIN CONNECTION LIMIT <limit> PASSWORD '<verifier>';
 """
+# template1 is open to all who use the server: what they left there would be copied, and as long as one of them is
+# connected to it nothing is. Nobody may enter until nobody else may.
 DATABASE = r"""
-SELECT 'CREATE DATABASE <database> OWNER <user>' WHERE NOT EXISTS
+SELECT 'CREATE DATABASE <database> OWNER <user> TEMPLATE template0 ALLOW_CONNECTIONS false' WHERE NOT EXISTS
   (SELECT FROM pg_database WHERE datname = '<database>') \gexec
 REVOKE ALL ON DATABASE <database> FROM PUBLIC;
+ALTER DATABASE <database> ALLOW_CONNECTIONS true;
 """
 NEW_PASSWORD = "ALTER ROLE <user> PASSWORD '<verifier>';\n"  # noqa: S105 (of what is said)
 HANG_UP = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE usename = '<user>';\n"
@@ -121,7 +127,7 @@ def mark_sql(order: Order, mark: str) -> str:
 
 def kept_sql(mark: str) -> str:
     """What follows this in the marks that begin so, a line each."""
-    return KEPT.replace("<mark>", mark)
+    return ALONE + KEPT.replace("<mark>", mark)
 
 
 def is_there_sql(order: Order) -> str:
@@ -153,7 +159,7 @@ def _filled(words: str, order: Order) -> str:
     }
     for name, value in values.items():
         words = words.replace(name, value)
-    return words
+    return ALONE + words
 
 
 def condition_of(said: str, order: Order) -> Condition:

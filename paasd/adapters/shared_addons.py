@@ -128,7 +128,7 @@ class SharedAddons:
                 "that they can reach to addons.shared.postgresql in paasd.yaml."
             )
         try:
-            version, may = (await self._ask(CHECK)).split("|")
+            version, may = (await self._ask(postgres_words.ALONE + CHECK)).split("|")
         except PaasError as error:
             return error.message
         if int(version) < LEAST_VERSION:
