@@ -144,7 +144,8 @@ class Builder:
             deps = await self._dependencies(source, recipe, slug, wanted, output)
         stay = await self._shared(recipe, [tool for tool in slug.tools if tool.stays], output)
         async with self._place(f"{recipe.build_id}-app", user) as place:
-            await asyncio.to_thread(copy_tree, str(source), str(place.app), *(user or (None, None)))
+            await asyncio.to_thread(copy_tree, str(source), str(place.app), None, None)
+            await asyncio.to_thread(give, place.app, user)
             for command in slug.commands:
                 await self._run(place, command, app_id, slug, deps, stay, [place.app], output)
             key, size = await asyncio.to_thread(tree_key, place.app)
@@ -160,6 +161,7 @@ class Builder:
 
         async def install(tool: SlugTool, folder: Path) -> None:
             async with self._place(f"{recipe.build_id}-tool", self._tools.user) as place:
+                give(place.app, self._tools.user)
                 home = self._home(place)
                 env = environment(None, (), {}, home)
                 env |= {"PYTHON": str(python()), "TOOL": str(folder), "UV_NO_CACHE": "1", **UV}
@@ -317,12 +319,13 @@ class Builder:
 
     @asynccontextmanager
     async def _place(self, name: str, user: tuple[int, int] | None) -> AsyncIterator[DynoFolder]:
-        """A folder to build in, gone afterwards."""
+        """A folder to build in, gone afterwards. `app` in it is the user's only once it is filled: without a sandbox
+        its dynos, which are the same user, could lead what we write there elsewhere."""
         place = DynoFolder(self._root / "builds" / name)
         new_folder(place.path)
         for folder in (place.app, place.tmp):
             folder.mkdir(mode=0o700)
-            give(folder, user)
+        give(place.tmp, user)
         try:
             yield place
         finally:
@@ -363,7 +366,10 @@ def _seal(layer: Path, user: tuple[int, int] | None) -> None:
     if user is not None:
         give(layer, (os.geteuid(), user[1]))
         layer.chmod(0o750)
-    (layer / ".whole").touch(mode=0o644)
+    try:  # never through a link of that name
+        os.close(os.open(layer / ".whole", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+    except FileExistsError as error:
+        raise BuildFailed("The installation makes a file `.whole` among what it installs; leave that out.") from error
 
 
 def _pick(source: Path, target: Path, names: Sequence[str] | None) -> None:

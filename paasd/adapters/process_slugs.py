@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -280,13 +281,14 @@ def tree_size(folder: Path) -> int:
 
 
 def give(folder: Path, user: tuple[int, int] | None) -> None:
-    """A folder and all in it to an app's user. Walks it."""
+    """A folder and all in it to an app's user. Walks it; through no link, which that user may put there meanwhile."""
     if user is None:
         return
-    os.chown(folder, *user)
-    for directory, folders, files in os.walk(folder):
+    for _, folders, files, here in os.fwalk(folder):
         for name in (*folders, *files):
-            os.chown(Path(directory) / name, *user, follow_symlinks=False)
+            with suppress(FileNotFoundError):
+                os.chown(name, *user, dir_fd=here, follow_symlinks=False)
+    os.chown(folder, *user)
 
 
 def now() -> str:

@@ -94,7 +94,10 @@ class Supervisor:
             source, target = launch["copy"]
             user = launch["final"]["user"]
             if not launch["overlay"] or not lay_over(source, target, user):
+                os.rmdir(target)  # nobody is in the one that we make, who could lead elsewhere what we write there
+                os.mkdir(target, 0o700)
                 copy_tree(source, target, *(user or (None, None)))
+                os.chown(target, *(user or (-1, -1)))
         output, stdio = -1, [3, 4, 5]
         if launch["stdio"] == "log":
             self._journal = Journal()

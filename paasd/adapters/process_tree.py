@@ -137,29 +137,37 @@ def start_ticks(pid: int) -> int:
         return int(file.read().rpartition(b")")[2].split()[19])
 
 
-def copy_tree(source: str, target: str, uid: int | None, gid: int | None) -> None:
-    """A folder's content into an empty one, with its links and modes, the app's own."""
-    for name in os.listdir(source):
-        there, here = f"{source}/{name}", f"{target}/{name}"
-        found = os.lstat(there)
-        if stat.S_ISLNK(found.st_mode):
-            os.symlink(os.readlink(there), here)
-        elif stat.S_ISDIR(found.st_mode):
-            os.mkdir(here)
-            copy_tree(there, here, uid, gid)
-        elif stat.S_ISREG(found.st_mode):
-            copy_file(there, here, found.st_size)
-        else:
-            continue
-        if not stat.S_ISLNK(found.st_mode):
-            os.chmod(here, stat.S_IMODE(found.st_mode) | stat.S_IWUSR)
-        if uid is not None and gid is not None:
-            os.lchown(here, uid, gid)
+def copy_tree(source: str, target: str, uid: int | None, gid: int | None, *, within: int | None = None) -> None:
+    """A folder's content into an empty one that nobody else may enter yet, with its links and modes, the app's own.
+
+    Whoever has a part of the source open may change it meanwhile: so nothing is read by its whole path, through links.
+    `within` is the folder that `source` is a name in.
+    """
+    folder = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=within)
+    try:
+        for name in os.listdir(folder):
+            here = f"{target}/{name}"
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISLNK(found.st_mode):
+                os.symlink(os.readlink(name, dir_fd=folder), here)
+            elif stat.S_ISDIR(found.st_mode):
+                os.mkdir(here)
+                copy_tree(name, here, uid, gid, within=folder)
+            elif stat.S_ISREG(found.st_mode):
+                copy_file(name, here, found.st_size, within=folder)
+            else:
+                continue
+            if not stat.S_ISLNK(found.st_mode):
+                os.chmod(here, stat.S_IMODE(found.st_mode) | stat.S_IWUSR)
+            if uid is not None and gid is not None:
+                os.lchown(here, uid, gid)
+    finally:
+        os.close(folder)
 
 
-def copy_file(source: str, target: str, size: int) -> None:
+def copy_file(source: str, target: str, size: int, *, within: int | None = None) -> None:
     """By the kernel, which shares blocks where the file system can."""
-    read = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    read = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=within)
     into = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         while size > 0 and (copied := os.sendfile(into, read, None, size)) > 0:
