@@ -17,6 +17,7 @@ from paasd.services.logs import AppLogs
 
 WEB = "web"
 LOOPBACK = {"127.0.0.1", "::1"}
+FOR_ROUTER = {"0.0.0.0", "127.0.0.1", "::", "::ffff:127.0.0.1", "::ffff:0.0.0.0"}  # noqa: S104 (nothing binds here)
 LAST_LINES = 10  # of a crashed dyno's log, shown to whoever deployed it
 
 
@@ -148,6 +149,8 @@ class Boot:
         while successes <= self.rules.confirmations:
             began = loop.time()
             result = await self._probe(dyno, check)
+            if result.healthy and not successes and not await self._is_its_own(dyno):
+                result = ProbeResult(False, "it is another's that answers at its port")
             successes = successes + 1 if result.healthy else 0
             if successes == 1:
                 await self.failpoints.reach("health")
@@ -160,6 +163,15 @@ class Boot:
                 failed = self.rules.probe_interval if refused else wait
                 await asyncio.sleep(began + (self.rules.confirm_interval if successes else failed) - loop.time())
         return True
+
+    async def _is_its_own(self, dyno: Dyno) -> bool:
+        """Whether it is the dyno that listens: where dynos share a machine's network, any of them may take its port
+        before it does, and would be sent what is for another's app."""
+        if dyno.told is None:
+            return True
+        return any(
+            number == dyno.told and address in FOR_ROUTER for address, number in await self.engine.listeners(dyno.id)
+        )
 
     async def _await_answer(self, dyno: Dyno) -> None:
         """Servers such as gunicorn listen before they have loaded the app, and end if it can't be: any answer
