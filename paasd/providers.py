@@ -12,7 +12,7 @@ from paasd.engines import docker_settings
 from paasd.home import Home
 from paasd.ports import AddonProvider, Engine
 from paasd.rules import partners
-from paasd.settings import Settings, SettingsError
+from paasd.settings import Settings, SettingsError, parse_address
 
 
 def containers(settings: Settings, home: Home, _: Engine) -> AddonProvider:
@@ -29,8 +29,9 @@ def shared(settings: Settings, home: Home, _: Engine) -> AddonProvider:
     """Databases on a server that somebody already runs. SettingsError where its URL is none."""
     path = f"{settings.search_path}:/usr/bin:/usr/sbin"
     containers, url = home.engine("auto") != "process", settings.addons.shared.postgresql
+    api = parse_address(settings.api, "api")[1]
     try:
-        return SharedAddons(home.id(), home.path, url, search_path=path, containers=containers)
+        return SharedAddons(home.id(), home.path, url, search_path=path, containers=containers, api=api)
     except ValueError as error:
         raise SettingsError(str(error)) from None  # the cause's words tell the URL
 

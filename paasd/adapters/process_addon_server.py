@@ -27,6 +27,7 @@ LEAST_MEMORY = 128 * MEGABYTE
 USERS = {Kind.POSTGRESQL: "postgres", Kind.REDIS: "redis"}  # what the OS's packages have made
 OWN_USERS = range(960_000_000, 1_960_000_000)
 USERS_OF_HOME = 50_000
+CLIENTS = 5_000  # at a time, of a provider
 PACKAGES = {Kind.POSTGRESQL: "postgresql", Kind.REDIS: "redis-server"}
 TOOLS = {Kind.POSTGRESQL: ("psql", "pg_dump", "pg_restore"), Kind.REDIS: ("redis-cli",)}
 # PostgreSQL ends at once at SIGINT, in order; at SIGTERM it waits for all who are connected.
@@ -83,6 +84,18 @@ def user_of(kind: Kind) -> tuple[int, int] | None:
 def first_user(home: str) -> int:
     """Of the numbers of users that this home's add-ons have, each its own; they have no names. Dynos' are below."""
     return OWN_USERS.start + int(home, 16) % (len(OWN_USERS) // USERS_OF_HOME) * USERS_OF_HOME
+
+
+def users_of(home: str) -> range:
+    """All numbers of users that this home's add-ons and their clients may have."""
+    first = first_user(home)
+    return range(first, first + USERS_OF_HOME)
+
+
+def client_users(home: str, provider: str) -> range:
+    """Those that clients of a provider have while they run, each its own: none sees what another knows."""
+    last = first_user(home) + USERS_OF_HOME
+    return range(last - CLIENTS, last) if provider == "shared" else range(last - 2 * CLIENTS, last - CLIENTS)
 
 
 def free_port(taken: Collection[int]) -> int:

@@ -24,6 +24,7 @@ from paasd.adapters.process_addon_server import (
     TOOLS,
     Programs,
     access,
+    client_users,
     environment,
     first_files,
     first_user,
@@ -188,7 +189,7 @@ class EmbeddedAddons:
         size: Size | None = None,
         errors: Callable[[bytes], None] | None = None,
     ) -> Shell:
-        """As nobody, in a sandbox where there is one."""
+        """As a user of its own, in a sandbox where there is one."""
         program = check_tool(order, argv, TOOLS[order.kind])
         port = self._folder(order).need()["port"]
         words = [self._programs.need(order.kind, program), *place_words(program, argv[1:], port)]
@@ -233,7 +234,7 @@ class EmbeddedAddons:
             yield self._folder(order)
 
     def _clients(self) -> Clients:
-        return Clients(self._runner, self._launcher, self._root)
+        return Clients(self._runner, self._launcher, self._root, client_users(self._home, self.name))
 
     async def _mend(self, order: Order) -> None:
         async with self._turn(order) as folder:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from paasd.adapters.process_addon_server import users_of
 from paasd.adapters.process_build import SERVER, Builder, find_uv
 from paasd.adapters.process_dynos import DynoFolder, folders, free_port, listening, new_folder
 from paasd.adapters.process_exec import execute
@@ -68,7 +69,7 @@ class ProcessEngine:
         self._slugs = Slugs(self._root, home, users=os.geteuid() == 0)
         self._tools = Tools(self._root, self._slugs.installer)
         self._runner = Runner(self._isolation, home, place)
-        self._firewall = UserFirewall(home, self._slugs.users, self._settings.api)
+        self._firewall = UserFirewall(home, (self._slugs.users, users_of(home)), self._settings.api)
         self._builder: Builder | None = None
         self._launcher = Launcher()
 

@@ -6,6 +6,7 @@ the comment `paasd-process-<home>`; whoever takes paasd off the machine removes 
 
 import asyncio
 import os
+from collections.abc import Sequence
 
 from paasd.adapters.docker_firewall import LINK_LOCAL, iptables_program, run_iptables
 
@@ -15,7 +16,7 @@ OUTPUT = "OUTPUT"
 class UserFirewall:
     """The rules for one home's users. Nothing is remembered: each call looks."""
 
-    def __init__(self, home: str, users: range, api: int | None) -> None:
+    def __init__(self, home: str, users: Sequence[range], api: int | None) -> None:
         """`api`: the port of the API, None for none."""
         self._home = home
         self._users = users
@@ -53,7 +54,10 @@ class UserFirewall:
         return None
 
     def _rules(self) -> list[list[str]]:
-        owner = ["-m", "owner", "--uid-owner", f"{self._users.start}-{self._users.stop - 1}"]
+        return [rule for users in self._users for rule in self._rules_of(users)]
+
+    def _rules_of(self, users: range) -> list[list[str]]:
+        owner = ["-m", "owner", "--uid-owner", f"{users.start}-{users.stop - 1}"]
         ending = ["-m", "comment", "--comment", f"paasd-process-{self._home}", "-j", "REJECT"]
         rules = [[OUTPUT, *owner, "-d", LINK_LOCAL, *ending]]
         if self._api is not None:

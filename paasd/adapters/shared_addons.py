@@ -16,8 +16,9 @@ import structlog
 from paasd.adapters import postgres_words
 from paasd.adapters.addon_each import check_tool, mend_each
 from paasd.adapters.postgres_words import database_of, role_of
-from paasd.adapters.process_addon_server import TOOLS, Programs
-from paasd.adapters.process_clients import NOBODY, Clients
+from paasd.adapters.process_addon_server import TOOLS, Programs, client_users
+from paasd.adapters.process_clients import Clients
+from paasd.adapters.process_firewall import UserFirewall
 from paasd.adapters.process_launch import Launcher
 from paasd.adapters.process_run import BASE_PATH, Runner
 from paasd.adapters.process_sandbox import Isolation, examine
@@ -82,7 +83,7 @@ def parse_login(url: str) -> Login:
 
 class SharedAddons:
     """The provider `shared`. `home` names this daemon's home, `place` is its folder; `url` the server's, None: none is
-    set. `containers`: dynos have a network of their own."""
+    set. `containers`: dynos have a network of their own; `api`: the port of the API."""
 
     name = "shared"
 
@@ -95,6 +96,7 @@ class SharedAddons:
         search_path: str = os.defpath,
         bwrap: bool = True,
         containers: bool = False,
+        api: int | None = None,
     ) -> None:
         """ValueError where the URL is none."""
         self._home = home
@@ -104,15 +106,23 @@ class SharedAddons:
         self._bwrap = bwrap
         self._containers = containers
         self._launcher = Launcher()
-        self._clients = Clients(Runner(Isolation(None, False, None), home, place), self._launcher, place / "tmp")
+        self._users = client_users(home, self.name)
+        self._clients = self._clients_in(Isolation(None, False, None))
+        # Where dynos are processes their engine sees to it for clients, too.
+        self._firewall = UserFirewall(home, (self._users,) if containers else (), api)
 
     async def __aenter__(self) -> "SharedAddons":
         isolation = await asyncio.to_thread(examine, self._programs.search_path, bwrap=self._bwrap)
-        self._clients = Clients(Runner(isolation, self._home, self._place), self._launcher, self._place / "tmp")
+        self._clients = self._clients_in(isolation)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._launcher.end()
+        await self._firewall.open()
+
+    def _clients_in(self, isolation: Isolation) -> Clients:
+        runner = Runner(isolation, self._home, self._place)
+        return Clients(runner, self._launcher, self._place / "tmp", self._users)
 
     async def problem(self, kind: Kind) -> str | None:
         """Asks the server whether we may do there what we have to."""
@@ -215,7 +225,8 @@ class SharedAddons:
         size: Size | None = None,
         errors: Callable[[bytes], None] | None = None,
     ) -> Shell:
-        """This machine's, as nobody, in a sandbox where there is one."""
+        """This machine's, as a user of its own, in a sandbox where there is one."""
+        await self._firewall.close()
         program = check_tool(order, argv, TOOLS[Kind.POSTGRESQL])
         given = self._environment(await self._need(order))
         given |= {
@@ -287,7 +298,7 @@ class SharedAddons:
         given |= {"PGPASSWORD": login.password, "PGAPPNAME": self._application(order)}
         try:
             async with asyncio.timeout(SECONDS):
-                return (await self._clients.run(words, given, given=sql, user=NOBODY)).strip()
+                return (await self._clients.run(words, given, given=sql)).strip()
         except TimeoutError as error:
             raise Unavailable(f"The shared PostgreSQL server has not answered within {SECONDS:.0f} s.") from error
         except ProviderFailed as error:

@@ -87,7 +87,7 @@ async def server() -> AsyncIterator[Server]:
         try:
             for database in ("postgres", "template1"):
                 own.say("GRANT CREATE ON SCHEMA public TO PUBLIC", database)
-            async with SharedAddons("home", place, own.url, search_path=SEARCH_PATH) as provider:
+            async with SharedAddons("7e57ab1e", place, own.url, search_path=SEARCH_PATH) as provider:
                 mallory = new_order()
                 await provider.provision(mallory)
                 yield Server(own, provider, mallory)

@@ -35,8 +35,8 @@ def test_the_password_is_shown_nowhere() -> None:
 
 
 async def test_what_it_has_not_is_said(tmp_path: Path) -> None:
-    async with SharedAddons("home", tmp_path, None) as provider:
+    async with SharedAddons("7e57ab1e", tmp_path, None) as provider:
         assert "PostgreSQL only" in (await provider.problem(Kind.REDIS) or "")
         assert "addons.shared.postgresql in paasd.yaml" in (await provider.problem(Kind.POSTGRESQL) or "")
-    async with SharedAddons("home", tmp_path, "postgres://a:b@127.0.0.1/x", containers=True) as provider:
+    async with SharedAddons("7e57ab1e", tmp_path, "postgres://a:b@127.0.0.1/x", containers=True) as provider:
         assert "can't reach a server at 127.0.0.1" in (await provider.problem(Kind.POSTGRESQL) or "")
