@@ -248,10 +248,9 @@ class ProcessEngine:
             raise absent(dyno_id)
         place = self._root / "builds" / f"exec-{uuid.uuid4()}"
         user = self._slugs.user(made["app_id"])
-        beside = execute(
+        return await execute(
             folder, place, command, env, size=size, runner=self._runner, launcher=self._launcher, user=user
         )
-        return await beside
 
     async def listeners(self, dyno_id: str) -> Sequence[tuple[str, int]]:
         """(address, port) of each TCP socket that a running dyno listens on."""
