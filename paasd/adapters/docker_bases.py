@@ -7,6 +7,7 @@ heredoc for an instruction. What is asked about them is whether one is another a
 import itertools
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from paasd.adapters.docker_api import DockerApi, Refused
 from paasd.adapters.docker_containers import APP
@@ -19,6 +20,7 @@ COPIES = re.compile(rf"(?:COPY|ADD){SPACE}+((?:--\S+{SPACE}+)*)", re.IGNORECASE)
 MOUNTS = re.compile(rf"RUN{SPACE}+((?:--\S+{SPACE}+)*)", re.IGNORECASE)
 TAKES = re.compile(r"""[-,='"]from=([^\s,]+)""", re.IGNORECASE)  # of the options of both
 ARG = re.compile(rf"ARG{SPACE}+(.*)", re.IGNORECASE)
+ENV = re.compile(rf"ENV{SPACE}+(.*)", re.IGNORECASE)
 WORD = re.compile(r"""(\w+)=("[^"]*"|'[^']*'|\S*)""")
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?([-+])([^{}$]*))?\})")
 COMBINATIONS = 200
@@ -32,15 +34,32 @@ def named_images(dockerfile: str) -> list[str]:
         line = TRIGGER.sub("", instruction)
         if match := ARG.match(line):
             for name, value in WORD.findall(match[1]):
-                values.setdefault(name, []).extend(_values(value.strip("\"'"), values))
+                values.setdefault(name, []).extend(possible_values(value.strip("\"'"), values))
         options = "".join(match[1] for one in (COPIES, MOUNTS) if (match := one.match(line)))
         names = [*([match[1]] if (match := FROM.match(line)) else []), *TAKES.findall(options)]
         for name in names:
-            found.update(dict.fromkeys(_values(name.strip("\"'"), values)))
+            found.update(dict.fromkeys(possible_values(name.strip("\"'"), values)))
     return [name for name in found if name and not name.isdigit() and name.lower() != "scratch"]
 
 
-def _values(text: str, values: Mapping[str, list[str]]) -> list[str]:
+def settings_of(dockerfile: str) -> dict[str, list[str]]:
+    """All that its ARGs and ENVs may be, whatever stage they are in; without those that can't be followed."""
+    values: dict[str, list[str]] = {}
+    for instruction, _ in instructions(dockerfile):
+        line = TRIGGER.sub("", instruction)
+        if match := ARG.match(line):
+            pairs = [*WORD.findall(match[1]), *((name, "") for name in match[1].split() if "=" not in name)]
+        elif match := ENV.match(line):
+            pairs = WORD.findall(match[1]) or [(name, value) for name, _, value in [match[1].partition(" ")]]
+        else:
+            continue
+        for name, value in pairs:
+            with suppress(BuildFailed):
+                values.setdefault(name, []).extend(possible_values(value.strip("\"'"), values))
+    return {name: found for name, found in values.items() if found}
+
+
+def possible_values(text: str, values: Mapping[str, list[str]]) -> list[str]:
     """All that it may come to; a variable that nothing sets is empty, as for the engine."""
     names = dict.fromkeys(plain or braced for plain, braced, _, _ in VARIABLE.findall(text))
     choices = [values.get(name) or [""] for name in names]
@@ -61,8 +80,10 @@ def _values(text: str, values: Mapping[str, list[str]]) -> list[str]:
     return list(found)
 
 
-async def refuse_others(api: DockerApi, images: Iterable[str], app_id: str) -> None:
-    """BuildFailed where one of the images was built for another app: its source and more is in it."""
+async def refuse_others(api: DockerApi, images: Iterable[str], app_id: str) -> str:
+    """BuildFailed where one of the images was built for another app: its source and more is in it. Else the
+    instructions that they bring (ONBUILD), as a Dockerfile."""
+    brought: list[str] = []
     for name in images:
         try:
             found = await api.call("inspect_image", name)
@@ -70,9 +91,11 @@ async def refuse_others(api: DockerApi, images: Iterable[str], app_id: str) -> N
             if error.status >= 500:
                 raise
             continue  # not here: the engine fetches it, or says so
-        labels = (found.get("Config") or {}).get("Labels") or {}
-        if labels.get(APP, app_id) != app_id:
+        config = found.get("Config") or {}
+        brought += config.get("OnBuild") or []
+        if (config.get("Labels") or {}).get(APP, app_id) != app_id:
             raise BuildFailed(
                 f"The Dockerfile takes from {name[:200]!a}, which is another app's image; build from an image that is "
                 "no app's, or from what this repository has."
             )
+    return "\n".join(brought)

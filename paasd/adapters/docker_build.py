@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from paasd.adapters.docker_adds import refuse_fetched, refuse_fetches
 from paasd.adapters.docker_api import DockerApi, Refused
 from paasd.adapters.docker_bases import named_images, refuse_others
 from paasd.adapters.docker_build_log import BuildKitLog, ClassicLog, explain
@@ -83,7 +84,8 @@ class Builder:
     async def _build(self, source: Path, recipe: BuildSpec, output: Write, buildkit: bool, at: datetime) -> str:
         dockerfile = without_syntax(recipe.dockerfile if buildkit else recipe.dockerfile_classic or recipe.dockerfile)
         if not recipe.ours:
-            await refuse_others(self._api, named_images(dockerfile), recipe.app_id)
+            refuse_fetches(dockerfile)
+            refuse_fetches(await refuse_others(self._api, named_images(dockerfile), recipe.app_id))
         params = {
             "dockerfile": DOCKERFILE,
             "t": recipe.name,
@@ -151,6 +153,8 @@ class Builder:
                 if isinstance(aux, dict) and "ID" in aux:
                     image = str(aux["ID"])
                 await log.show(message)
+                if not recipe.ours:
+                    refuse_fetched(log.fetched)
                 if not recipe.ours and not log.images <= asked:
                     await refuse_others(self._api, log.images - asked, recipe.app_id)
                     asked |= log.images

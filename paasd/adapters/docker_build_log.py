@@ -19,6 +19,7 @@ CLASSIC_NOISE = re.compile(
 )
 OWN_WORDS = (" ---> ", "Removing intermediate container ")
 STDERR = re.compile(r"\x1b\[91m(.*)\x1b\[0m", re.DOTALL)  # this builder paints each piece of it red
+FETCHED = re.compile(r"[a-z][a-z0-9+.-]*://|[^/\s]+@[^/\s]+:", re.IGNORECASE)  # a step of that name alone
 METADATA = re.compile(r"\[internal\] load metadata for (\S+)")
 WHOSE = re.compile(
     r": /var/cache/paasd/\S+ && (?:export PATH=\S+ && )?"
@@ -42,7 +43,7 @@ FRONTEND = re.compile(
 
 class BuildKitLog:
     """Shows BuildKit's traces. `failed_step` is the name of the first step that failed, "" until one did; `images` are
-    those that it looked up, whatever the Dockerfile calls them."""
+    those that it looked up, whatever the Dockerfile calls them, and `fetched` the URLs that it fetches itself."""
 
     def __init__(self, output: Write) -> None:
         self._output = output
@@ -51,6 +52,7 @@ class BuildKitLog:
         self._unfinished: dict[tuple[str, int], bytes] = {}
         self.failed_step = ""
         self.images: set[str] = set()
+        self.fetched: set[str] = set()
 
     async def show(self, message: Mapping[str, Any]) -> None:
         """One message of the engine's stream."""
@@ -80,6 +82,8 @@ class BuildKitLog:
             self.failed_step = vertex.name
         if (looked_up := METADATA.fullmatch(vertex.name)) is not None:
             self.images.add(looked_up[1])
+        if FETCHED.match(vertex.name) is not None:
+            self.fetched.add(vertex.name)
         match = STEP.fullmatch(vertex.name)
         if match is None or vertex.digest in self._shown or not (vertex.started or vertex.cached):
             return b""
@@ -96,6 +100,7 @@ class ClassicLog:
         self._unfinished = ""
         self.failed_step = ""
         self.images: set[str] = set()  # it does not say
+        self.fetched: set[str] = set()
 
     async def show(self, message: Mapping[str, Any]) -> None:
         """One message of the engine's stream."""
