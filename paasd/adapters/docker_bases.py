@@ -23,7 +23,7 @@ ARG = re.compile(rf"ARG{SPACE}+(.*)", re.IGNORECASE)
 ENV = re.compile(rf"ENV{SPACE}+(.*)", re.IGNORECASE)
 WORD = re.compile(r"""(\w+)=("[^"]*"|'[^']*'|\S*)""")
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?([-+])([^{}$]*))?\})")
-COMBINATIONS = 200
+COMBINATIONS, VARIABLES, CHARACTERS = 200, 50, 2000
 
 
 def named_images(dockerfile: str) -> list[str]:
@@ -60,11 +60,17 @@ def settings_of(dockerfile: str) -> dict[str, list[str]]:
 
 
 def possible_values(text: str, values: Mapping[str, list[str]]) -> list[str]:
-    """All that it may come to; a variable that nothing sets is empty, as for the engine."""
-    names = dict.fromkeys(plain or braced for plain, braced, _, _ in VARIABLE.findall(text))
+    """All that it may come to; a variable that nothing sets is empty, as for the engine. BuildFailed where that can't be
+    told, or is much: each variable may be many times the one before."""
+    if "$" not in text:
+        return [text]
+    variables = VARIABLE.findall(text)
+    names = dict.fromkeys(plain or braced for plain, braced, _, _ in variables)
     choices = [values.get(name) or [""] for name in names]
     found: dict[str, None] = {}
     for chosen in itertools.islice(itertools.product(*choices), COMBINATIONS + 1):
+        if len(variables) > VARIABLES or any(len(value) > CHARACTERS for value in chosen):
+            raise _unknown(text)
         picked = dict(zip(names, chosen, strict=True))
 
         def put(match: re.Match[str], picked: Mapping[str, str] = picked) -> str:
@@ -73,11 +79,15 @@ def possible_values(text: str, values: Mapping[str, list[str]]) -> list[str]:
 
         found[VARIABLE.sub(put, text)] = None
     if len(found) > COMBINATIONS or any("$" in one for one in found):
-        raise BuildFailed(
-            f"Which image the Dockerfile means by {text[:100]!a} can't be told before it is built; name it, or an ARG "
-            "with a default (`ARG BASE=python:3.11-slim`, `FROM $BASE`)."
-        )
+        raise _unknown(text)
     return list(found)
+
+
+def _unknown(text: str) -> BuildFailed:
+    return BuildFailed(
+        f"Which image the Dockerfile means by {text[:100]!a} can't be told before it is built; name it, or an ARG "
+        "with a default (`ARG BASE=python:3.11-slim`, `FROM $BASE`)."
+    )
 
 
 async def refuse_others(api: DockerApi, images: Iterable[str], app_id: str) -> str:

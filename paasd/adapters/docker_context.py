@@ -10,22 +10,15 @@ import re
 import stat
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
+
+from paasd.adapters.docker_ignore import Ignore, read_ignore
 
 DOCKERFILE = ".paasd.Dockerfile"
 SYNTAX = re.compile(r"(?:#|//)\s*syntax\s*=", re.IGNORECASE)
 IN_MEMORY = 8 * 1024 * 1024  # bytes of a packed source beyond which it goes to disk
-
-
-@dataclass(frozen=True, slots=True)
-class Ignore:
-    """What a .dockerignore leaves out; `exceptions` when a `!` may bring something back from below what is left out."""
-
-    matches: Callable[[Any], bool]
-    exceptions: bool
 
 
 def without_syntax(dockerfile: str) -> str:
@@ -86,15 +79,3 @@ def _info(name: str, *, size: int = 0, mode: int = 0o644, mtime: float = 0) -> t
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.mtime = size, mode, int(mtime)
     return info
-
-
-def read_ignore(source: Path) -> Ignore | None:
-    """The source's .dockerignore, by the SDK's reading of its patterns."""
-    from docker.utils.build import PatternMatcher
-
-    file = source / ".dockerignore"
-    if file.is_symlink() or not file.is_file():
-        return None
-    lines = (line.strip() for line in file.read_text(errors="replace").splitlines())
-    patterns = [line for line in lines if line and not line.startswith("#")]
-    return Ignore(PatternMatcher(patterns).matches, any(pattern.startswith("!") for pattern in patterns))

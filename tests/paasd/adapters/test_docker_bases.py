@@ -33,7 +33,11 @@ def test_each_that_may_be_meant_is_named(dockerfile: str, names: list[str]) -> N
     assert named_images(dockerfile) == names
 
 
-@pytest.mark.parametrize("dockerfile", ["ARG X=a\nFROM ${X%b}\n", "FROM ${A:-${B}}\n", "FROM ${!X}\n"])
+LAUGHS = "ARG A0=ha\n" + "".join(f"ARG A{at + 1}={f'$A{at}' * 10}\n" for at in range(12)) + "FROM $A12\n"
+"""Each ten times the one before: it would not fit into memory."""
+
+
+@pytest.mark.parametrize("dockerfile", ["ARG X=a\nFROM ${X%b}\n", "FROM ${A:-${B}}\n", "FROM ${!X}\n", LAUGHS])
 def test_one_that_can_t_be_followed_is_refused(dockerfile: str) -> None:
     with pytest.raises(BuildFailed, match=r"can't be told before it is built; name it, or an ARG with a default"):
         named_images(dockerfile)
