@@ -60,8 +60,8 @@ def settings_of(dockerfile: str) -> dict[str, list[str]]:
 
 
 def possible_values(text: str, values: Mapping[str, list[str]]) -> list[str]:
-    """All that it may come to; a variable that nothing sets is empty, as for the engine. BuildFailed where that can't be
-    told, or is much: each variable may be many times the one before."""
+    """All that it may come to; a variable that nothing sets is empty, as for the engine. BuildFailed where that can't
+    be told, or is much: each variable may be many times the one before."""
     if "$" not in text:
         return [text]
     variables = VARIABLE.findall(text)

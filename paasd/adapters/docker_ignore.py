@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from paasd.builders.source import read_text
 from paasd.domain.errors import BuildFailed
 
 FILE = ".dockerignore"
-PATTERNS_MAX = 1000
+PATTERNS_MAX, TEXT_BYTES = 1000, 256 * 1024
 STARS_MAX = 2  # `*` of a pattern, and one `**`, that an expression may do: it goes back in these alone
 STAR, DEEP, REST = "[^/]*", "(?:.*/)?", ".*"
 
@@ -74,7 +73,11 @@ def read_ignore(source: Path) -> Ignore | None:
     """The source's; None where it has none. BuildFailed for one that can't be read."""
     if (source / FILE).is_symlink() or not (source / FILE).is_file():
         return None
-    lines = (line.strip() for line in (read_text(source, FILE) or "").splitlines())
+    with (source / FILE).open("rb") as file:
+        text = file.read(TEXT_BYTES + 1).decode(errors="replace")
+    if len(text) > TEXT_BYTES:
+        raise BuildFailed(f"{FILE} is larger than {TEXT_BYTES // 1024} kB; take some patterns out.")
+    lines = (line.strip() for line in text.splitlines())
     patterns = [line for line in lines if line and not line.startswith("#")]
     if len(patterns) > PATTERNS_MAX:
         raise BuildFailed(f"{FILE} has more than {PATTERNS_MAX} patterns; take some out.")
