@@ -13,7 +13,8 @@ FLASK = re.compile(r"^(\w+)(?::[^=\n]+)?\s*=\s*(?:\w+\.)?Flask\(", re.MULTILINE)
 CALLED = re.compile(r"^(app|application)\s*=\s*create_app\(", re.MULTILINE)
 FACTORY = re.compile(r"^def create_app\(", re.MULTILINE)
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
-STATIC_ROOT = re.compile(r"^\s*STATIC_ROOT\s*=|STORAGES?\b.*staticfiles", re.MULTILINE)
+STATIC_ROOT = re.compile(r"\s*STATIC_ROOT\s*=")
+STORAGE = re.compile(r"STORAGES?\b")
 
 ADVICE = (
     "add a Procfile with a line such as `web: gunicorn app:app --bind 0.0.0.0:$PORT`, or "
@@ -41,9 +42,18 @@ def collects_static(source: Source, packages: frozenset[str]) -> tuple[bool, str
         return False, ""
     if source.config.get("DISABLE_COLLECTSTATIC", "0") not in ("0", ""):
         return False, "Static files are not collected: DISABLE_COLLECTSTATIC is set"
-    if not any(STATIC_ROOT.search(text) for text in _settings(source)):
+    if not any(tells_static_root(text) for text in _settings(source)):
         return False, "Static files are not collected: no settings have a STATIC_ROOT"
     return True, "Django's static files are collected (DISABLE_COLLECTSTATIC=1 skips that)"
+
+
+def tells_static_root(settings: str) -> bool:
+    """Whether Django's settings name it, or a storage of static files."""
+    return any(
+        STATIC_ROOT.match(line)
+        or ((storage := STORAGE.search(line)) is not None and "staticfiles" in line[storage.end() :])
+        for line in settings.split("\n")
+    )
 
 
 def _django(source: Source, packages: frozenset[str]) -> tuple[str | None, str]:

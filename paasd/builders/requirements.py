@@ -7,7 +7,7 @@ from paasd.builders.source import read_text
 from paasd.domain.errors import BuildFailed
 
 REQUIREMENTS = "requirements.txt"
-INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)", re.MULTILINE)
+INCLUDE = re.compile(r"^[^\S\n]*(?:-r|-c|--requirement|--constraint)[ =]?\s*+(\S+)", re.MULTILINE)
 LOCAL = re.compile(
     r"^[ \t]*(?:-e\b|--editable\b|(?:-f|--find-links)[ =]\s*(?!https?:)|\.|/|file:|[^#\n]*@\s*file:"
     r"|(?!-)[^#\s@:]+(?:/|\.(?:whl|zip|tar|tgz|tbz|tlz|txz)\b))",

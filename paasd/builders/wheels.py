@@ -13,9 +13,10 @@ from typing import Any
 
 from paasd.builders.requirements import INCLUDE
 
-CONTINUED = re.compile(r"[ \t]*\\\n[ \t]*")
-COMMENT = re.compile(r"(?:^|[ \t]+)#[^\n]*", re.MULTILINE)
-HASH = re.compile(r"[ \t]+--hash[= ]sha256:[0-9a-f]{64}(?=[ \t]|$)")
+BLANK = " \t"
+# From a blank's first on, and not back in it: else a long one takes minutes, in which the daemon does nothing else.
+COMMENT = re.compile(r"(?:^|(?<![ \t])[ \t]++)#[^\n]*", re.MULTILINE)
+HASH = re.compile(r"(?<![ \t])[ \t]++--hash[= ]sha256:[0-9a-f]{64}(?=[ \t]|$)")
 FILE = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]?[ \t]*[A-Za-z0-9_][A-Za-z0-9_./-]*")
 REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 \t._\-\[\],<>=!~;'\"()*+]*")
 OPTION = re.compile(r"[ \t]-|[;,]-")
@@ -36,11 +37,16 @@ def _plain(text: str) -> bool:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if any(match[0].endswith("\\") for match in COMMENT.finditer(text)):
         return False  # readers differ on whether a comment goes on behind it
-    for raw in CONTINUED.sub(" ", COMMENT.sub("", text)).split("\n"):
+    for raw in _joined(COMMENT.sub("", text)).split("\n"):
         line = HASH.sub("", raw.strip(" \t"))
         if line and not plain_requirement(line) and not (FILE.fullmatch(line) and INCLUDE.match(line)):
             return False
     return True
+
+
+def _joined(text: str) -> str:
+    """The lines that go on (`\\`), each as one."""
+    return " ".join(part.strip(BLANK) for part in text.split("\\\n"))
 
 
 def plain_requirement(line: str) -> bool:

@@ -1,0 +1,58 @@
+"""Files of a push that are read by expressions: none of their texts makes that take long.
+
+An expression holds the whole daemon while it is matched: a minute of that is a minute without it, for everybody.
+"""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from paasd.builders.python_web import tells_static_root
+from paasd.builders.requirements import INCLUDE, LOCAL
+from paasd.builders.wheels import plain_requirements
+from paasd.domain.version_range import satisfies
+
+MANY = 60_000  # a quarter of what a file may have; each of these took seconds, so a whole one minutes
+SPACES, LINES = " " * MANY, "\n" * MANY
+
+
+def plain(text: str) -> object:
+    return plain_requirements([text])
+
+
+def engine(text: str) -> object:
+    return satisfies((24,), text)
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (plain, f"a{SPACES}b"),
+        (plain, f"a{SPACES}\\"),
+        (plain, f"a --hash=sha256:{SPACES}"),
+        (engine, f">{SPACES}>"),
+        (engine, "1" * MANY),
+        (INCLUDE.findall, LINES),
+        (INCLUDE.findall, f"-r{LINES}" * 2),
+        (LOCAL.search, LINES),
+        (tells_static_root, LINES),
+        (tells_static_root, "STORAGES " * (MANY * 4 // 9)),
+    ],
+)
+def test_no_text_takes_long(read: Callable[[str], object], text: str) -> None:
+    """Bites: each of these expressions as it would be written first, with `\\s*` at its beginning."""
+    began = time.monotonic()
+    read(text)
+    assert time.monotonic() - began < 0.5
+
+
+def test_they_say_what_they_said() -> None:
+    """Bites: an expression that is quick, and another."""
+    assert plain_requirements(["a \\\n  ; x\n  # why\nb==1 # no\nc --hash=sha256:" + "0" * 64 + " \\\n  \\\n\n"])
+    assert not plain_requirements(["a \\\n  --no-binary :all:\n"])
+    assert not plain_requirements(["# goes on \\\n--no-binary :all:\n"])
+    assert INCLUDE.findall("\n\n  -r a.txt\n\xa0-c b.txt\nx -r c.txt\n") == ["a.txt", "b.txt"]
+    assert tells_static_root("\n  STATIC_ROOT = 1\n") and not tells_static_root("MY_STATIC_ROOT = 1\n")
+    assert tells_static_root("STORAGES = {'staticfiles': 1}\n") and tells_static_root("X_STORAGE = 'staticfiles.x'\n")
+    assert not tells_static_root("staticfiles STORAGE\n") and not tells_static_root("STORAGES\nstaticfiles\n")
