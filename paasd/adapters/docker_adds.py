@@ -1,6 +1,6 @@
 """What a Dockerfile's ADD would have the engine itself fetch: from this host's own network, so from its own services,
 other apps' dynos, and the address where clouds tell a machine its credentials. Whatever RUN fetches comes by the
-network of builds, which reaches none of these; so ADD of a URL is refused.
+network of builds, which reaches none of these; so ADD of a URL is refused, unless an admin pushes it.
 
 An URL that looks well may lead to another (a redirect), so that it is no use to look where it leads.
 """
@@ -16,7 +16,7 @@ from paasd.domain.errors import BuildFailed
 ADD = re.compile(rf"ADD{SPACE}+((?:--\S+{SPACE}+)*)(.*)", re.IGNORECASE | re.DOTALL)
 QUOTES = re.compile(r"[\"'\\`]")  # means nothing in a URL, and is taken away by the engine
 REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|[^/\s]+@[^/\s]+:|github\.com/", re.IGNORECASE)
-INSTEAD = "fetch it in a step instead, such as `RUN curl -fsSLo FILE URL`."
+INSTEAD = "fetch it in a step, such as `RUN curl -fsSLo FILE URL`, or have an admin push it."
 
 
 def refuse_fetches(dockerfile: str) -> None:
@@ -61,4 +61,4 @@ def _refuse(source: str, values: Mapping[str, list[str]]) -> None:
 
 
 def _failed(name: str) -> BuildFailed:
-    return BuildFailed(f"ADD of a URL is not done here ({QUOTES.sub('', name)[:200]!a}): {INSTEAD}")
+    return BuildFailed(f"ADD of a URL is an admin's to push here ({QUOTES.sub('', name)[:200]!a}): {INSTEAD}")

@@ -30,7 +30,8 @@ class EngineInfo:
 @dataclass(frozen=True, slots=True)
 class BuildSpec:
     """A recipe: a Dockerfile's text, laid over the source; its like for engines without images, None where there is
-    none. `timeout` is in seconds. `ours`: the Dockerfile is our builders', whose caches no app's own may mount."""
+    none. `timeout` is in seconds. `ours`: the Dockerfile is our builders', whose caches no app's own may mount.
+    `trusted`: it is pushed by an admin, who may have the engine itself fetch what it names."""
 
     app_id: str
     build_id: str
@@ -41,6 +42,7 @@ class BuildSpec:
     slug: SlugRecipe | None = None
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # what steps may mount; in no layer
     ours: bool = False
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

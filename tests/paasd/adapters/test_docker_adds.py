@@ -34,7 +34,7 @@ from tests.paasd.adapters.test_docker_build import Log, recipe
     ],
 )
 def test_a_url_is_refused_however_it_is_written(dockerfile: str) -> None:
-    with pytest.raises(BuildFailed, match=r"ADD of a URL is not done here .*RUN curl -fsSLo FILE URL"):
+    with pytest.raises(BuildFailed, match=r"ADD of a URL is an admin's to push here .*RUN curl -fsSLo FILE URL"):
         refuse_fetches(dockerfile)
 
 
@@ -84,12 +84,14 @@ async def test_no_build_reads_what_only_this_host_may(tmp_path: Path, *, buildki
     ):
         add = f"ADD http://127.0.0.1:{port}/{uuid.uuid4()} /x\n"
         base = recipe(bench, f"FROM {STACK}\n")
-        with pytest.raises(BuildFailed, match="ADD of a URL is not done here"):
+        with pytest.raises(BuildFailed, match="ADD of a URL is an admin's to push here"):
             await bench.engine.build(tmp_path, replace(base, dockerfile=f"FROM {STACK}\nUSER root\n{add}"), Log())
         await bench.engine.build(tmp_path, replace(base, dockerfile=f"FROM {STACK}\nONBUILD {add}", ours=True), Log())
-        with pytest.raises(BuildFailed, match="ADD of a URL is not done here"):
+        with pytest.raises(BuildFailed, match="ADD of a URL is an admin's to push here"):
             await bench.engine.build(tmp_path, recipe(bench, f"FROM {base.name}\n"), Log())
         assert asked == []
+        await bench.engine.build(tmp_path, replace(recipe(bench, f"FROM {base.name}\n"), trusted=True), Log())
+        assert asked != []
 
 
 @pytest.mark.docker
@@ -104,6 +106,6 @@ async def test_what_only_the_engine_finds_to_fetch_ends_the_build(
         docker_bench(DockerSettings(buildkit=True), network=False) as bench,
     ):
         log, add = Log(), f"ADD http://127.0.0.1:{port}/{uuid.uuid4()} /x\n"
-        with pytest.raises(BuildFailed, match="ADD of a URL is not done here"):
+        with pytest.raises(BuildFailed, match="ADD of a URL is an admin's to push here"):
             await bench.engine.build(tmp_path, recipe(bench, f"FROM {STACK}\nUSER root\n{add}RUN cat /x\n"), log)
         assert "secret" not in log.text

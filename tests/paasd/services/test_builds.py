@@ -1,14 +1,19 @@
 """Pushes: one at a time per app, a bounded number of builds, logs that are streamed and kept, failures that reject."""
 
 import asyncio
+import uuid
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from paasd.domain.access import Account
 from paasd.domain.app import App
 from paasd.domain.errors import BuildFailed, Conflict, DeployFailed, EngineUnavailable, StoreUnavailable
 from paasd.domain.push import Push
 from paasd.domain.release import BuildStatus
+from paasd.ports import Artifact, BuildSpec, Write
 from paasd.services.places import QUEUED_MAX
 from tests.paasd.services.world import DEADLINE, Output, World, cancelled, somebody, until, wire
 
@@ -347,3 +352,23 @@ async def test_a_dockerfile_says_itself_what_it_compiles_with(world: World) -> N
     with pytest.raises(BuildFailed, match="no compiler"):
         await world.builds.receive(world.commit(app), output)
     assert "building again" not in output.text
+
+
+@pytest.mark.parametrize("who", ["an admin", "a member", "nobody any more"])
+async def test_only_an_admins_build_may_have_the_engine_fetch(
+    world: World, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """Bites: `trusted=True` in `_make`, and any tenant's Dockerfile reads what only this host may."""
+    app, seen, build = await world.create(), list[bool](), world.engine.build
+
+    async def recorded(source: Path, recipe: BuildSpec, output: Write) -> Artifact:
+        seen.append(recipe.trusted)
+        return await build(source, recipe, output)
+
+    monkeypatch.setattr(world.engine, "build", recorded)
+    account = Account(str(uuid.uuid4()), "bob@example.org", None, datetime.now(UTC), who == "an admin")
+    if who != "nobody any more":
+        await world.store.insert_account(account)
+    actor = replace(world.actor, account_id=account.id, email=account.email)
+    await world.builds.receive(replace(world.commit(app), actor=actor), Output())
+    assert seen == [who == "an admin"]
