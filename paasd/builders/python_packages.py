@@ -73,6 +73,7 @@ PIPENV = ("pipenv==2026.10.3",)
 OLD_GUNICORN = re.compile(r"\s*gunicorn\s*==\s*(?:1\d|20)\.", re.IGNORECASE)
 OLD_SETUPTOOLS = " 'setuptools<81'"  # which has the pkg_resources that gunicorn asks for until 21
 WHOLE = "COPY . /app/\n"
+DOTS_MAX = 500
 NAME = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -207,10 +208,7 @@ def find(source: Source) -> tuple[Needs | None, tuple[str, ...]]:
 def project(source: Source) -> dict[str, Any]:
     """pyproject.toml, {} when there is none. Raises BuildFailed."""
     text = source.text("pyproject.toml")
-    try:
-        return tomllib.loads(text) if text is not None else {}
-    except tomllib.TOMLDecodeError as error:
-        raise BuildFailed(f"pyproject.toml is not valid TOML: {error}.") from error
+    return parse_toml(text, "pyproject.toml", "mend it") if text is not None else {}
 
 
 def is_package(document: dict[str, Any]) -> bool:
@@ -238,10 +236,17 @@ def names(texts: Iterable[str]) -> frozenset[str]:
 
 
 def _toml(source: Source, name: str) -> dict[str, Any]:
+    return parse_toml(source.text(name, limit=LOCK_BYTES) or "", name, "make it anew and commit it")
+
+
+def parse_toml(text: str, name: str, remedy: str) -> dict[str, Any]:
+    """Raises BuildFailed. A key of many names (`a.a.a`) takes tomllib memory by their square, and is in one line."""
+    if any(line.count(".") > DOTS_MAX for line in text.split("\n")):
+        raise BuildFailed(f"{name} has more than {DOTS_MAX} dots in one line; break that line.")
     try:
-        return tomllib.loads(source.text(name, limit=LOCK_BYTES) or "")
-    except tomllib.TOMLDecodeError as error:
-        raise BuildFailed(f"{name} is not valid TOML: {error}; make it anew and commit it.") from error
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # its own is one; and a number may be too long, or all too deep
+        raise BuildFailed(f"{name} is not valid TOML: {str(error)[:200]}; {remedy}.") from error
 
 
 def _locked(document: dict[str, Any]) -> frozenset[str]:

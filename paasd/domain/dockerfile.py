@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 SPACE = r"[ \t\v\f\r]"  # between the words of an instruction
-_DIRECTIVE = re.compile(rf"#{SPACE}*(?P<name>[a-z][a-z0-9]*){SPACE}*={SPACE}*(?P<value>.+?){SPACE}*", re.IGNORECASE)
+_DIRECTIVE = re.compile(rf"#{SPACE}*(?P<name>[a-z][a-z0-9]*){SPACE}*={SPACE}*+(?P<value>.+)", re.IGNORECASE)
 
 
 def instructions(text: str) -> Iterator[tuple[str, int]]:

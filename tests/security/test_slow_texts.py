@@ -3,14 +3,19 @@
 An expression holds the whole daemon while it is matched: a minute of that is a minute without it, for everybody.
 """
 
+import resource
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
+from paasd.builders.python_packages import parse_toml
 from paasd.builders.python_web import tells_static_root
 from paasd.builders.requirements import INCLUDE, LOCAL
 from paasd.builders.wheels import plain_requirements
+from paasd.domain.dockerfile import instructions
+from paasd.domain.errors import BuildFailed
 from paasd.domain.version_range import satisfies
 
 MANY = 60_000  # a quarter of what a file may have; each of these took seconds, so a whole one minutes
@@ -25,6 +30,10 @@ def engine(text: str) -> object:
     return satisfies((24,), text)
 
 
+def dockerfile(text: str) -> object:
+    return list(instructions(text))
+
+
 @pytest.mark.parametrize(
     ("read", "text"),
     [
@@ -36,6 +45,8 @@ def engine(text: str) -> object:
         (INCLUDE.findall, LINES),
         (INCLUDE.findall, f"-r{LINES}" * 2),
         (LOCAL.search, LINES),
+        (dockerfile, f"#a=b{SPACES}b\nFROM a\n"),
+        (dockerfile, f"#{SPACES}a{SPACES}={SPACES}\nFROM a\n"),
         (tells_static_root, LINES),
         (tells_static_root, "STORAGES " * (MANY * 4 // 9)),
     ],
@@ -45,6 +56,27 @@ def test_no_text_takes_long(read: Callable[[str], object], text: str) -> None:
     began = time.monotonic()
     read(text)
     assert time.monotonic() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + ".a" * 20_000 + " = 1\n",
+        "[a" + " . 'a'" * 20_000 + "]\n",
+        "a = " + "[" * 100_000,
+        "a = " + "9" * 5_000,
+        f"{'a.' * 400}b = 1\n" * 100,
+    ],
+)
+def test_no_toml_fills_the_memory(text: str) -> None:
+    """Bites: without DOTS_MAX the first takes 1.5 GB, and a whole file of it 60; what is deep, or a long number, is an
+    error of the daemon's own where TOMLDecodeError alone is caught."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.monotonic()
+    with suppress(BuildFailed):
+        parse_toml(text, "pyproject.toml", "mend it")
+    assert time.monotonic() - began < 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
 def test_they_say_what_they_said() -> None:
