@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,12 @@ SETTINGS = (
     "core.autocrlf=false",
     "gc.auto=0",
     "protocol.allow=never",
+    "core.bigFileThreshold=32m",  # larger ones are streamed, and no delta is looked for in them
+    "pack.windowMemory=64m",
+    "pack.threads=2",
 )
+# Of one git, for what it writes in: a push of some kB can say that it unpacks to any size, and git takes its word.
+MEMORY_BYTES = 2 * 1024**3
 
 
 class GitFailed(Exception):
@@ -100,7 +106,7 @@ class Git:
         options = [word for setting in (*SETTINGS, *settings) for word in ("-c", setting)]
         stdin, stdout, stderr = streams
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [self._program, *options, *arguments],
                 stdin=stdin,
                 stdout=stdout,
@@ -112,6 +118,9 @@ class Git:
             raise StoreUnavailable("git was not found on this machine; install it (apt install git).") from error
         except OSError as error:
             raise StoreUnavailable(f"git could not be started ({error.strerror}); see `paasd doctor`.") from error
+        with contextlib.suppress(ProcessLookupError):  # before it has read anything, and for its children too
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+        return process
 
 
 class Child:

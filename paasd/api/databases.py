@@ -171,7 +171,7 @@ def _offer(request: web.Request, addon: Addon, argv: list[str], size: Size | Non
     async def opens(now: Size | None) -> Shell:
         return await parts.databases.talk(addon, argv, {"TERM": "xterm-256color"}, now)
 
-    offer = parts.one_offs.offer_tool(f"{argv[0]}@{addon.name}", opens, size)
+    offer = parts.one_offs.offer_tool(request[ACTOR], f"{argv[0]}@{addon.name}", opens, size)
     return reply(request, {"addon": addon.name, "attach_url": parts.links.attach(offer.secret)}, status=201)
 
 

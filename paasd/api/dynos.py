@@ -13,7 +13,7 @@ from paasd.api.parts import PARTS
 from paasd.api.replies import reply
 from paasd.api.requests import ACTOR, find_app, note, read_object, require, text_of
 from paasd.api.resources import Resource, dyno_resource, dyno_uuid, formation_resource, named
-from paasd.domain.access import Permission
+from paasd.domain.access import Permission, Scope
 from paasd.domain.app import App
 from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, Formation, Limits
 from paasd.domain.errors import InvalidParams, NotFound
@@ -157,7 +157,7 @@ async def _scale(request: web.Request, app: App, updates: list[dict[str, Any]]) 
 
 async def _deploy_image(request: web.Request, app: App, updates: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Heroku's `container:release`, of an image that the engine has. The release has the types that are named here."""
-    require(request, Permission.DEPLOY)
+    require(request, Permission.DEPLOY, Scope.WRITE_PROTECTED)
     images = {text_of(update, "docker_image") for update in updates}
     if len(images) != 1 or any(not isinstance(update.get("type"), str) for update in updates):
         raise InvalidParams("All types of a release run one image: name the same docker_image with each, and its type.")

@@ -5,9 +5,11 @@ Default-deny: a route needs a token unless it is registered as public, and an ad
 
 import base64
 import binascii
+import ipaddress
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,22 +52,50 @@ class Guesses:
     def __init__(self, limit: int) -> None:
         self._limit = limit  # within GUESS_SECONDS
         self._wrong: dict[str, deque[float]] = {}
+        self._tried: Counter[str] = Counter()
 
     def wrong(self, address: str) -> None:
         """One more. Raises Refusal (429) when there were too many within a minute."""
-        now = time.monotonic()
-        times = self._wrong.setdefault(address, deque(maxlen=self._limit + 1))
-        times.append(now)
+        guesser = guesser_at(address)
+        times = self._wrong.setdefault(guesser, deque(maxlen=self._limit + 1))
+        times.append(time.monotonic())
         if len(self._wrong) > ADDRESSES:
             del self._wrong[next(iter(self._wrong))]
-        self.check(address)
+        self._check(guesser)
 
-    def check(self, address: str) -> None:
-        """Raises Refusal (429) while there were too many within a minute."""
-        times = self._wrong.get(address)
-        if times is not None and len(times) > self._limit and (wait := times[0] + GUESS_SECONDS - time.monotonic()) > 0:
+    @contextmanager
+    def trying(self, address: str) -> Iterator[None]:
+        """While a password is looked at, which takes a while: it counts as wrong, or many could be tried at once.
+
+        Raises Refusal (429).
+        """
+        guesser = guesser_at(address)
+        self._check(guesser)
+        self._tried[guesser] += 1
+        try:
+            yield
+        finally:
+            self._tried[guesser] -= 1
+            if not self._tried[guesser]:
+                del self._tried[guesser]
+
+    def _check(self, guesser: str) -> None:
+        now = time.monotonic()
+        recent = [at for at in self._wrong.get(guesser, ()) if at + GUESS_SECONDS > now]
+        if len(recent) + self._tried[guesser] > self._limit:
+            wait = recent[0] + GUESS_SECONDS - now if recent else 0.0
             headers = {"Retry-After": str(int(wait) + 1)}
             raise Refusal(429, "rate_limit", "Too many wrong tokens or passwords came; wait a minute.", headers)
+
+
+def guesser_at(address: str) -> str:
+    """Who has one IPv6 address has all of its /64."""
+    try:
+        found = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    mapped = found.ipv4_mapped
+    return str(mapped) if mapped is not None else str(ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
 
 
 GUESSES = web.AppKey("GUESSES", Guesses)
@@ -186,8 +216,8 @@ async def _who(request: web.Request) -> tuple[Account, Token]:
     except Unauthorized:
         if (request.method, request.path) != LOGIN or "@" not in user:
             raise
-    request.app[GUESSES].check(address_of(request))
-    account = await access.authenticate_password(user, secret)
+    with request.app[GUESSES].trying(address_of(request)):
+        account = await access.authenticate_password(user, secret)
     return account, Token("", account.id, "password", "", datetime.now(UTC), kind=TokenKind.SESSION)
 
 

@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 import msgspec
 from aiohttp import web
 
-from paasd.api.identity import GUESSES, address_of
+from paasd.api.identity import GUESSES, address_of, guesser_at
 from paasd.api.login_page import CONTENT_SECURITY, render
 from paasd.api.parts import PARTS
 from paasd.api.replies import JSON
 from paasd.api.requests import read_object, text_of
-from paasd.domain.access import Account, TokenKind
+from paasd.domain.access import Account, Scope, TokenKind
 from paasd.domain.errors import NotFound, PaasError, Unauthorized
-from paasd.services.access import fingerprint
+from paasd.services.access import fingerprint, out_of_scope
 
 LOGIN_SECONDS = 600.0
 HELD_SECONDS = 50.0  # clients give up at 60 and ask again
 SESSION_SECONDS = 30 * 24 * 3600.0
-PENDING_MAX = 100
+PENDING_MAX, PENDING_OF_ADDRESS = 1000, 100
 FORM_BYTES = 8 * 1024
 
 
@@ -35,21 +35,26 @@ class Login:
 
     description: str
     waiter: str
+    address: str = ""
     began: float = field(default_factory=time.monotonic)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     secret: str = field(default="", repr=False)
 
 
 class Logins:
-    """Those that were begun and not fetched yet, by the secret of their page. Bounded; each ends after ten minutes."""
+    """Those that were begun and not fetched yet, by the secret of their page. Each ends after ten minutes, or once its
+    address has begun too many after it: nobody needs a token to begin one, and none is to end another's."""
 
     def __init__(self) -> None:
         self._begun: OrderedDict[str, Login] = OrderedDict()
 
-    def begin(self, description: str) -> tuple[str, str]:
+    def begin(self, description: str, address: str) -> tuple[str, str]:
         """A page's secret, and the token that may fetch the answer."""
         page, waiter = secrets.token_urlsafe(24), secrets.token_hex(32)
-        self._begun[page] = Login(description, fingerprint(waiter))
+        self._begun[page] = Login(description, fingerprint(waiter), address)
+        own = [page for page, login in self._begun.items() if login.address == address]
+        for old in own[:-PENDING_OF_ADDRESS]:
+            del self._begun[old]
         while len(self._begun) > PENDING_MAX:
             self._begun.popitem(last=False)
         return page, waiter
@@ -74,7 +79,7 @@ async def begin(request: web.Request) -> web.Response:
     """What `heroku login` asks first."""
     description = (text_of(await read_object(request), "description") or "heroku login")[:100]
     printable = "".join(letter if letter.isprintable() else " " for letter in description).strip()
-    page, waiter = request.app[LOGINS].begin(printable or "heroku login")
+    page, waiter = request.app[LOGINS].begin(printable or "heroku login", guesser_at(address_of(request)))
     urls = {"browser_url": f"/auth/browser/{page}", "cli_url": f"/auth/cli/{page}", "token": waiter}
     return web.Response(body=msgspec.json.encode(urls), content_type=JSON)
 
@@ -130,14 +135,16 @@ async def answer_page(request: web.Request) -> web.Response:
 
 
 async def _check(request: web.Request, email: str, password: str) -> Account:
-    request.app[GUESSES].check(address_of(request))
     access = request.app[PARTS].access
-    try:
-        account, token = await access.authenticate(password.strip())
-    except Unauthorized:
-        return await access.authenticate_password(email, password)
+    with request.app[GUESSES].trying(address_of(request)):
+        try:
+            account, token = await access.authenticate(password.strip())
+        except Unauthorized:
+            return await access.authenticate_password(email, password)
     if account.email != email.lower() or token.kind is not TokenKind.AUTHORIZATION:
         raise Unauthorized("This token belongs to somebody else; write the e-mail address it was made for.")
+    if not token.covers(Scope.GLOBAL):  # what is made of it may be used for everything
+        raise out_of_scope(token, Scope.GLOBAL)
     return account
 
 

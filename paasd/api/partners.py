@@ -24,12 +24,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 async def exchange(request: web.Request) -> web.Response:
     """A code, or a refresh token, and the partner's secret for an access token (RFC 6749, 4.1.3 and 6)."""
-    request.app[GUESSES].check(address_of(request))
     body = await _form(request)
     grant = str(body.get("grant_type", ""))
     given = str(body.get("refresh_token" if grant == "refresh_token" else "code", ""))
     try:
-        tokens = await request.app[PARTS].partners.tokens(grant, given, str(body.get("client_secret", "")))
+        with request.app[GUESSES].trying(address_of(request)):
+            tokens = await request.app[PARTS].partners.tokens(grant, given, str(body.get("client_secret", "")))
     except Unauthorized:
         request.app[GUESSES].wrong(address_of(request))
         raise

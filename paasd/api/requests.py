@@ -9,9 +9,10 @@ from aiohttp import web
 
 from paasd.api.parts import PARTS
 from paasd.api.replies import JSON, Refusal
-from paasd.domain.access import Account, Actor, Permission, Token
+from paasd.domain.access import Account, Actor, Permission, Scope, Token
 from paasd.domain.app import App
 from paasd.domain.errors import Forbidden, InvalidParams
+from paasd.services.access import out_of_scope
 
 ACCOUNT = web.RequestKey("ACCOUNT", Account)
 TOKEN = web.RequestKey("TOKEN", Token)
@@ -33,8 +34,10 @@ async def find_app(request: web.Request) -> App:
     return request[APP] if APP in request else await request.app[PARTS].apps.find(request.match_info["app"])
 
 
-def require(request: web.Request, permission: Permission) -> None:
+def require(request: web.Request, permission: Permission, scope: Scope | None = None) -> None:
     """For what a part of a call needs beyond the policy of its route. Raises Forbidden."""
+    if scope is not None and not request[TOKEN].covers(scope):
+        raise out_of_scope(request[TOKEN], scope)
     if permission not in request[PERMISSIONS]:
         raise Forbidden(f"This needs the permission {permission.value} on the app; ask its owner.", resource="app")
 

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 SECRET_BYTES = 16  # 32 hexadecimal digits: the length that a rendezvous reads
 COMMAND_CHARACTERS = 32_768
-OFFERS_MAX = 200
+OFFERS_MAX, OFFERS_OF_ACCOUNT = 1000, 100  # that wait for their client
 ASKS_STATUS = ' ; echo "\uffff heroku-command-exit-status: $?"'  # what the CLI puts behind a command for -x
 
 
@@ -50,6 +50,7 @@ class Offer:
     """
 
     secret: str = field(repr=False)
+    account_id: str
     dyno: Dyno
     spec: DynoSpec = field(repr=False)
     size: Size | None
@@ -69,6 +70,7 @@ class ToolOffer:
     ended."""
 
     secret: str = field(repr=False)
+    account_id: str
     name: str
     opens: Callable[[Size | None], Awaitable[Shell]] = field(repr=False)
     size: Size | None
@@ -125,7 +127,8 @@ class OneOffs:
         command, tells = plain_command(command)
         spec = self._spec(app, await self._release(app), command, env, dyno_size)
         self._note_start(app, spec.name, command, actor)
-        return self._keep(Offer(secrets.token_hex(SECRET_BYTES), _waiting(spec), spec, size, tells_status=tells))
+        secret = secrets.token_hex(SECRET_BYTES)
+        return self._keep(Offer(secret, actor.account_id, _waiting(spec), spec, size, tells_status=tells))
 
     async def offer_inside(
         self, actor: Actor, app: App, dyno: Dyno, command: str, env: Mapping[str, str], size: Size | None
@@ -136,11 +139,14 @@ class OneOffs:
         command, tells = plain_command(command)
         spec = replace(self._spec(app, await self._release(app), command, env), env=dict(env))
         self._note_start(app, dyno.name, command, actor)
-        return self._keep(Offer(secrets.token_hex(SECRET_BYTES), dyno, spec, size, inside=True, tells_status=tells))
+        secret = secrets.token_hex(SECRET_BYTES)
+        return self._keep(Offer(secret, actor.account_id, dyno, spec, size, inside=True, tells_status=tells))
 
-    def offer_tool(self, name: str, opens: Callable[[Size | None], Awaitable[Shell]], size: Size | None) -> ToolOffer:
+    def offer_tool(
+        self, actor: Actor, name: str, opens: Callable[[Size | None], Awaitable[Shell]], size: Size | None
+    ) -> ToolOffer:
         """A program that waits for somebody to talk to it. Raises InvalidParams."""
-        return self._keep(ToolOffer(secrets.token_hex(SECRET_BYTES), name, opens, size))
+        return self._keep(ToolOffer(secrets.token_hex(SECRET_BYTES), actor.account_id, name, opens, size))
 
     def take(self, secret: str) -> Offer | ToolOffer | None:
         """The offer of this secret; it is taken once."""
@@ -241,8 +247,10 @@ class OneOffs:
 
     def _keep(self, offer: AnyOffer) -> AnyOffer:
         self._forget_old()
-        if len(self._offers) >= OFFERS_MAX:
-            raise InvalidParams(f"{OFFERS_MAX} one-off dynos wait for their client already; try again in a minute.")
+        own = sum(each.account_id == offer.account_id for each in self._offers.values())
+        if own >= OFFERS_OF_ACCOUNT or len(self._offers) >= OFFERS_MAX:
+            waiting = f"{own} of yours" if own >= OFFERS_OF_ACCOUNT else f"{OFFERS_MAX}"
+            raise InvalidParams(f"{waiting} one-off dynos wait for their client already; try again in a minute.")
         self._offers[offer.secret] = offer
         return offer
 

@@ -1,11 +1,14 @@
 import asyncio
+import hashlib
 import os
+import resource
 import time
+import zlib
 from pathlib import Path
 
 import pytest
 
-from paasd.adapters.git_command import Git, GitFailed
+from paasd.adapters.git_command import MEMORY_BYTES, Git, GitFailed
 from tests.paasd.pushing import PATH
 
 
@@ -39,6 +42,43 @@ async def test_end_reaches_children_that_do_not_listen(tmp_path: Path) -> None:
     async with asyncio.timeout(5):
         while _runs(child):  # noqa: ASYNC110 - nobody tells of the end of a grandchild
             await asyncio.sleep(0.01)
+
+
+async def test_a_pack_that_unpacks_to_gigabytes_is_refused_before_they_are_taken(tmp_path: Path) -> None:
+    """Bites: the RLIMIT_DATA of `_spawn` left out: 16 kB have git take 2.5 GB, or more, as much as they say."""
+    git = Git(PATH)
+    await git.run("init", "--bare", "--quiet", "--", str(tmp_path / "repo.git"))
+    (tmp_path / "bomb").write_bytes(bomb(copies=160))
+    with (tmp_path / "bomb").open("rb") as file, pytest.raises(GitFailed) as failed:
+        await git.run(f"--git-dir={tmp_path / 'repo.git'}", "unpack-objects", "-q", stdin=file.fileno())
+    assert "memory" in failed.value.stderr, failed.value.stderr
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MEMORY_BYTES
+
+
+def bomb(copies: int) -> bytes:
+    """A pack of two objects: a blob of nearly 16 MiB, and a delta that is so many copies of it."""
+    base = bytes(16 * 1024**2 - 1)
+    name = hashlib.sha1(b"blob %d\0" % len(base) + base, usedforsecurity=False).digest()
+    copy = b"\xf0" + len(base).to_bytes(3, "little")  # from offset 0, three bytes of length
+    delta = number(len(base)) + number(copies * len(base)) + copies * copy
+    pack = b"PACK" + (2).to_bytes(4, "big") + (2).to_bytes(4, "big")
+    pack += head(3, len(base)) + zlib.compress(base, 9)
+    pack += head(7, len(delta)) + name + zlib.compress(delta)
+    return pack + hashlib.sha1(pack, usedforsecurity=False).digest()
+
+
+def number(value: int) -> bytes:
+    """Seven bits a byte, the lowest first."""
+    return number_after(value & 0x7F, value >> 7)
+
+
+def number_after(first: int, rest: int) -> bytes:
+    return bytes([first | 0x80]) + number(rest) if rest else bytes([first])
+
+
+def head(kind: int, size: int) -> bytes:
+    """Of an object in a pack: its kind, and its size unpacked, of which four bits come first."""
+    return number_after(kind << 4 | size & 15, size >> 4)
 
 
 def _runs(pid: int) -> bool:

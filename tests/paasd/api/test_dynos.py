@@ -6,8 +6,10 @@ import pytest
 
 from paasd.api.dynos import quantity_after
 from paasd.api.resources import dyno_resource
+from paasd.domain.access import ALL_PERMISSIONS, Scope
 from paasd.domain.dyno import Exit
 from paasd.domain.errors import InvalidParams
+from tests.paasd.api.people import person, share
 from tests.paasd.api.world import World
 
 
@@ -147,6 +149,16 @@ async def test_an_image_that_can_not_be_meant(world: World) -> None:
         answer = await world.call("PATCH", "/apps/shop/formation", {"updates": updates})
         assert (answer.status, updates) == (status, updates)
     assert len(await world.get("/apps/shop/releases")) == 1
+
+
+async def test_an_image_needs_the_scope_of_a_release(world: World) -> None:
+    """Bites: `require` in `_deploy_image` without the scope: what a token for `write` starts could tell config vars."""
+    app = await world.create()
+    body = {"updates": [{"type": "web", "docker_image": "nginx:1", "command": "env"}]}
+    for scope, status in ((Scope.WRITE, 403), (Scope.WRITE_PROTECTED, 200)):
+        ann = await person(world, f"ann-{scope.value}@example.org", [scope])
+        await share(world, app, ann, *ALL_PERMISSIONS)
+        assert (await ann.call("PATCH", "/apps/shop/formation", body)).status == status
 
 
 async def test_sizes(world: World) -> None:

@@ -1,10 +1,13 @@
 """Who is let in, how guessing is slowed down, and what the audit says of it."""
 
+import asyncio
 import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from paasd.api.identity import Guesses
+from paasd.api.replies import Refusal
 from paasd.domain.access import Permission
 from tests.paasd.api.people import person, share
 from tests.paasd.api.world import TOKEN, World
@@ -50,6 +53,31 @@ async def test_a_guessed_password_is_slowed_down_too(world: World) -> None:
         await world.ask("GET", "/account", headers=basic("", "wrong"))
     right = basic("ann@example.org", "correct horse")
     assert (await world.ask("POST", "/oauth/authorizations", json={}, headers=right)).status == 429
+
+
+async def test_many_passwords_at_once_are_no_way_round_the_limit(world: World) -> None:
+    """Bites: `Guesses.trying` without its count: all are looked at before the first is known to be wrong."""
+    await person(world, "ann@example.org", password="correct horse")
+    guesses = [*(f"wrong horse {number}" for number in range(3 * LIMIT)), "correct horse"]
+    asked = [basic("ann@example.org", guess) for guess in guesses]
+    answers = await asyncio.gather(
+        *(world.ask("POST", "/oauth/authorizations", json={}, headers=headers) for headers in asked)
+    )
+    statuses = [answer.status for answer in answers]
+    assert statuses[-1] == 429 and statuses.count(401) <= LIMIT + 1, statuses
+
+
+def test_one_who_has_many_addresses_is_one_guesser() -> None:
+    """Bites: `guesser_at` gives back the address itself: whoever has IPv6 has 2^64 of them."""
+    guesses = Guesses(LIMIT)
+    with pytest.raises(Refusal):
+        for number in range(LIMIT + 1):
+            guesses.wrong(f"2001:db8:7::{number:x}")
+    with pytest.raises(Refusal), guesses.trying("2001:db8:7:0:ffff::1"):
+        pass
+    for other in ("2001:db8:7:1::1", "192.0.2.1", "::ffff:192.0.2.2", "unix socket"):
+        with guesses.trying(other):
+            guesses.wrong(other)
 
 
 async def test_a_password_opens_one_call_only(world: World) -> None:

@@ -4,7 +4,11 @@ import asyncio
 import re
 
 import aiohttp
+import pytest
 
+from paasd.api.login import PENDING_MAX, Logins
+from paasd.domain.access import Scope
+from paasd.domain.errors import NotFound
 from tests.paasd.api.people import person
 from tests.paasd.api.world import TOKEN, World
 
@@ -71,3 +75,24 @@ async def test_the_page_can_not_be_posted_to_from_elsewhere(world: World) -> Non
     big = aiohttp.FormData({"email": "owner@example.org", "password": "x" * 9000})
     assert (await world.ask("POST", urls["browser_url"], data=big)).status == 413
     assert not re.search(r"(src|href)=|<script", (await world.ask("GET", urls["browser_url"])).raw.decode())
+
+
+async def test_a_token_of_a_narrow_scope_opens_no_session(world: World) -> None:
+    """Bites: `_check` of login.py without its look at the scope: one that may only read becomes one for all."""
+    ann = await person(world, "ann@example.org", [Scope.READ])
+    urls = await begin(world)
+    status, text = await submit(world, urls["browser_url"], "ann@example.org", ann.secret)
+    assert status == 401 and "scope" in text
+    everything = await person(world, "eve@example.org")
+    assert (await submit(world, urls["browser_url"], "eve@example.org", everything.secret))[0] == 200
+
+
+def test_a_flood_of_logins_ends_nobody_else_s() -> None:
+    """Bites: `begin` without its look at the address: as many as are kept push out the one that somebody waits for."""
+    logins = Logins()
+    page, _ = logins.begin("laptop", "192.0.2.1")
+    flood = [logins.begin("flood", "192.0.2.66")[0] for _ in range(2 * PENDING_MAX)]
+    assert logins.find(page).description == "laptop"
+    assert logins.find(flood[-1])
+    with pytest.raises(NotFound):
+        logins.find(flood[0])

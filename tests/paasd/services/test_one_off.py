@@ -9,7 +9,7 @@ import pytest
 
 from paasd.domain.dyno import DEFAULT_SIZE, DynoKind, DynoState, Exit, Limits
 from paasd.domain.errors import InvalidParams, NotFound
-from paasd.services.one_off import ASKS_STATUS, OneOffRules, OneOffs, plain_command
+from paasd.services.one_off import ASKS_STATUS, OFFERS_MAX, OneOffRules, OneOffs, plain_command
 from tests.paasd.services.world import World, until
 
 
@@ -178,6 +178,17 @@ async def test_a_flood_of_offers_is_bounded(world: World, monkeypatch: pytest.Mo
         await runs.offer(world.actor, app, "sh", {}, None)
     with pytest.raises(InvalidParams, match="wait for their client"):
         await runs.offer(world.actor, app, "sh", {}, None)
+
+
+async def test_one_account_s_flood_leaves_room_for_others(world: World) -> None:
+    """Bites: the count of an account's own left out of `_keep`: one fills it up for everybody, a minute at a time."""
+    app = await world.deployed()
+    runs = one_offs(world)
+    with pytest.raises(InvalidParams, match="of yours"):
+        for _ in range(OFFERS_MAX):
+            await runs.offer(world.actor, app, "sh", {}, None)
+    another = replace(world.actor, account_id="another")
+    assert runs.take((await runs.offer(another, app, "sh", {}, None)).secret) is not None
 
 
 async def test_an_engine_that_goes_away_leaves_it_to_the_next_round(world: World) -> None:
