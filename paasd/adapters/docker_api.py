@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from secrets import token_bytes
 from typing import Any
+from urllib.parse import unquote
 
 import aiohttp
 
@@ -174,6 +175,8 @@ class DockerApi:
         timeout: float | None,
         data: AsyncIterable[bytes] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if ".." in unquote(path.partition("?")[0]).split("/"):  # of a name that is none: it would lead to another thing
+            raise EngineUnavailable(f"{path[:200]!a} can't be asked of Docker: the name in it leads elsewhere.")
         connection = await self.connect()
         url = f"{connection.endpoint.base}/v{connection.api_version}{path}"
         headers = {"Content-Type": "application/x-tar"} if data is not None else {}

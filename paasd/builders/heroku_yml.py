@@ -9,7 +9,7 @@ import yaml
 from paasd.builders.source import Source
 from paasd.domain.app_json import AppJson, WantedAddon, check_name, check_value, listed, wanted_addons
 from paasd.domain.errors import BuildFailed
-from paasd.domain.manifest import RELEASE, WEB
+from paasd.domain.manifest import RELEASE, WEB, check_type
 
 FILE = "heroku.yml"
 EXAMPLE = "write build.docker.web as the path of a Dockerfile, such as `web: Dockerfile`"
@@ -83,7 +83,7 @@ def parse_heroku_yml(text: str) -> HerokuYml:
     release = document.get("release") if docker else None
     return HerokuYml(
         _dockerfile(docker) if docker else None,
-        {str(kind): _command(f"run.{kind}", one) for kind, one in commands.items()},
+        {check_type(kind, "heroku.yml: run"): _command(f"run.{kind}", one) for kind, one in commands.items()},
         _command("release", release) if release is not None else None,
         wanted_addons(listed(setup, "addons", FILE, "setup.addons"), FILE, "setup.addons"),
         _config(setup, "setup.config"),

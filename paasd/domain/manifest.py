@@ -10,10 +10,19 @@ from paasd.domain.errors import BuildFailed, InvalidParams
 from paasd.domain.release import ProcessTypes
 
 LINE = re.compile(r"([A-Za-z0-9_-]{1,63})[ \t]*:[ \t]*(.*)")
+TYPE = re.compile(r"[A-Za-z0-9_-]{1,63}")
 RELEASE = "release"
 WEB = "web"
 TYPES_MAX = 100
 ADVICE = "add a Procfile with a line such as `web: gunicorn app:app --bind 0.0.0.0:$PORT`, or a Dockerfile."
+
+
+def check_type(kind: object, place: str) -> str:
+    """A process type's name, which is a part of its dynos': of their host names, folders, and paths at the engine.
+    Raises BuildFailed."""
+    if TYPE.fullmatch(str(kind)) is None:
+        raise BuildFailed(f"{place}: {str(kind)[:60]!a} can't be a process type; letters, digits, - and _ make one.")
+    return str(kind)
 
 
 def parse_procfile(text: str) -> dict[str, str]:
