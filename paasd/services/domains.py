@@ -11,7 +11,15 @@ import structlog
 from paasd.domain.access import Actor
 from paasd.domain.app import App
 from paasd.domain.errors import InvalidParams, NotFound, PaasError
-from paasd.domain.hostname import WILDCARD, Domain, check_hostname, is_address, is_within, not_a_hostname
+from paasd.domain.hostname import (
+    WILDCARD,
+    Domain,
+    check_hostname,
+    is_address,
+    is_within,
+    not_a_hostname,
+    wildcards_over,
+)
 from paasd.ports import Store
 from paasd.services.logs import AppLogs
 from paasd.services.routing import Routing
@@ -38,6 +46,12 @@ class Domains:
     async def add(self, actor: Actor, app: App, text: str) -> Domain:
         """Serves it at once. Raises InvalidParams for what is no host name, is ours, or is somebody else's."""
         hostname = self._free(normalize(text))
+        if hostname in self._over_ours and not (await self.store.account(app.owner_id)).admin:
+            raise InvalidParams(
+                f"{hostname} would also be the name of apps that are no more, or of this paasd itself; add the names "
+                "that you need one by one, or ask an admin to own the app that has it.",
+                resource="domain",
+            )
         if len(await self.store.domains(app.id)) >= DOMAINS_OF_APP:
             raise InvalidParams(f"An app may have {DOMAINS_OF_APP} domains; remove one first.", resource="domain")
         now = datetime.now(UTC)
@@ -63,6 +77,11 @@ class Domains:
         await self.store.delete_domain(domain.id)
         self.logs.note(app.id, "api", f"Remove {domain.hostname} domain by user {actor.shown}", source="app")
         await self._publish(app)
+
+    @property
+    def _over_ours(self) -> frozenset[str]:
+        """Wildcards that names of ours fall under: those of the API, and those under the zone that no app has."""
+        return frozenset(over for name in (f"app.{self.zone}", *self.ours) for over in wildcards_over(name))
 
     def _free(self, hostname: str) -> str:
         if is_within(hostname, self.zone) or hostname.removeprefix(WILDCARD) in self.ours:

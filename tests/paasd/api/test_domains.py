@@ -1,7 +1,12 @@
 """Domains over the wire. Row S07: one app does not get what is another's, however it is spelled."""
 
+from dataclasses import replace
+
 import pytest
 
+from paasd.domain.access import Actor
+from paasd.domain.errors import InvalidParams
+from tests.paasd.api.people import person
 from tests.paasd.api.world import World
 
 S07_TITLE = "domains that are another app's, the platform's own, or no host names, through API, CLI and router"
@@ -106,3 +111,18 @@ async def test_what_can_not_be_done(world: World) -> None:
     assert kept.status == 422 and "keeps its own name" in kept.json["message"]
     assert (await world.call("PATCH", "/apps/shop/domains/shop.localhost", {"sni_endpoint": "x"})).status == 422
     assert (await world.call("DELETE", "/apps/shop/domains/www.example.org")).status == 404
+
+
+async def test_a_wildcard_over_our_own_names_is_an_admin_s(world: World) -> None:
+    """Bites: `Domains.add` without its look at `_over_ours`: paas.example.org is refused, and served all the same."""
+    ann = await person(world, "ann@example.org")
+    await ann.call("POST", "/apps", {"name": "anns"})
+    await world.create()
+    refused = await ann.call("POST", "/apps/anns/domains", {"hostname": "*.Example.org"})
+    assert (refused.status, refused.json["id"], refused.json["resource"]) == (422, "invalid_params", "domain")
+    assert (await ann.call("POST", "/apps/anns/domains", {"hostname": "*.ann.example.org"})).status == 201
+    assert (await world.call("POST", "/apps/shop/domains", {"hostname": "*.example.com"})).status == 201
+    zone = replace(world.parts.domains, zone="apps.example.net", ours=frozenset())
+    app = await world.parts.apps.find("anns")
+    with pytest.raises(InvalidParams, match="no more"):
+        await zone.add(Actor(ann.account.id, ann.account.email, "laptop", "192.0.2.1"), app, "*.example.net")
