@@ -243,6 +243,7 @@ async def test_no_apps_own_dockerfile_reaches_the_caches_of_another(tmp_path: Pa
         "FROM {stack}\nCOPY --from={name} /secret /\n",
         "FROM {id}\n",
         "FROM\v{name}\n",
+        "\ufeffFROM {name}\n",
         "FROM {stack}\nENV X=x\\\\\nFROM {name}\n",
         "# below a comment no directive is one\n# escape=`\nFROM {stack}\nENV X=x`\nFROM {name}\n",
     ],

@@ -77,6 +77,8 @@ def test_a_big_source_goes_by_way_of_the_disk(tmp_path: Path) -> None:
         ("# syntax=docker/dockerfile:1\nFROM a\n", "FROM a\n"),
         ("#Syntax = x\n# escape=`\nFROM a", "# escape=`\nFROM a"),
         ("// syntax=x\nFROM a\n", "FROM a\n"),
+        ("\ufeff# syntax=x\nFROM a\n", "FROM a\n"),
+        ("\ufeff\ufeff{}", "#\n{}"),
         (' {"syntax": "x"}\n', '#\n {"syntax": "x"}\n'),
         ("FROM a\nRUN echo '# syntax=no'\n", "FROM a\nRUN echo '# syntax=no'\n"),
     ],
