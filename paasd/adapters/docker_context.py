@@ -23,8 +23,8 @@ IN_MEMORY = 8 * 1024 * 1024  # bytes of a packed source beyond which it goes to 
 
 def without_syntax(dockerfile: str) -> str:
     """A Dockerfile without `# syntax=`: that names a frontend to fetch from a registry, and the engine has its own.
-    Newer engines read it in JSON, too, and of that a comment makes a Dockerfile, if not a good one. A byte order mark at
-    the beginning, which they pass over, goes as well."""
+    Newer engines read it in JSON, too, and of that a comment makes a Dockerfile, if not a good one. A byte order mark
+    at the beginning, which they pass over, goes as well."""
     lines = dockerfile.lstrip("\ufeff").splitlines(keepends=True)
     kept = "".join(line for line in lines if not SYNTAX.match(line.lstrip()))
     return f"#\n{kept}" if kept.lstrip().startswith("{") else kept
