@@ -85,6 +85,7 @@ class Builder:
         dockerfile = without_syntax(recipe.dockerfile if buildkit else recipe.dockerfile_classic or recipe.dockerfile)
         if not recipe.ours:
             triggers = await refuse_others(self._api, named_images(dockerfile), recipe.app_id)
+            await refuse_others(self._api, named_images(triggers), recipe.app_id)
             if not recipe.trusted:
                 refuse_fetches(dockerfile)
                 refuse_fetches(triggers)
