@@ -9,12 +9,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
-from paasd.adapters.docker_bases import TRIGGER, VARIABLE, possible_values, settings_of
+from paasd.adapters.docker_bases import QUOTES, TRIGGER, VARIABLE, possible_values, settings_of
 from paasd.domain.dockerfile import SPACE, instructions
 from paasd.domain.errors import BuildFailed
 
 ADD = re.compile(rf"ADD{SPACE}+((?:--\S+{SPACE}+)*)(.*)", re.IGNORECASE | re.DOTALL)
-QUOTES = re.compile(r"[\"'\\`]")  # means nothing in a URL, and is taken away by the engine
 REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|[^/\s]+@[^/\s]+:|github\.com/", re.IGNORECASE)
 INSTEAD = "fetch it in a step, such as `RUN curl -fsSLo FILE URL`, or have an admin push it."
 

@@ -21,7 +21,8 @@ MOUNTS = re.compile(rf"RUN{SPACE}+((?:--\S+{SPACE}+)*)", re.IGNORECASE)
 TAKES = re.compile(r"""[-,='"]from=([^\s,]+)""", re.IGNORECASE)  # of the options of both
 ARG = re.compile(rf"ARG{SPACE}+(.*)", re.IGNORECASE)
 ENV = re.compile(rf"ENV{SPACE}+(.*)", re.IGNORECASE)
-WORD = re.compile(r"""(\w+)=("[^"]*"|'[^']*'|\S*)""")
+WORD = re.compile(r"""(\w+)=((?:"[^"]*"|'[^']*'|\\.|[^\s"'\\])*)""")
+QUOTES = re.compile(r"[\"'\\`]")  # the engine takes them away, wherever they are in a word
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?([-+])([^{}$]*))?\})")
 COMBINATIONS, VARIABLES, CHARACTERS = 200, 50, 2000
 
@@ -34,11 +35,11 @@ def named_images(dockerfile: str) -> list[str]:
         line = TRIGGER.sub("", instruction)
         if match := ARG.match(line):
             for name, value in WORD.findall(match[1]):
-                values.setdefault(name, []).extend(possible_values(value.strip("\"'"), values))
+                values.setdefault(name, []).extend(possible_values(value, values))
         options = "".join(match[1] for one in (COPIES, MOUNTS) if (match := one.match(line)))
         names = [*([match[1]] if (match := FROM.match(line)) else []), *TAKES.findall(options)]
         for name in names:
-            found.update(dict.fromkeys(possible_values(name.strip("\"'"), values)))
+            found.update((QUOTES.sub("", one), None) for one in possible_values(name, values))
     return [name for name in found if name and not name.isdigit() and name.lower() != "scratch"]
 
 
@@ -55,7 +56,7 @@ def settings_of(dockerfile: str) -> dict[str, list[str]]:
             continue
         for name, value in pairs:
             with suppress(BuildFailed):
-                values.setdefault(name, []).extend(possible_values(value.strip("\"'"), values))
+                values.setdefault(name, []).extend(possible_values(value, values))
     return {name: found for name, found in values.items() if found}
 
 

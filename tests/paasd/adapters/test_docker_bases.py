@@ -26,6 +26,8 @@ from paasd.domain.errors import BuildFailed
         ("FROM\vpaasd/shop:v3\n", ["paasd/shop:v3"]),
         ("FROM a\nENV X=b\\\\\nFROM paasd/shop:v3\n", ["a", "paasd/shop:v3"]),
         ("# why\n# escape=`\nFROM a\nENV X=b`\nFROM paasd/shop:v3\n", ["a", "paasd/shop:v3"]),
+        ('FROM paa\\sd/shop""\'\':v3\nFROM "b"\n', ["paasd/shop:v3", "b"]),
+        ('ARG X="paa"sd/sh\\op\nARG Y=\'v\'"3"\nFROM $X:$Y\n', ["paasd/shop:v3"]),
         ("", []),
     ],
 )

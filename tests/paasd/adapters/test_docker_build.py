@@ -244,6 +244,7 @@ async def test_no_apps_own_dockerfile_reaches_the_caches_of_another(tmp_path: Pa
         "FROM {id}\n",
         "FROM\v{name}\n",
         "\ufeffFROM {name}\n",
+        "FROM paas\\d-test''/{rest}\n",
         "FROM {stack}\nENV X=x\\\\\nFROM {name}\n",
         "# below a comment no directive is one\n# escape=`\nFROM {stack}\nENV X=x`\nFROM {name}\n",
     ],
@@ -253,7 +254,8 @@ async def test_another_app_s_image_is_nobody_s_to_build_upon(bench: Bench, tmp_p
     (tmp_path / "secret").write_text("private")
     theirs = replace(recipe(bench, f"FROM {STACK}\nCOPY secret /secret\n"), app_id=str(uuid.uuid4()))
     artifact = await bench.engine.build(tmp_path, theirs, Log())
-    text = dockerfile.format(name=theirs.name, stack=STACK, id=artifact.name)
+    rest = theirs.name.removeprefix("paasd-test/")
+    text = dockerfile.format(name=theirs.name, stack=STACK, id=artifact.name, rest=rest)
     with pytest.raises(BuildFailed, match="which is another app's image; build from an image that is no app's"):
         await bench.engine.build(tmp_path, recipe(bench, text), Log())
     if "{id}" in dockerfile:
