@@ -234,7 +234,7 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
         logs=logs,
         drains=Drains(store, DrainOutlets(adapters.web), logs, background),
         maintenance=maintenance,
-        webhooks=Webhooks(store, adapters.web, logs),
+        webhooks=Webhooks(store, adapters.web, logs, background),
         routing=routing,
         recovery=recovery,
         certificates=certificates,

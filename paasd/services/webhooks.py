@@ -32,7 +32,7 @@ from paasd.domain.webhook import (
     due,
 )
 from paasd.ports import Store, Web
-from paasd.services.background import attempt, stirred
+from paasd.services.background import Background, attempt, stirred
 from paasd.services.logs import AppLogs
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ WEBHOOKS_OF_APP = 100
 LOOK_SECONDS = 1.0
 ANSWER_SECONDS = 10.0
 ANSWER_BYTES = 64 * 1024
-AT_ONCE = 8
+AT_ONCE = 8  # of one owner's
 KEPT = timedelta(days=7)
 FORGET_SECONDS = 3600.0
 
@@ -55,8 +55,10 @@ class Webhooks:
     store: Store
     web: Web
     logs: AppLogs
+    background: Background
     render: Render | None = None
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    sending: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # by the apps' owner
 
     async def of(self, app: App) -> Sequence[Webhook]:
         """Oldest first."""
@@ -119,7 +121,7 @@ class Webhooks:
         forgot = 0.0
         while True:
             self.woken.clear()
-            await attempt("webhooks", self.round())
+            await attempt("webhooks", self._begin_round())
             now = asyncio.get_running_loop().time()
             if now - forgot > FORGET_SECONDS:
                 forgot = now
@@ -133,15 +135,33 @@ class Webhooks:
 
     async def round(self) -> None:
         """All that happened becomes deliveries, and each that is due is tried once."""
+        await self._begin_round()
+        await asyncio.gather(*self.sending.values())
+
+    async def _begin_round(self) -> None:
+        """An owner of whose deliveries some are under way (a receiver does not answer) waits for the next."""
         for happening in await self.store.happenings():
             await self._note(happening)
+        busy = set(self.sending)  # before the look at what is unfinished: theirs may end after it
         chosen = due(await self.store.unfinished_deliveries(), datetime.now(UTC))
-        if chosen:
-            known = {webhook.id: webhook for webhook in await self.store.webhooks()}
-            gate = asyncio.Semaphore(AT_ONCE)
-            await asyncio.gather(
-                *(self._send(known[one.webhook_id], one, gate) for one in chosen if one.webhook_id in known)
-            )
+        if not chosen:
+            return
+        known = {webhook.id: webhook for webhook in await self.store.webhooks()}
+        owners = {app.id: app.owner_id for app in await self.store.apps()}
+        of_owner: dict[str, list[Delivery]] = {}
+        for one in chosen:
+            if one.webhook_id in known and (owner := owners.get(one.app_id)) is not None and owner not in busy:
+                of_owner.setdefault(owner, []).append(one)
+        for owner, deliveries in of_owner.items():
+            work = attempt("webhooks", self._send_all(owner, [(known[one.webhook_id], one) for one in deliveries]))
+            self.sending[owner] = self.background.spawn(f"webhooks of {owner}", work)
+
+    async def _send_all(self, owner: str, deliveries: Sequence[tuple[Webhook, Delivery]]) -> None:
+        gate = asyncio.Semaphore(AT_ONCE)
+        try:
+            await asyncio.gather(*(self._send(webhook, one, gate) for webhook, one in deliveries))
+        finally:
+            del self.sending[owner]
 
     async def _note(self, happening: Happening) -> None:
         wanting = [one for one in await self.store.webhooks(happening.app_id) if happening.include in one.include]

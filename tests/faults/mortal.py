@@ -130,7 +130,7 @@ class MortalDaemon:
             authorizations=Authorizations(world.store), audit=Audit(world.store),
             maintenance=world.maintenance,
             drains=Drains(world.store, DrainOutlets(WebFetch()), world.logs, world.background),
-            webhooks=Webhooks(world.store, WebFetch(), world.logs),
+            webhooks=Webhooks(world.store, WebFetch(), world.logs, world.background),
             apps=world.apps, builds=world.builds, archives=world.archives,
             images=world.images, ledger=world.ledger, releases=world.releases, dynos=world.dynos,
             one_offs=one_offs, ssh=SshDoor(one_offs, world.background),

@@ -1,5 +1,6 @@
 """Webhooks over the wire, to a real server: signed, retried, in order, durable, and never a secret told again."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -15,6 +16,7 @@ from aiohttp.test_utils import TestServer
 from paasd.adapters.web_fetch import WebFetch
 from paasd.api.payloads import Payloads
 from paasd.services.webhooks import Webhooks
+from tests.paasd.api.people import person
 from tests.paasd.api.schema import load_judge
 from tests.paasd.api.world import World
 
@@ -28,9 +30,16 @@ class Receiver:
     def __init__(self) -> None:
         self.answers: list[int] = []
         self.seen: list[tuple[dict[str, str], bytes]] = []
+        self.stuck, self.taken = asyncio.Event(), asyncio.Event()
+
+    async def hang(self, _: web.Request) -> web.Response:
+        self.stuck.set()
+        await asyncio.sleep(60)
+        return web.Response()
 
     async def take(self, request: web.Request) -> web.Response:
         self.seen.append((dict(request.headers), await request.read()))
+        self.taken.set()
         return web.Response(status=self.answers.pop(0) if self.answers else 200)
 
     @property
@@ -42,6 +51,7 @@ class Receiver:
 async def receiver() -> AsyncIterator[tuple[Receiver, str]]:
     receiver, app = Receiver(), web.Application()
     app.router.add_post("/hook", receiver.take)
+    app.router.add_post("/stuck", receiver.hang)
     async with TestServer(app, host="127.0.0.1") as server:
         yield receiver, str(server.make_url("/hook"))
 
@@ -168,7 +178,7 @@ async def test_another_daemon_goes_on_where_one_stopped(world: World, receiver: 
     await add(world, receiver[1])
     await world.call("POST", "/apps/shop/domains", {"hostname": "a.example.org"})
     render = Payloads(world.store, world.parts.links, world.parts.addons.catalogue).render
-    again = Webhooks(world.store, WebFetch(("127.0.0.0/8",)), world.logs, render)
+    again = Webhooks(world.store, WebFetch(("127.0.0.0/8",)), world.logs, world.background, render)
     task = world.background.spawn("webhooks", again.keep())
     deadline = datetime.now(UTC) + timedelta(seconds=10)
     while not receiver[0].seen and datetime.now(UTC) < deadline:
@@ -227,3 +237,21 @@ async def test_a_destroyed_app_tells_nothing_and_old_deliveries_are_forgotten(
     await world.call("POST", "/apps/shop/domains", {"hostname": "b.example.org"})
     assert (await world.call("DELETE", "/apps/shop")).status == 200
     assert list(await world.store.happenings()) == [] and not await world.store.has_webhooks()
+
+
+async def test_one_owner_s_receivers_hold_up_nobody_else_s(world: World, receiver: tuple[Receiver, str]) -> None:
+    """Bites: `keep` with `round` in the place of `_begin_round`: all wait for the one that does not answer."""
+    await world.create()
+    await add(world, receiver[1], include=["api:domain"])
+    eve = await person(world, "eve@example.org")
+    await eve.call("POST", "/apps", {"name": "eves"})
+    wish = {"url": receiver[1].replace("/hook", "/stuck"), "include": ["api:domain"], "level": "notify"}
+    assert (await eve.call("POST", "/apps/eves/webhooks", wish)).status == 201
+    keeping = world.background.spawn("webhooks", world.parts.webhooks.keep())
+    await eve.call("POST", "/apps/eves/domains", {"hostname": "www.example.net"})
+    async with asyncio.timeout(5):
+        await receiver[0].stuck.wait()
+        await world.call("POST", "/apps/shop/domains", {"hostname": "www.example.org"})
+        await receiver[0].taken.wait()
+    keeping.cancel()
+    assert [body["data"]["hostname"] for body in receiver[0].bodies] == ["www.example.org"]

@@ -223,7 +223,7 @@ def make_parts(
         ssh=SshDoor(one_offs, background),
         logs=logs,
         drains=Drains(store, DrainOutlets(WebFetch(("127.0.0.0/8",))), logs, background, QUICK),
-        webhooks=Webhooks(store, WebFetch(("127.0.0.0/8",)), logs),
+        webhooks=Webhooks(store, WebFetch(("127.0.0.0/8",)), logs, background),
         maintenance=Maintenance(store, routing, logs, WebFetch(), background),
         routing=routing,
         disk=disk,
