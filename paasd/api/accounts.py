@@ -5,8 +5,9 @@ from aiohttp import web
 from paasd.api.parts import PARTS
 from paasd.api.rates import REMAINING
 from paasd.api.replies import reply
-from paasd.api.requests import ACCOUNT, read_object, text_of
+from paasd.api.requests import ACCOUNT, TOKEN, read_object, text_of
 from paasd.api.resources import account_resource
+from paasd.domain.access import TokenKind
 from paasd.domain.errors import NotFound
 
 
@@ -15,10 +16,14 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def update(request: web.Request) -> web.Response:
-    """The password, which `heroku login -i` asks for."""
+    """The password, which `heroku login -i` asks for; whoever has logged in with the one before has to do so again."""
     body = await read_object(request)
     if (password := text_of(body, "new_password") or text_of(body, "password")) is not None:
         await request.app[PARTS].access.set_password(request[ACCOUNT], password)
+        authorizations = request.app[PARTS].authorizations
+        for session in await authorizations.all(request[ACCOUNT], TokenKind.SESSION):
+            if session.id != request[TOKEN].id:
+                await authorizations.revoke(session)
     return reply(request, account_resource(request[ACCOUNT]))
 
 

@@ -44,9 +44,9 @@ class Links:
         path = output_path(app_id, kind, key)
         return f"{self.public_url}{path}?{urlencode({SIGNATURE: self._mint(path)})}"
 
-    def log(self, app_id: str, query: LogQuery) -> str:
-        """Of a log session."""
-        resource = log_resource(app_id, query)
+    def log(self, app_id: str, account_id: str, query: LogQuery) -> str:
+        """Of a log session, for one account."""
+        resource = log_resource(app_id, account_id, query)
         return f"{self.public_url}{resource}&{urlencode({SIGNATURE: self._mint(resource)})}"
 
     def source(self, method: str, key: str) -> str:
@@ -110,9 +110,13 @@ def source_resource(method: str, key: str) -> str:
     return f"{method} /sources/{key}"
 
 
-def log_resource(app_id: str, query: LogQuery) -> str:
+def log_resource(app_id: str, account_id: str, query: LogQuery) -> str:
     """The path and query of a log stream, which is also what its signature signs."""
-    chosen = {"lines": "all" if query.lines is None else str(query.lines), "tail": str(int(query.tail))}
+    chosen = {
+        "account": account_id,
+        "lines": "all" if query.lines is None else str(query.lines),
+        "tail": str(int(query.tail)),
+    }
     optional = {
         "source": query.source,
         "dyno": query.dyno,

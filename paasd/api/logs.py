@@ -1,7 +1,9 @@
 """The app log: a session is a capability URL, read as server-sent events or as plain lines."""
 
+import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime
 
 from aiohttp import hdrs, web
@@ -9,11 +11,12 @@ from aiohttp import hdrs, web
 from paasd.api.links import log_resource
 from paasd.api.parts import PARTS
 from paasd.api.replies import reply
-from paasd.api.requests import find_app, flag_of, read_object, text_of
+from paasd.api.requests import ACCOUNT, find_app, flag_of, read_object, text_of
 from paasd.api.resources import log_session_resource
 from paasd.api.streams import TEXT, check_capability, send, text_stream
+from paasd.domain.access import Permission
 from paasd.domain.dyno import LogLine
-from paasd.domain.errors import InvalidParams
+from paasd.domain.errors import InvalidParams, NotFound
 from paasd.services.logs import RING_LINES, LogQuery
 
 EVENTS = "text/event-stream"
@@ -21,6 +24,8 @@ DEFAULT_LINES = 100
 RETRY = b"retry: 10\n\n"  # milliseconds; without it the CLI lingers 3 s at the end
 
 Entries = AsyncIterator[tuple[int, LogLine] | None]
+LogEntries = AsyncGenerator[tuple[int, LogLine] | None]
+LOOK_SECONDS = 15.0
 
 
 async def create_session(request: web.Request) -> web.Response:
@@ -41,7 +46,7 @@ async def create_session(request: web.Request) -> web.Response:
         since=since,
         release=release,
     )
-    url = request.app[PARTS].links.log(app.id, query)
+    url = request.app[PARTS].links.log(app.id, request[ACCOUNT].id, query)
     return reply(request, log_session_resource(str(uuid.uuid4()), datetime.now(UTC), url), status=201)
 
 
@@ -62,13 +67,38 @@ async def read(request: web.Request) -> web.StreamResponse:
         since=since,
         release=int(release) if release.isdecimal() else None,
     )
-    check_capability(request, log_resource(app_id, query))
+    account_id = asked.get("account", "")
+    check_capability(request, log_resource(app_id, account_id, query))
+    if not await _may_see(request, app_id, account_id):
+        raise NotFound("This app's log is not yours to read any more; ask its owner.", resource="stream")
     last = request.headers.get("Last-Event-ID", "")
     after = int(last) if last.isascii() and last.isdecimal() and len(last) < 20 else None
-    entries = request.app[PARTS].logs.read(app_id, query, after=after)
+    entries = _while_seen(request, app_id, account_id, request.app[PARTS].logs.read(app_id, query, after=after))
     if EVENTS in request.headers.get(hdrs.ACCEPT, ""):
         return await send(request, text_stream(EVENTS), _events(entries))
     return await send(request, text_stream(TEXT), _texts(request, entries))
+
+
+async def _may_see(request: web.Request, app_id: str, account_id: str) -> bool:
+    """Whether whom the session was made for may see the app, still."""
+    parts = request.app[PARTS]
+    try:
+        account, app = await parts.access.find(account_id), await parts.apps.find(app_id)
+    except NotFound:
+        return False
+    return Permission.VIEW in await parts.access.permissions(account, app)
+
+
+async def _while_seen(request: web.Request, app_id: str, account_id: str, entries: LogEntries) -> LogEntries:
+    """The entries, until a look every so often finds them no longer to be told. (An idle log has empty ones.)"""
+    looked = time.monotonic()
+    async with aclosing(entries):
+        async for entry in entries:
+            if time.monotonic() - looked >= LOOK_SECONDS:
+                if not await _may_see(request, app_id, account_id):
+                    return
+                looked = time.monotonic()
+            yield entry
 
 
 async def _events(entries: Entries) -> AsyncIterator[bytes]:

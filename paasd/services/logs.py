@@ -7,7 +7,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -233,7 +233,7 @@ class AppLogs:
 
     async def read(
         self, app_id: str, query: LogQuery, *, after: int | None = None
-    ) -> AsyncIterator[tuple[int, LogLine] | None]:
+    ) -> AsyncGenerator[tuple[int, LogLine] | None]:
         """(id, line) of the newest `lines` lines, or all after an id; then live if tailing, None when it is quiet."""
         ring = self._ring(app_id)
         seen = ring.last_id if after is None else after

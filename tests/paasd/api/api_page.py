@@ -11,7 +11,8 @@ from paasd.api.server import MODULES, health
 PAGE = Path(__file__).parents[3] / "docs" / "api.md"
 BESIDE = (
     ("git", "`/APP.git`: clone, fetch and push over smart HTTP, with a token as the password"),
-    ("streams", "what `output_stream_url` and `logplex_url` lead to: the URL is the secret, good for 2 to 3 hours; of "
+    ("streams", "what `output_stream_url` and `logplex_url` lead to: the URL is the secret, good for 2 to 3 hours (of "
+        "a log, while whoever asked for it may see the app); of "
         "an output, `Range: bytes=N-` has what was printed from byte N on, or from the first that is kept, which is in "
         "`Content-Range`"),
     ("rendezvous", "`heroku run`: TLS on the same port, told apart by its first bytes"),

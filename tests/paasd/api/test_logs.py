@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from paasd.domain.access import Permission
 from paasd.domain.app import App
+from tests.paasd.api.people import person, share
 from tests.paasd.api.world import DEADLINE, World
 
 BAD = [
@@ -138,3 +140,21 @@ async def test_one_line_is_one_event(world: World) -> None:
     world.logs.note(app.id, "web.1", "evil\n\nid: 9\rdata: forged", source="app")
     answer = await world.ask("GET", await session(world, {}), headers=EVENTS)
     assert answer.raw.count(b"\nid:") + answer.raw.count(b"\rid:") == 1
+
+
+async def test_a_session_ends_with_what_its_reader_may_see(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bites: `read` without `_may_see`, or `_while_seen` without its look: who was let go reads on."""
+    monkeypatch.setattr("paasd.api.logs.LOOK_SECONDS", 0.0)
+    app = await app_with_lines(world)
+    ann = await person(world, "ann@example.org")
+    await share(world, app, ann, Permission.VIEW)
+    url = str((await ann.call("POST", "/apps/shop/log-sessions", {"tail": True})).json["logplex_url"])
+    assert (await world.ask("GET", url.replace("account=", "account=x"))).status == 404
+    async with asyncio.timeout(DEADLINE), world.session.get(url) as stream:
+        while b"works" not in await stream.content.readline():
+            pass
+        assert (await world.call("DELETE", "/apps/shop/collaborators/ann@example.org")).status == 200
+        world.logs.note(app.id, "web.1", "not for ann", source="app")
+        assert await stream.content.read() == b""
+    again = await world.ask("GET", url)
+    assert (again.status, again.json["id"]) == (404, "not_found")

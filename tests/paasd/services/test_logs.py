@@ -169,7 +169,7 @@ async def test_a_tail_that_falls_behind_reads_on_from_the_disk(world: World) -> 
         if entry is not None:
             seen.append(entry[1].text)
     assert seen == [f"line {number}" for number in range(RING_LINES * 3)]
-    await entries.aclose()  # type: ignore[attr-defined]
+    await entries.aclose()
 
 
 async def test_what_a_dyno_printed_is_there_once_after_a_restart(world: World) -> None:
