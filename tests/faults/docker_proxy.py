@@ -61,10 +61,12 @@ class Proxy:
         there, here = await asyncio.open_unix_connection(str(self._upstream))
         line = Line(self, reader, writer, there, here)
         self._lines.add(line)
-        pumps = [asyncio.ensure_future(line.forth()), asyncio.ensure_future(line.back())]
-        await asyncio.wait(pumps, return_when=asyncio.ALL_COMPLETED)
-        self._lines.discard(line)
-        line.end()
+        try:
+            await asyncio.gather(line.forth(), line.back())
+        finally:
+            self._lines.discard(line)
+            line.end()
+            await line.ended()
 
     def meets(self, request: str) -> Fault | None:
         """The fault for a request, which is counted."""
@@ -98,6 +100,12 @@ class Line:
         """Both connections."""
         self._client_out.close()
         self._engine_out.close()
+
+    async def ended(self) -> None:
+        """Once nothing of them is left to the loop, which may be at its end."""
+        for writer in (self._client_out, self._engine_out):
+            with suppress(OSError):
+                await writer.wait_closed()
 
     async def forth(self) -> None:
         """What the client says. Each request begins with a chunk of its own, as clients send them."""
