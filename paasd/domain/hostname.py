@@ -65,6 +65,11 @@ def wildcards_over(hostname: str) -> tuple[str, ...]:
     return tuple(name for name in above if name != own)
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether one of two different names is a wildcard that the other falls under."""
+    return other in wildcards_over(one) or one in wildcards_over(other)
+
+
 def is_within(hostname: str, zone: str) -> bool:
     """Whether it is the zone itself or a name below it."""
     bare = hostname.removeprefix(WILDCARD)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import idna
 import structlog
 
-from paasd.domain.access import Actor
+from paasd.domain.access import Actor, Permission
 from paasd.domain.app import App
 from paasd.domain.errors import InvalidParams, NotFound, PaasError
 from paasd.domain.hostname import (
@@ -18,9 +18,11 @@ from paasd.domain.hostname import (
     is_address,
     is_within,
     not_a_hostname,
+    overlap,
     wildcards_over,
 )
 from paasd.ports import Store
+from paasd.services.access import Access
 from paasd.services.logs import AppLogs
 from paasd.services.routing import Routing
 
@@ -46,14 +48,15 @@ class Domains:
     async def add(self, actor: Actor, app: App, text: str) -> Domain:
         """Serves it at once. Raises InvalidParams for what is no host name, is ours, or is somebody else's."""
         hostname = self._free(normalize(text))
-        if hostname in self._over_ours and not (await self.store.account(app.owner_id)).admin:
+        if hostname in self._over_ours and not (await self.store.account(actor.account_id)).admin:
             raise InvalidParams(
                 f"{hostname} would also be the name of apps that are no more, or of this paasd itself; add the names "
-                "that you need one by one, or ask an admin to own the app that has it.",
+                "that you need one by one, or ask an admin to add it.",
                 resource="domain",
             )
         if len(await self.store.domains(app.id)) >= DOMAINS_OF_APP:
             raise InvalidParams(f"An app may have {DOMAINS_OF_APP} domains; remove one first.", resource="domain")
+        await self._check_near(actor, app, hostname)
         now = datetime.now(UTC)
         domain = Domain(str(uuid.uuid4()), app.id, hostname, now, now)
         await self.store.insert_domain(domain)
@@ -77,6 +80,19 @@ class Domains:
         await self.store.delete_domain(domain.id)
         self.logs.note(app.id, "api", f"Remove {domain.hostname} domain by user {actor.shown}", source="app")
         await self._publish(app)
+
+    async def _check_near(self, actor: Actor, app: App, hostname: str) -> None:
+        """The store sees to it that names of two owners never overlap. Within one owner's apps it is for who may
+        operate both: an app can be given to somebody unasked, with its collaborators. Raises InvalidParams."""
+        for other in await self.store.apps():
+            if other.id == app.id or not any(overlap(hostname, name) for name in other.hostnames):
+                continue
+            access = Access(self.store)
+            if Permission.OPERATE not in await access.permissions(await access.find(actor.account_id), other):
+                raise InvalidParams(
+                    f"{hostname} overlaps with a domain of an app that you may not operate; ask the owner of this one.",
+                    resource="domain",
+                )
 
     @property
     def _over_ours(self) -> frozenset[str]:

@@ -41,7 +41,7 @@ WEBHOOKS_OF_APP = 100
 LOOK_SECONDS = 1.0
 ANSWER_SECONDS = 10.0
 ANSWER_BYTES = 64 * 1024
-AT_ONCE = 8  # of one owner's
+AT_ONCE = 8  # of one app's
 KEPT = timedelta(days=7)
 FORGET_SECONDS = 3600.0
 
@@ -58,7 +58,7 @@ class Webhooks:
     background: Background
     render: Render | None = None
     woken: asyncio.Event = field(default_factory=asyncio.Event)
-    sending: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # by the apps' owner
+    sending: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # by app
 
     async def of(self, app: App) -> Sequence[Webhook]:
         """Oldest first."""
@@ -139,7 +139,7 @@ class Webhooks:
         await asyncio.gather(*self.sending.values())
 
     async def _begin_round(self) -> None:
-        """An owner of whose deliveries some are under way (a receiver does not answer) waits for the next."""
+        """An app of whose deliveries some are under way (a receiver does not answer) waits for the next."""
         for happening in await self.store.happenings():
             await self._note(happening)
         busy = set(self.sending)  # before the look at what is unfinished: theirs may end after it
@@ -147,21 +147,20 @@ class Webhooks:
         if not chosen:
             return
         known = {webhook.id: webhook for webhook in await self.store.webhooks()}
-        owners = {app.id: app.owner_id for app in await self.store.apps()}
-        of_owner: dict[str, list[Delivery]] = {}
+        of_app: dict[str, list[tuple[Webhook, Delivery]]] = {}
         for one in chosen:
-            if one.webhook_id in known and (owner := owners.get(one.app_id)) is not None and owner not in busy:
-                of_owner.setdefault(owner, []).append(one)
-        for owner, deliveries in of_owner.items():
-            work = attempt("webhooks", self._send_all(owner, [(known[one.webhook_id], one) for one in deliveries]))
-            self.sending[owner] = self.background.spawn(f"webhooks of {owner}", work)
+            if one.webhook_id in known and one.app_id not in busy:
+                of_app.setdefault(one.app_id, []).append((known[one.webhook_id], one))
+        for app_id, deliveries in of_app.items():
+            work = attempt("webhooks", self._send_all(app_id, deliveries))
+            self.sending[app_id] = self.background.spawn(f"webhooks of {app_id}", work)
 
-    async def _send_all(self, owner: str, deliveries: Sequence[tuple[Webhook, Delivery]]) -> None:
+    async def _send_all(self, app_id: str, deliveries: Sequence[tuple[Webhook, Delivery]]) -> None:
         gate = asyncio.Semaphore(AT_ONCE)
         try:
             await asyncio.gather(*(self._send(webhook, one, gate) for webhook, one in deliveries))
         finally:
-            del self.sending[owner]
+            del self.sending[app_id]
 
     async def _note(self, happening: Happening) -> None:
         wanting = [one for one in await self.store.webhooks(happening.app_id) if happening.include in one.include]

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from paasd.domain.access import Actor
+from paasd.domain.access import ALL_PERMISSIONS, Actor
 from paasd.domain.errors import InvalidParams
-from tests.paasd.api.people import person
+from tests.paasd.api.people import person, share
 from tests.paasd.api.world import World
 
 S07_TITLE = "domains that are another app's, the platform's own, or no host names, through API, CLI and router"
@@ -126,3 +126,20 @@ async def test_a_wildcard_over_our_own_names_is_an_admin_s(world: World) -> None
     app = await world.parts.apps.find("anns")
     with pytest.raises(InvalidParams, match="no more"):
         await zone.add(Actor(ann.account.id, ann.account.email, "laptop", "192.0.2.1"), app, "*.example.net")
+
+
+async def test_an_app_that_was_given_away_takes_no_name_of_its_new_owner_s(world: World) -> None:
+    """Bites: `Domains.add` without its look at what the caller may do to the app whose name it is near: nobody has to
+    accept an app, and a collaborator of it stays one."""
+    bob, eve, mallory = [await person(world, f"{name}@example.org") for name in ("bob", "eve", "mallory")]
+    await bob.call("POST", "/apps", {"name": "bobs"})
+    assert (await bob.call("POST", "/apps/bobs/domains", {"hostname": "*.bob.example.com"})).status == 201
+    await mallory.call("POST", "/apps", {"name": "present"})
+    await share(world, await world.parts.apps.find("present"), eve, *ALL_PERMISSIONS)
+    wish = {"app": "present", "recipient": "bob@example.org"}
+    assert (await mallory.call("POST", "/account/app-transfers", wish)).status == 201
+    for hostname in ("login.bob.example.com", "*.example.com", "*.a.bob.example.com"):
+        refused = await eve.call("POST", "/apps/present/domains", {"hostname": hostname})
+        assert (refused.status, refused.json["id"]) == (422, "invalid_params"), hostname
+        assert "bobs" not in refused.json["message"]
+    assert (await bob.call("POST", "/apps/present/domains", {"hostname": "login.bob.example.com"})).status == 201

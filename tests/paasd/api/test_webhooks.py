@@ -239,7 +239,7 @@ async def test_a_destroyed_app_tells_nothing_and_old_deliveries_are_forgotten(
     assert list(await world.store.happenings()) == [] and not await world.store.has_webhooks()
 
 
-async def test_one_owner_s_receivers_hold_up_nobody_else_s(world: World, receiver: tuple[Receiver, str]) -> None:
+async def test_one_app_s_receivers_hold_up_no_other_s(world: World, receiver: tuple[Receiver, str]) -> None:
     """Bites: `keep` with `round` in the place of `_begin_round`: all wait for the one that does not answer."""
     await world.create()
     await add(world, receiver[1], include=["api:domain"])
