@@ -119,7 +119,8 @@ def response_to_client(
     status: int, reason: str, raw: tuple[Header, ...], *, drop_length: bool, ours: list[bytes]
 ) -> bytes:
     """The head to send to the client: the app's headers, duplicates and all, then `ours`. Raises Fault (H17)."""
-    nominated = _tokens([value for name, value in raw if name.lower() == b"connection"])
+    # Its length is no word between hops, whatever the app says: without one nobody could tell where its body ends.
+    nominated = _tokens([value for name, value in raw if name.lower() == b"connection"]) - {b"content-length"}
     lines = [b"HTTP/1.1 %d %s" % (status, reason.encode("utf-8", "surrogateescape"))]
     for name, value in raw:
         lower = name.lower()

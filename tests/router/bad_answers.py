@@ -104,6 +104,13 @@ ANSWERED = {
         ((200, b"ok"),),
         lacks=(b"canary", b"x-hop", b"timeout=7"),
     ),
+    "a length nominated in the answer": Answered(
+        _GET,
+        _OK + b"Connection: Content-Length, X-Hop\r\nX-Hop: canary\r\nContent-Length: 2\r\n\r\nok",
+        ((200, b"ok"),),
+        (b"content-length: 2\r\n",),
+        (b"canary",),
+    ),
     "101 to who did not ask": _faulty(_SWITCH + _LEFT_OVER),
     "refused websocket with a request behind it": Answered(
         _UPGRADE + _GET.replace(b" / ", b" /behind "),

@@ -61,7 +61,10 @@ HAZARDS = (
         "HTTP/1.0", "chunks to HTTP/1.0", "chunks to HTTP/1.0 that would be kept",
         "a length to HTTP/1.0 that would be kept")),
     Hazard(29, "headers a request's Connection nominates", ("nominated headers", "a nominated length still frames")),
-    Hazard(30, "headers an answer's Connection nominates", ("nominated headers in the answer",)),
+    Hazard(
+        30, "headers an answer's Connection nominates",
+        ("nominated headers in the answer", "a length nominated in the answer"),
+    ),
     Hazard(31, "an absolute target", (
         "absolute target beats Host", "absolute target with userinfo", "ftp target")),
     Hazard(32, "an upgrade to h2c", ("upgrade to h2c", "upgrade to h2c with a body", "HTTP/2 preface")),
