@@ -35,7 +35,8 @@ class Login:
 
     description: str
     waiter: str
-    address: str = ""
+    address: str
+    guesser: str
     began: float = field(default_factory=time.monotonic)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     secret: str = field(default="", repr=False)
@@ -51,8 +52,9 @@ class Logins:
     def begin(self, description: str, address: str) -> tuple[str, str]:
         """A page's secret, and the token that may fetch the answer."""
         page, waiter = secrets.token_urlsafe(24), secrets.token_hex(32)
-        self._begun[page] = Login(description, fingerprint(waiter), address)
-        own = [page for page, login in self._begun.items() if login.address == address]
+        guesser = guesser_at(address)
+        self._begun[page] = Login(description, fingerprint(waiter), address, guesser)
+        own = [page for page, login in self._begun.items() if login.guesser == guesser]
         for old in own[:-PENDING_OF_ADDRESS]:
             del self._begun[old]
         while len(self._begun) > PENDING_MAX:
@@ -79,7 +81,7 @@ async def begin(request: web.Request) -> web.Response:
     """What `heroku login` asks first."""
     description = (text_of(await read_object(request), "description") or "heroku login")[:100]
     printable = "".join(letter if letter.isprintable() else " " for letter in description).strip()
-    page, waiter = request.app[LOGINS].begin(printable or "heroku login", guesser_at(address_of(request)))
+    page, waiter = request.app[LOGINS].begin(printable or "heroku login", address_of(request))
     urls = {"browser_url": f"/auth/browser/{page}", "cli_url": f"/auth/cli/{page}", "token": waiter}
     return web.Response(body=msgspec.json.encode(urls), content_type=JSON)
 
@@ -108,7 +110,7 @@ async def show_page(request: web.Request) -> web.Response:
         login = request.app[LOGINS].find(request.match_info["page"])
     except NotFound as error:
         return _html(render("over", error.message), status=404)
-    return _html(render("done") if login.answered.is_set() else render("form", description=login.description))
+    return _html(render("done") if login.answered.is_set() else _form(login))
 
 
 async def answer_page(request: web.Request) -> web.Response:
@@ -118,14 +120,14 @@ async def answer_page(request: web.Request) -> web.Response:
     except NotFound as error:
         return _html(render("over", error.message), status=404)
     if (request.content_length or FORM_BYTES + 1) > FORM_BYTES:
-        return _html(render("form", "This is more than an address and a password.", login.description), status=413)
+        return _html(_form(login, "This is more than an address and a password."), status=413)
     form = await request.post()
     email, password = str(form.get("email", "")).strip(), str(form.get("password", ""))
     try:
         account = await _check(request, email, password)
     except PaasError as error:
         request.app[GUESSES].wrong(address_of(request))
-        return _html(render("form", error.message, login.description, email), status=401)
+        return _html(_form(login, error.message, email), status=401)
     issued = await request.app[PARTS].authorizations.issue(
         account, login.description, seconds=SESSION_SECONDS, kind=TokenKind.SESSION
     )
@@ -146,6 +148,10 @@ async def _check(request: web.Request, email: str, password: str) -> Account:
     if not token.covers(Scope.GLOBAL):  # what is made of it may be used for everything
         raise out_of_scope(token, Scope.GLOBAL)
     return account
+
+
+def _form(login: Login, complaint: str = "", email: str = "") -> str:
+    return render("form", complaint, login.description, email, login.address)
 
 
 def _html(text: str, *, status: int = 200) -> web.Response:

@@ -28,7 +28,8 @@ code { font-size: .95em; }
 """
 
 FORM = """<h1>Log in to paasd</h1>
-<p>for {description}</p>
+<p>for {description}, begun at {address}</p>
+<p>Who began it will be logged in as you. If that was not you, just now, close this page.</p>
 {complaint}<form method="post">
 <label>E-mail address
 <input name="email" type="email" autocomplete="username" value="{email}" required autofocus></label>
@@ -41,12 +42,13 @@ DONE = "<h1>You are logged in</h1>\n<p>Close this page and go back to your termi
 OVER = "<h1>This login is over</h1>\n<p>{complaint}</p>"
 
 
-def render(kind: str, complaint: str = "", description: str = "", email: str = "") -> str:
+def render(kind: str, complaint: str = "", description: str = "", email: str = "", address: str = "") -> str:
     """The page as HTML: "form", "done" or "over". Everything that is not ours is escaped."""
     said = html.escape(complaint)
     if kind == "form":
         wrong = f'<p class="wrong" role="alert">{said}</p>\n' if said else ""
-        body = FORM.format(description=html.escape(description), complaint=wrong, email=html.escape(email))
+        given = {"description": description, "email": email, "address": address}
+        body = FORM.format(complaint=wrong, **{name: html.escape(text) for name, text in given.items()})
     else:
         body = DONE if kind == "done" else OVER.format(complaint=said)
     return (

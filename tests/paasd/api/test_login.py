@@ -96,3 +96,11 @@ def test_a_flood_of_logins_ends_nobody_else_s() -> None:
     assert logins.find(flood[-1])
     with pytest.raises(NotFound):
         logins.find(flood[0])
+
+
+async def test_the_page_tells_whose_login_it_is(world: World) -> None:
+    """Bites: `_form` without the address: what began it is told in the words of who did, who may have sent the link."""
+    urls = await begin(world)
+    text = (await world.ask("GET", urls["browser_url"])).raw.decode()
+    assert "begun at 127.0.0.1" in text and "will be logged in as you" in text
+    assert "begun at 127.0.0.1" in (await submit(world, urls["browser_url"], "ann@example.org", "wrong"))[1]
