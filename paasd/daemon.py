@@ -40,6 +40,7 @@ from paasd.api.server import make_api
 from paasd.api.ssh import SshDoor
 from paasd.chores import Data, Services, keep_mending
 from paasd.domain.addon_catalogue import Catalogue
+from paasd.domain.hostname import labels_in
 from paasd.domain.transfer import KeepRules
 from paasd.engines import choose
 from paasd.failpoints import parse_failpoints
@@ -193,6 +194,16 @@ async def open_adapters(settings: Settings, home: Home, stack: AsyncExitStack) -
     )
 
 
+def own_hosts(settings: Settings) -> frozenset[str]:
+    """Those of the API."""
+    return frozenset({host_of(settings.api_url), *API_NAMES})
+
+
+def names_not_free(settings: Settings) -> frozenset[str]:
+    """What no app may be called, for it would answer at one of those."""
+    return labels_in(settings.domain, own_hosts(settings))
+
+
 def wire(settings: Settings, adapters: Adapters) -> Services:
     """The services on these adapters."""
     background = Background()
@@ -212,13 +223,13 @@ def wire(settings: Settings, adapters: Adapters) -> Services:
     archives = Archives(
         sources, adapters.uploads, adapters.web, outputs, builds, background, disk, settings.build.max_push_bytes
     )
-    apps = Apps(store, sources, engine, outputs, routing, releases, logs, background)
+    apps = Apps(store, sources, engine, outputs, routing, releases, logs, background, names_not_free(settings))
     recovery = Recovery(hands, adapters.host, sources, apps, releases, builds)
     dynos = Dynos(store, engine, routing, releases, logs, background, recovery, boot.rules.sizes)
     certificates = Certificates(adapters.router, adapters.ca, routing.hosts, routing.hosts_changed)
     maintenance = Maintenance(store, routing, logs, adapters.web, background)
     one_offs = OneOffs(store, engine, boot, logs, background)
-    domains = Domains(store, routing, logs, settings.domain, frozenset({host_of(settings.api_url), *API_NAMES}))
+    domains = Domains(store, routing, logs, settings.domain, own_hosts(settings))
     return Services(
         access=Access(store),
         addons=Addons(store, work),

@@ -50,7 +50,7 @@ class App:
     hostnames: tuple[str, ...] = ()
 
 
-def check_app_name(name: str) -> str:
+def check_app_name(name: str, more: frozenset[str] = frozenset()) -> str:
     """The name itself, if an app may be called so. Raises InvalidParams."""
     if not NAME.fullmatch(name):
         raise InvalidParams(
@@ -58,7 +58,7 @@ def check_app_name(name: str) -> str:
             "digits, and dashes, 3 to 30 in all; choose another name.",
             resource="app",
         )
-    if name in RESERVED:
+    if name in RESERVED or name in more:
         raise InvalidParams(f"The name {name} is the platform's own; choose another name.", resource="app")
     return name
 

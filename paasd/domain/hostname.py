@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,6 +69,12 @@ def wildcards_over(hostname: str) -> tuple[str, ...]:
 def overlap(one: str, other: str) -> bool:
     """Whether one of two different names is a wildcard that the other falls under."""
     return other in wildcards_over(one) or one in wildcards_over(other)
+
+
+def labels_in(zone: str, hostnames: Iterable[str]) -> frozenset[str]:
+    """What names directly under the zone have before it: no app may be called that."""
+    found = (name.removesuffix(f".{zone}") for name in hostnames if name.endswith(f".{zone}"))
+    return frozenset(label for label in found if "." not in label)
 
 
 def is_within(hostname: str, zone: str) -> bool:

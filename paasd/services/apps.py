@@ -30,7 +30,7 @@ RELEASE_TIMEOUT_MAX = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Apps:
-    """Use cases on apps."""
+    """Use cases on apps. `not_free`: names under which the API itself is reached."""
 
     store: Store
     sources: Sources
@@ -40,11 +40,12 @@ class Apps:
     releases: Releases
     logs: AppLogs
     background: Background
+    not_free: frozenset[str] = frozenset()
     dice: random.Random = field(default_factory=random.SystemRandom)
 
     async def create(self, actor: Actor, name: str | None) -> App:
         """A new app with its v1, its repository and its route. Raises InvalidParams when the name can't be had."""
-        chosen = check_app_name(name) if name is not None else await self._free_name()
+        chosen = check_app_name(name, self.not_free) if name is not None else await self._free_name()
         now = datetime.now(UTC)
         app = App(str(uuid.uuid4()), chosen, actor.account_id, actor.email, False, now, now)
         first = NewRelease(app.id, "Initial release", actor, {}, {}, status=Status.SUCCEEDED)
@@ -105,7 +106,7 @@ class Apps:
 
     async def rename(self, actor: Actor, app: App, name: str) -> App:
         """Another name, address and git URL; the release goes on. Raises InvalidParams, ReleaseInProgress."""
-        check_app_name(name)
+        check_app_name(name, self.not_free)
         async with self.releases.turn(app):
             renamed = await self.background.finish(f"rename {app.name}", self.store.rename_app(app.id, name))
         self.logs.note(app.id, "api", f"Renamed from {app.name} to {name} by user {actor.shown}", source="app")

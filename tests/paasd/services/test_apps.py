@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from paasd.domain.errors import (
     ReleaseInProgress,
     RouterUnavailable,
 )
+from paasd.domain.hostname import labels_in
 from paasd.domain.release import Status
 from tests.paasd.services.world import DEADLINE, World, until, wire
 
@@ -51,7 +53,7 @@ def wire_with_dice(world: World, seed: int):  # type: ignore[no-untyped-def]
     apps = world.apps
     return type(apps)(
         apps.store, apps.sources, apps.engine, apps.outputs, apps.routing, apps.releases, apps.logs, apps.background,
-        random.Random(seed),
+        dice=random.Random(seed),
     )  # fmt: skip
 
 
@@ -69,7 +71,7 @@ async def test_names_that_run_out_are_said_so(world: World) -> None:
     apps = world.apps
     stuck = type(apps)(
         apps.store, apps.sources, apps.engine, apps.outputs, apps.routing, apps.releases, apps.logs, apps.background,
-        StuckDice(),
+        dice=StuckDice(),
     )  # fmt: skip
     await stuck.create(world.actor, None)
     with pytest.raises(InvalidParams, match="choose one yourself"):
@@ -300,3 +302,13 @@ async def test_maintenance_of_an_app_the_router_never_heard_of_needs_no_engine(w
     world.engine.down = True
     await world.apps.set_maintenance(world.actor, app, True)
     assert world.answer() == "H80"
+
+
+async def test_an_app_is_not_called_what_the_api_is(world: World) -> None:
+    """Bites: `create` or `rename` without `not_free`: the app would answer at the API's own host name."""
+    apps = replace(world.apps, not_free=labels_in("example.org", ["paas.example.org", "127.0.0.1"]))
+    with pytest.raises(InvalidParams, match="platform's own"):
+        await apps.create(world.actor, "paas")
+    app = await apps.create(world.actor, "shop")
+    with pytest.raises(InvalidParams, match="platform's own"):
+        await apps.rename(world.actor, app, "paas")
