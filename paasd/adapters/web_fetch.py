@@ -24,8 +24,16 @@ REDIRECTS = 3
 RESOLVE_SECONDS = 5.0
 REDIRECT_STATUSES = frozenset((301, 302, 303, 307, 308))
 CHUNK = 64 * 1024
-# Global by the book, and yet a way to addresses that are not: 6to4, Teredo, NAT64.
-TRANSLATED = tuple(ipaddress.ip_network(text) for text in ("2002::/16", "2001::/32", "64:ff9b::/96", "64:ff9b:1::/48"))
+# Global by the book, and yet a way to addresses that are not (6to4 and its relays, Teredo, NAT64, IPv4 within IPv6,
+# site-local), or where clouds answer a machine of theirs alone, also with its secrets: Oracle's, Azure's.
+NOT_PUBLIC = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        *("2002::/16", "192.88.99.0/24", "2001::/32", "64:ff9b::/96", "64:ff9b:1::/48"),
+        *("::/96", "::ffff:0:0:0/96", "fec0::/10"),
+        *("192.0.0.0/24", "168.63.129.16/32"),
+    )
+)
 
 
 class WebFetch:
@@ -152,7 +160,7 @@ class WebFetch:
             address = address.ipv4_mapped
         if any(address in network for network in self._allowed):
             return True
-        return address.is_global and not address.is_multicast and not any(address in each for each in TRANSLATED)
+        return address.is_global and not address.is_multicast and not any(address in each for each in NOT_PUBLIC)
 
 
 class Pinned(AbstractResolver):

@@ -65,6 +65,12 @@ async def test_a_page_is_fetched_over_a_redirect(server: str) -> None:
         "http://0x7f.1/",
         "http://224.0.0.1/",
         "http://100.64.0.1/",
+        "http://192.0.0.192/latest/meta-data",
+        "http://168.63.129.16/?comp=versions",
+        "http://192.88.99.1/",
+        "http://[::7f00:1]/",
+        "http://[::ffff:0:7f00:1]/",
+        "http://[fec0::1]/",
     ],
 )
 async def test_private_addresses_are_not_asked(url: str) -> None:
