@@ -284,6 +284,9 @@ def end_supervisors(home: Path) -> None:
         for rule in rules.splitlines():
             if mark in rule:
                 subprocess.run(["iptables", "-w", "5", *rule.replace("-A", "-D", 1).split()], check=False)
+        for what in ("-F", "-X"):  # the ports' own
+            chain = f"paasd-{(home / 'id').read_text().strip()}"
+            subprocess.run(["iptables", "-w", "5", what, chain], capture_output=True, check=False)
 
 
 AnyDaemon = TypeVar("AnyDaemon", bound=Daemon)

@@ -72,18 +72,18 @@ def iptables_program() -> str | None:
     return shutil.which("iptables") or shutil.which("iptables", path="/usr/sbin:/sbin")
 
 
-async def run_iptables(program: str, *arguments: str) -> str | None:
-    """One command, by the program's path: None on success, else its last words."""
+async def run_iptables(program: str, *arguments: str, content: str = "") -> str | None:
+    """One command, by the program's path and with `content` to read: None on success, else its last words."""
     process = await asyncio.create_subprocess_exec(
         program,
         "-w",
         "5",
         *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, words = await process.communicate()
+    _, words = await process.communicate(content.encode())
     if process.returncode == 0:
         return None
     return (words.decode(errors="replace").strip().splitlines() or [f"status {process.returncode}"])[-1]

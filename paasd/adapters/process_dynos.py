@@ -153,6 +153,12 @@ def folders(root: Path) -> Iterator[DynoFolder]:
             yield DynoFolder(path)
 
 
+def told_ports(root: Path) -> dict[int, str]:
+    """The ports that the dynos below a folder were told to bind, with the ids of their apps."""
+    made = (folder.made() for folder in folders(root))
+    return {int(each["port"]): str(each["app_id"]) for each in made if each is not None and each["port"] is not None}
+
+
 def free_port(taken: Collection[int]) -> int:
     """A port that nobody listens on and no dyno was told to bind. EngineUnavailable when there is none."""
     chance = SystemRandom()

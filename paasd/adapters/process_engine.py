@@ -16,7 +16,7 @@ from pathlib import Path
 
 from paasd.adapters.process_addon_server import users_of
 from paasd.adapters.process_build import SERVER, Builder, find_uv
-from paasd.adapters.process_dynos import DynoFolder, folders, free_port, listening, new_folder
+from paasd.adapters.process_dynos import DynoFolder, folders, free_port, listening, new_folder, told_ports
 from paasd.adapters.process_exec import execute
 from paasd.adapters.process_firewall import UserFirewall
 from paasd.adapters.process_launch import Child, Launcher
@@ -69,14 +69,13 @@ class ProcessEngine:
         self._slugs = Slugs(self._root, home, users=os.geteuid() == 0)
         self._tools = Tools(self._root, self._slugs.installer)
         self._runner = Runner(self._isolation, home, place)
-        self._firewall = UserFirewall(home, (self._slugs.users, users_of(home)), self._settings.api)
+        self._firewall = UserFirewall(home, (self._slugs.users, users_of(home)), self._settings.api, self._ports)
         self._builder: Builder | None = None
         self._launcher = Launcher()
 
     async def __aenter__(self) -> "ProcessEngine":
-        settings = self._settings
         self._launcher.begin()
-        self._isolation = await asyncio.to_thread(examine, settings.search_path, bwrap=settings.bwrap)
+        self._isolation = await asyncio.to_thread(examine, self._settings.search_path, bwrap=self._settings.bwrap)
         self._runner = Runner(self._isolation, self._home, self._place)
         self._slugs.prepare()
         self._tools.prepare()
@@ -84,9 +83,9 @@ class ProcessEngine:
             self._place.chmod(0o711)  # apps' users must pass to their own files; all else in it is ours alone
         for name in ("dynos", "builds"):
             new_folder(self._root / name)
-        uv = await asyncio.to_thread(find_uv, settings.search_path, self._root / "tools")
+        uv = await asyncio.to_thread(find_uv, self._settings.search_path, self._root / "tools")
         self._builder = Builder(
-            self._root, self._slugs, self._tools, lambda: self._runner, self._launcher, uv, settings.build_memory
+            self._root, self._slugs, self._tools, lambda: self._runner, self._launcher, uv, self._settings.build_memory
         )
         self._roster.adopt()
         await asyncio.to_thread(self._roster.clear)
@@ -191,7 +190,7 @@ class ProcessEngine:
             raise DynoUnhealthy(f"{spec.name} can't start: its process type has no command; add one to the Procfile.")
         slug = self._slug(spec)
         self._check_passage()
-        port = free_port(self._ports()) if spec.port is not None else None
+        port = free_port(told_ports(self._root / "dynos")) if spec.port is not None else None
         self._slugs.connect(spec.app_id)
         cgroups = [each["path"] for each in self._runner.cgroups(spec.id, spec.limits)]
         folder.make(
@@ -298,6 +297,7 @@ class ProcessEngine:
         env = {**environment(deps, slug.path, slug.env, folder.app, self._tools.of(slug)), **spec.env}
         if made.get("port") is not None:
             env["PORT"] = str(made["port"])
+            await self._firewall.keep_ports()
         command = spec.command or ""
         if slug.static:
             command = command.replace(STATIC_SERVER, f"{deps}/{SERVER.name}")
@@ -377,9 +377,9 @@ class ProcessEngine:
             raise absent(dyno_id)
         return found
 
-    def _ports(self) -> set[int]:
-        made = (folder.made() for folder in folders(self._root / "dynos"))
-        return {int(content["port"]) for content in made if content is not None and content["port"] is not None}
+    def _ports(self) -> dict[int, int]:
+        told = told_ports(self._root / "dynos").items()
+        return {port: user[0] for port, app_id in told if (user := self._slugs.user(app_id)) is not None}
 
 
 def blocked(isolation: Isolation, place: Path) -> str | None:
