@@ -23,6 +23,7 @@ from paasd.adapters.process_shells import ProcessShell, listening
 from paasd.adapters.process_slugs import Slug, Slugs, Used, give, now, tree_key, tree_size
 from paasd.adapters.process_tools import Tools, key_of
 from paasd.adapters.process_tree import copy_tree
+from paasd.adapters.trees import remove_tree
 from paasd.domain.dyno import Exit, Limits
 from paasd.domain.errors import BuildFailed, EngineUnavailable
 from paasd.domain.slug import SlugRecipe, SlugTool
@@ -90,7 +91,7 @@ class Builder:
                 used.tools.update(each.tools)
             gone = [*self._slugs.delete(slug, used), *self._tools.forget(used.tools)]
         for folder in gone:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(remove_tree, folder)
 
     def keep(self, slug: Slug, name: str) -> Artifact:
         """An artifact from now on."""
@@ -108,7 +109,7 @@ class Builder:
         if gone is None:
             return 0
         size = await asyncio.to_thread(tree_size, gone)
-        await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, gone)
         return size
 
     async def build(self, source: Path, recipe: BuildSpec, output: Write) -> Artifact:
@@ -193,7 +194,7 @@ class Builder:
             await self._check(source, recipe, slug, output)
             tools = await self._shared(recipe, slug.tools, output)
             if layer.exists():  # of a build that was killed
-                await asyncio.to_thread(shutil.rmtree, layer)
+                await asyncio.to_thread(remove_tree, layer)
             new_folder(layer, 0o755)
             if slug.depends_on is None:  # what is installed may refer to its source
                 place_of_source = layer / "src"
@@ -211,7 +212,7 @@ class Builder:
                     await self._run(place, command, whose, slug, layer, tools, both, output, place_of_source)
                 await asyncio.to_thread(_seal, layer, user)
             except BaseException:
-                await asyncio.to_thread(shutil.rmtree, layer, ignore_errors=True)
+                await asyncio.to_thread(remove_tree, layer)
                 raise
         return layer
 

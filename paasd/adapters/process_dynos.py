@@ -6,7 +6,6 @@ dyno.json is written when it is made, run.json by its supervisor once it runs, e
 import contextlib
 import json
 import os
-import shutil
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from random import SystemRandom
 from typing import Any
 
 from paasd.adapters.docker_containers import parse_listeners
+from paasd.adapters.trees import remove_tree
 from paasd.domain.dyno import DEFAULT_SIZE, Dyno, DynoKind, DynoSpec, DynoState, Exit
 from paasd.domain.errors import EngineUnavailable
 
@@ -135,7 +135,7 @@ class DynoFolder:
             self.path.rename(gone)
         except FileNotFoundError:
             return
-        shutil.rmtree(gone, ignore_errors=True)
+        remove_tree(gone)
 
 
 def _state(ran: bool, kind: DynoKind, ended: Exit | None) -> DynoState:

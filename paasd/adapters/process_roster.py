@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from paasd.adapters.process_dynos import DynoFolder, folders
 from paasd.adapters.process_launch import Child
 from paasd.adapters.process_tree import kill_cgroups, remove_cgroups
+from paasd.adapters.trees import remove_tree
 from paasd.domain.dyno import Exit
 from paasd.ports import Change
 
@@ -74,7 +74,7 @@ class Roster:
         """What a killed daemon left half done."""
         for name in ("builds", "dynos"):
             for gone in (self._root / name).glob(".gone-*"):
-                shutil.rmtree(gone, ignore_errors=True)
+                remove_tree(gone)
         for folder in folders(self._root / "builds"):
             ran = folder.ran()
             if ran is not None and folder.exit() is None:

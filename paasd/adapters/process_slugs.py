@@ -11,7 +11,6 @@ A layer is never changed once it has its name. What no artifact names goes with 
 import hashlib
 import json
 import os
-import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from paasd.adapters.process_dynos import PASSABLE, new_folder, read_json, write_json
+from paasd.adapters.trees import FILE, remove_tree, walk
 from paasd.domain.errors import EngineUnavailable, NotFound
 from paasd.domain.stack import SHARED
 from paasd.ports import Artifact
@@ -103,7 +103,7 @@ class Slugs:
         for folder in (self._root, self._root / "artifacts", self._root / "apps"):
             new_folder(folder)
         for left in self._root.glob(f"{SHARED}{GONE}*"):  # by a daemon that was killed
-            shutil.rmtree(left, ignore_errors=True)
+            remove_tree(left)
         self._prepare_shared()
 
     def _prepare_shared(self) -> None:
@@ -188,7 +188,7 @@ class Slugs:
         before = tree_size(cache)
         for one in cache.glob("*"):
             if one.is_dir() and not one.is_symlink():
-                shutil.rmtree(one, ignore_errors=True)
+                remove_tree(one)
             else:
                 one.unlink(missing_ok=True)
         note = cache.parent / "purged"
@@ -249,45 +249,41 @@ class Slugs:
     def disconnect(self, app_id: str) -> None:
         """The app goes; what its artifacts need goes with them, its cache now. Walks folders."""
         (self._root / "apps" / app_id / "network").unlink(missing_ok=True)
-        shutil.rmtree(self._root / "apps" / app_id / "cache", ignore_errors=True)
+        remove_tree(self._root / "apps" / app_id / "cache")
 
 
 def tree_key(folder: Path, *more: str) -> tuple[str, int]:
-    """(a digest of all that is in a folder, its bytes). Walks it."""
+    """(a digest of all that is in a folder, its bytes). Walks it. BuildFailed where folders nest too deep."""
     digest, size = hashlib.sha256("\0".join(more).encode()), 0
-    for directory, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted([*files, *(each for each in folders if (Path(directory) / each).is_symlink())]):
-            path = Path(directory) / name
-            found = path.lstat()
-            digest.update(f"\0{path.relative_to(folder)}\0{found.st_mode:o}\0{found.st_size}\0".encode())
+    for here, name, path, found in walk(folder):
+        if stat.S_ISDIR(found.st_mode):
+            continue
+        with suppress(FileNotFoundError):
+            digest.update(b"\0%b\0%o\0%d\0" % (os.fsencode(path), found.st_mode, found.st_size))
             if stat.S_ISLNK(found.st_mode):
-                digest.update(os.fsencode(path.readlink()))
+                digest.update(os.fsencode(os.readlink(name, dir_fd=here)))
             elif stat.S_ISREG(found.st_mode):
-                with path.open("rb") as file:
+                with os.fdopen(os.open(name, FILE, dir_fd=here), "rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
                 size += found.st_size
     return digest.hexdigest(), size
 
 
 def tree_size(folder: Path) -> int:
-    """Bytes of all files in a folder. Walks it."""
-    return sum(
-        found.st_size
-        for directory, _, files in os.walk(folder)
-        for name in files
-        if stat.S_ISREG((found := (Path(directory) / name).lstat()).st_mode)
-    )
+    """Bytes of all files in a folder. Walks it, but for what nests too deep."""
+    try:
+        return sum(found.st_size for *_, found in walk(folder, whole=False) if stat.S_ISREG(found.st_mode))
+    except FileNotFoundError:  # there is none
+        return 0
 
 
 def give(folder: Path, user: tuple[int, int] | None) -> None:
     """A folder and all in it to an app's user. Walks it; through no link, which that user may put there meanwhile."""
     if user is None:
         return
-    for _, folders, files, here in os.fwalk(folder):
-        for name in (*folders, *files):
-            with suppress(FileNotFoundError):
-                os.chown(name, *user, dir_fd=here, follow_symlinks=False)
+    for here, name, _, _ in walk(folder):
+        with suppress(FileNotFoundError):
+            os.chown(name, *user, dir_fd=here, follow_symlinks=False)
     os.chown(folder, *user)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from paasd.adapters.disk_faults import ROOM, remedy_of
 from paasd.adapters.git_command import Child, Git, GitFailed
+from paasd.adapters.trees import DEEPEST
 from paasd.domain.errors import BuildFailed, StoreUnavailable
 
 GITLINK = b"160000"
@@ -63,6 +64,8 @@ async def _check_entries(git: Git, repo: Path, sha: str, limits: TreeLimits) -> 
                     f"The source holds the submodule {_show(path)}, which is not fetched here; "
                     "commit its files instead (git rm --cached, then git add) and push again."
                 )
+            if path.count(b"/") > DEEPEST:
+                raise BuildFailed(f"Folders nest more than {DEEPEST} deep in the source; put them side by side.")
             files += 1
             size += int(length)
             if files > limits.files or size > limits.size:

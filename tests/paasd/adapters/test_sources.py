@@ -7,6 +7,7 @@ import pytest
 
 from paasd.adapters.git_command import Git
 from paasd.adapters.sources import TreeLimits, extract
+from paasd.adapters.trees import DEEPEST
 from paasd.domain.errors import BuildFailed
 from tests.paasd.pushing import PATH, User
 
@@ -99,6 +100,14 @@ async def test_too_many_files_and_too_many_bytes(user: User) -> None:
     for limits in (TreeLimits(files=19), TreeLimits(size=1999)):
         with pytest.raises(BuildFailed, match="The source is larger than"):
             await unpacked(user, sha, limits)
+
+
+async def test_folders_in_folders(user: User) -> None:
+    """Python copies and removes them by recursion. Bites: without DEEPEST in `_check_entries` the push ends with no
+    word of why, and no daemon starts that finds what is left of it."""
+    await unpacked(user, user.commit({f"{'d/' * DEEPEST}file": "x"}))
+    with pytest.raises(BuildFailed, match=f"more than {DEEPEST} deep"):
+        await unpacked(user, user.commit({f"{'d/' * (DEEPEST + 1)}file": "x"}))
 
 
 async def test_a_bomb_of_trees_is_not_even_listed_to_its_end(user: User) -> None:
