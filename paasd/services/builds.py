@@ -28,7 +28,7 @@ from paasd.services.disk import Disk
 from paasd.services.first_deploy import filled_in
 from paasd.services.live_output import LiveOutput
 from paasd.services.logs import AppLogs
-from paasd.services.places import Holder, Places
+from paasd.services.places import Holder, Places, Room
 from paasd.services.releases import Releases, UnderWay
 
 log = structlog.get_logger(__name__)
@@ -89,7 +89,7 @@ class Builds:
         self._failpoints = failpoints or Failpoints()
         self._disk = disk
         self.places = Places(queue=rules.queue)
-        self._room = asyncio.Semaphore(rules.parallel)
+        self._room = Room(rules.parallel)
         self.live: set[str] = set()
         self._wanted: dict[str, AppJson] = {}  # by build, until it is released
         self.provide: Provide | None = None  # what creates the add-ons of app.json
@@ -189,7 +189,7 @@ class Builds:
         try:
             async with self._sources.unpack(app.id, await commit()) as source:
                 holder.stage = "waiting for a free place to build"
-                async with self._room:
+                async with self._room.place(build.actor.account_id):
                     holder.stage = "building"
                     plan, artifact = await self._make_of(app, build, source, output)
         except BaseException as error:

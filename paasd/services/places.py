@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections import deque
+import itertools
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -134,3 +135,43 @@ class Places:
                 return
         self._queues.pop(app_id, None)
         self._holders.pop(app_id, None)
+
+
+class Room:
+    """Where so many may be at once. Of those that wait, one of the account with the fewest in it is next, of such the
+    one that was let in longest ago: who has much to do holds up nobody else for longer than one of it takes."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._inside: Counter[str] = Counter()
+        self._last: dict[str, int] = {}  # by account: when one of it was let in
+        self._times = itertools.count(1)
+        self._waiting: list[tuple[str, asyncio.Future[None]]] = []
+
+    @contextlib.asynccontextmanager
+    async def place(self, account_id: str) -> AsyncIterator[None]:
+        """One of it, once there is one."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (account_id, turn)
+        self._waiting.append(entry)
+        self._let_in()
+        try:
+            await turn
+            yield
+        finally:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+            else:
+                self._free += 1
+                self._inside -= Counter([account_id])
+                self._let_in()
+
+    def _let_in(self) -> None:
+        while self._free and self._waiting:
+            entry = min(self._waiting, key=lambda one: (self._inside[one[0]], self._last.get(one[0], 0)))
+            self._waiting.remove(entry)
+            self._free -= 1
+            self._inside[entry[0]] += 1
+            self._last[entry[0]] = next(self._times)
+            if not entry[1].done():
+                entry[1].set_result(None)

@@ -1,12 +1,15 @@
 """The place of an app: one holds it, others wait in order, anybody is cancelled by name. More in test_builds.py."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from paasd.domain.access import Actor
+from paasd.domain.app import App
 from paasd.domain.errors import BuildFailed, Conflict
 from paasd.services.places import QUEUED_MAX, Holder, Places
-from tests.paasd.services.world import DEADLINE, Output, World, cancelled, somebody, until
+from tests.paasd.services.world import DEADLINE, Output, World, cancelled, somebody, until, wire
 
 
 async def test_first_come_first_served(world: World) -> None:
@@ -70,3 +73,30 @@ async def test_one_that_waits_is_cancelled_too(world: World) -> None:
     assert not first.done()
     held.set()
     await first
+
+
+async def test_one_account_s_many_builds_hold_up_nobody_else_s(world: World) -> None:
+    """Bites: who waits is let in as they came, whoever they are: an account with a hundred apps has all others wait for
+    a hundred builds."""
+    busy, began = wire(world.outside, parallel=1), list[str]()
+    mallory, bob = world.actor, replace(world.actor, account_id="bob")
+
+    def push(app: App, actor: Actor) -> asyncio.Task[None]:
+        async def note(data: bytes) -> None:
+            if b"FROM scratch" in data:
+                began.append(app.name)
+
+        return asyncio.create_task(busy.builds.receive(replace(busy.commit(app), actor=actor), note))
+
+    apps = [await busy.create(name) for name in ("one", "two", "three", "four", "bobs", "bobs-too")]
+    gate, tasks = busy.engine.gates.hold("build"), []
+    for app in apps:
+        tasks.append(push(app, bob if app.name.startswith("bobs") else mallory))
+        await until(lambda app=app: busy.builds.pushing(app.id))
+        await asyncio.sleep(0.05)
+    await cancelled(tasks.pop(1))
+    gate.opened.set()
+    async with asyncio.timeout(DEADLINE):
+        await asyncio.gather(*tasks)
+    assert began == ["one", "bobs", "three", "bobs-too", "four"]
+    await busy.background.close()
