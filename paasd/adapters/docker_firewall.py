@@ -9,6 +9,7 @@ import asyncio
 import os
 import shutil
 import sys
+import tempfile
 
 COMMENT = "paasd-gateway"
 INPUT = "INPUT"
@@ -74,16 +75,19 @@ def iptables_program() -> str | None:
 
 async def run_iptables(program: str, *arguments: str, content: str = "") -> str | None:
     """One command, by the program's path and with `content` to read: None on success, else its last words."""
-    process = await asyncio.create_subprocess_exec(
-        program,
-        "-w",
-        "5",
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, words = await process.communicate(content.encode())
+    with tempfile.TemporaryFile() as file:  # no pipe: uvloop fails to write to who has ended without reading
+        file.write(content.encode())
+        file.seek(0)
+        process = await asyncio.create_subprocess_exec(
+            program,
+            "-w",
+            "5",
+            *arguments,
+            stdin=file,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    _, words = await process.communicate()
     if process.returncode == 0:
         return None
     return (words.decode(errors="replace").strip().splitlines() or [f"status {process.returncode}"])[-1]
