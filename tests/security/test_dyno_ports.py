@@ -7,7 +7,9 @@ import uuid
 from pathlib import Path
 
 import pytest
+import uvloop
 
+from paasd.adapters.docker_firewall import run_iptables
 from paasd.adapters.process_engine import ProcessEngine, ProcessSettings
 from tests.contracts.engines import eventually
 from tests.paasd.adapters.conftest import bench, home, settings
@@ -18,6 +20,15 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="users of apps' own need root"),
     pytest.mark.skipif(shutil.which("iptables") is None, reason="iptables is not installed (apt-get install iptables)"),
 ]
+
+
+def test_a_command_of_the_firewall_s_that_reads_nothing_is_no_error() -> None:
+    """On the daemon's own loop. Bites: a pipe for its standard input, which `-C` has not read when it ends."""
+
+    async def many() -> list[str | None]:
+        return [await run_iptables("/bin/true") for _ in range(100)]
+
+    assert set(uvloop.run(many())) == {None}
 
 
 def answer(port: int) -> bytes:
