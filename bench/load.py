@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import random
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+CODE = re.compile(rb"\bH[0-9]{2}\b")
 POOL = 32  # connections kept; used in turn, so that each is old enough to have seen several swaps
 ANSWER_SECONDS = 30.0
 LAST_ANSWERS_SECONDS = 35.0
@@ -250,7 +252,9 @@ def encode(lines: list[str]) -> bytes:
 def judge(app: str, status: int, body: bytes, posted: int | None) -> tuple[int, str]:
     """(release that answered, what is wrong): 200, a whole body, from this app, and it got all that was posted."""
     if status != 200:
-        return 0, f"status {status}: {' '.join(body[:200].decode(errors='replace').split())}"
+        code = CODE.search(body)  # Heroku's, at the end of the router's page
+        named = f" {code[0].decode()}" if code is not None else ""
+        return 0, f"status {status}{named}: {' '.join(body[:200].decode(errors='replace').split())}"
     try:
         answer = msgspec.json.decode(body, type=dict[str, object])
     except msgspec.DecodeError as error:

@@ -126,7 +126,7 @@ def answered_by(sample: Sample) -> int | None:
     """The version that answered, MAINTENANCE for a whole page with 503 (the log tells H80 from others), or None."""
     if not sample.failure:
         return sample.version
-    return MAINTENANCE if sample.failure.startswith("status 503: <!doctype html>") else None
+    return MAINTENANCE if sample.failure.startswith("status 503 H80") else None
 
 
 def allowed(sample: Sample, swaps: Sequence[Swap]) -> set[int]:

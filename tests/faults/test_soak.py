@@ -93,8 +93,8 @@ def test_a_dyno_that_never_comes_back_is_not_excused_for_ever() -> None:
 
 def test_a_page_of_maintenance_is_right_while_it_is_on() -> None:
     """Bites: with any 503 in the place of `is_page` a dyno that nobody killed may be away meanwhile."""
-    life, page = Life("shop", 1, 0.0, pages=[(5.0, 6.0)]), "status 503: The app is down for maintenance. (H80)"
-    wrong = [sample(5.2, 5.3, LOST), sample(5.5, 5.6, "status 503: No dyno answers. (H10)"), sample(7.0, 7.1, page)]
+    life, page = Life("shop", 1, 0.0, pages=[(5.0, 6.0)]), "status 503 H80: <!doctype html>"
+    wrong = [sample(5.2, 5.3, LOST), sample(5.5, 5.6, "status 503 H10: <!doctype html>"), sample(7.0, 7.1, page)]
     judged = judge_app(life, [sample(5.5, 5.6, page), *wrong], [])
     assert (judged.well, judged.failed) == (1, wrong)
 

@@ -90,7 +90,7 @@ def judge_app(life: Life, samples: Sequence[Sample], kills: Iterable[Kill]) -> J
 
 def is_page(sample: Sample) -> bool:
     """Whether it was told of maintenance, and of nothing else that is 503 as well."""
-    return sample.failure.startswith("status 503") and "H80" in sample.failure
+    return sample.failure.startswith("status 503 H80")
 
 
 def recovered(kill: Kill, samples: Iterable[Sample]) -> float:
