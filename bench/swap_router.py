@@ -123,7 +123,7 @@ def judge(title: str, swaps: Sequence[Swap], samples: Sequence[Sample]) -> bool:
 
 
 def answered_by(sample: Sample) -> int | None:
-    """The version that answered, MAINTENANCE for a whole page with 503 (the log tells H80 from others), or None."""
+    """The version that answered, MAINTENANCE for its page (503, H80), or None."""
     if not sample.failure:
         return sample.version
     return MAINTENANCE if sample.failure.startswith("status 503 H80") else None
